@@ -1,0 +1,1 @@
+"""Mosaicast: live privacy masking. Unknown, late or broken means masked."""

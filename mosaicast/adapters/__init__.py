@@ -1,0 +1,1 @@
+"""One library each; a library's errors end here and become ours."""

@@ -1,0 +1,1 @@
+"""What crosses Kafka: topics, messages, codec. The only place that knows."""

@@ -1,0 +1,85 @@
+"""The eight topics: schema, key, version, producer, consumers, retention, largest message. Nowhere else."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from mosaicast.contracts.messages import (
+    DeadLetter,
+    Detections,
+    GalleryChanged,
+    MediaPacket,
+    Message,
+    SampledFrame,
+    StatusReport,
+    StreamSpec,
+    VerdictMessage,
+)
+
+M = TypeVar("M", bound=Message)
+
+PARTITIONS = 4
+"""The same for every topic, so that one consumer owns all of a stream; the embedded broker fixes it at 4."""
+
+KIB = 1024
+MIB = 1024 * KIB
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+
+LARGEST_MESSAGE_BYTES = 16 * MIB
+"""What the brokers are told to accept: a keyframe of 4K at the highest quality measured 6 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic(Generic[M]):
+    """One topic and everything that is fixed about it."""
+
+    name: str
+    schema: type[M]
+    version: int
+    key: str
+    """The message's field that is its key."""
+    producer: str
+    consumers: tuple[str, ...]
+    retention_ms: int | None
+    """None: compacted, kept for ever."""
+    largest_bytes: int
+
+    @property
+    def compacted(self) -> bool:
+        """Whether only the newest message of each key is kept."""
+        return self.retention_ms is None
+
+
+STREAMS = Topic(
+    "streams",
+    StreamSpec,
+    1,
+    "stream_id",
+    "api",
+    ("ingest", "recognizer", "compositor", "detector"),
+    None,
+    64 * KIB,
+)
+MEDIA = Topic(
+    "media", MediaPacket, 1, "stream_id", "ingest", ("compositor",), 5 * MINUTE_MS, LARGEST_MESSAGE_BYTES
+)
+FRAMES = Topic("frames", SampledFrame, 1, "stream_id", "ingest", ("detector",), 45_000, 4 * MIB)
+DETECTIONS = Topic("detections", Detections, 1, "stream_id", "detector", ("recognizer",), 45_000, 8 * MIB)
+VERDICTS = Topic(
+    "verdicts", VerdictMessage, 1, "stream_id", "recognizer", ("compositor",), 5 * MINUTE_MS, 1 * MIB
+)
+GALLERY = Topic("gallery", GalleryChanged, 1, "owner_id", "api", ("recognizer",), 6 * HOUR_MS, 4 * KIB)
+STATUS = Topic("status", StatusReport, 1, "stream_id", "all", ("api",), 6 * HOUR_MS, 64 * KIB)
+DEAD_LETTERS = Topic("dead-letters", DeadLetter, 1, "topic", "all", ("people",), 7 * 24 * HOUR_MS, 4 * KIB)
+
+TOPICS: tuple[Topic[Message], ...] = (
+    STREAMS,
+    MEDIA,
+    FRAMES,
+    DETECTIONS,
+    VERDICTS,
+    GALLERY,
+    STATUS,
+    DEAD_LETTERS,
+)  # type: ignore[assignment]
+BY_NAME: dict[str, Topic[Message]] = {topic.name: topic for topic in TOPICS}

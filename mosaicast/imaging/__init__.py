@@ -1,0 +1,1 @@
+"""Pixels in, pixels out: mask kernels, alignment, crops. No I/O."""
