@@ -9,9 +9,7 @@ from mosaicast.contracts.messages import Message
 from mosaicast.contracts.topics import TOPICS, M, Topic
 
 _ENCODER = msgspec.msgpack.Encoder()
-_ENVELOPE: msgspec.msgpack.Decoder[tuple[str, int, msgspec.Raw]] = msgspec.msgpack.Decoder(
-    tuple[str, int, msgspec.Raw]
-)
+_ENVELOPE: msgspec.msgpack.Decoder[tuple[str, int, msgspec.Raw]] = msgspec.msgpack.Decoder(tuple[str, int, msgspec.Raw])
 _PAYLOADS: dict[str, msgspec.msgpack.Decoder[Any]] = {
     topic.name: msgspec.msgpack.Decoder(topic.schema) for topic in TOPICS
 }

@@ -30,9 +30,7 @@ NonNegative = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
 Side = Annotated[int, Meta(gt=0, le=16384)]
 Unit = Annotated[float, Meta(ge=0.0, le=1.0)]
-PublicationState = Literal[
-    "waiting", "starting", "live", "stopped", "quarantined", "refused", "ended", "error"
-]
+PublicationState = Literal["waiting", "starting", "live", "stopped", "quarantined", "refused", "ended", "error"]
 
 
 class Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,76 @@
+"""Prometheus metrics of every service: each name once, here, typed. No label can hold a name, key or picture."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_DELAY_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+
+
+class Metrics:
+    """All metrics of one process. A service uses its part; the rest stays empty and is not exposed as zero.
+
+    Args:
+        registry: where they are registered; a fresh one if absent, so that tests do not share state.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry()
+        self._frames()
+        self._timing()
+        self._bus()
+        self._recognition()
+        self._processes()
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"mosaicast_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"mosaicast_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"mosaicast_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+    def _frames(self) -> None:
+        self.frames_ingested = self._counter(
+            "frames_ingested", "Video access units handed to the media topic.", "stream"
+        )
+        self.frames_refused = self._counter(
+            "frames_refused", "Video access units read but not handed to the media topic.", "stream", "reason"
+        )
+        self.frames_sampled = self._counter("frames_sampled", "Frames sent to analysis.", "stream")
+        self.frames_out = self._counter(
+            "frames_out",
+            "What became of each video frame: clear, masked, full_mosaic or dropped.",
+            "stream", "disposition", "reason",
+        )  # fmt: skip
+
+    def _timing(self) -> None:
+        self.verdict_age = self._histogram(
+            "verdict_age_seconds",
+            "Distance of a frame to the older verdict that brackets it.",
+            _DELAY_S,
+            "stream",
+        )
+        self.end_to_end = self._histogram(
+            "end_to_end_seconds", "From ingest's read to the push of the masked frame.", _DELAY_S, "stream"
+        )
+        self.delay_beyond = self._histogram(
+            "delay_beyond_seconds", "How much later than the set delay a frame left.", _DELAY_S, "stream"
+        )
+        self.model_seconds = self._histogram("model_seconds", "One run of a model.", _FAST_S, "model")
+
+    def _bus(self) -> None:
+        self.queue_depth = self._gauge("queue_depth", "Items waiting.", "queue")
+        self.queue_drops = self._counter("queue_drops", "Items dropped from a full queue.", "queue", "reason")
+        self.contract_errors = self._counter("contract_errors", "Messages that did not decode.", "topic", "reason")
+        self.bus_drops = self._counter("bus_drops", "Messages that could not be sent.", "topic", "reason")
+
+    def _recognition(self) -> None:
+        self.tracks = self._gauge("tracks", "Tracks of the newest verdict by reason.", "stream", "reason")
+        self.embeddings = self._counter("embeddings", "Faces embedded.", "model")
+        self.gallery_errors = self._counter("gallery_errors", "Failed gallery requests.", "reason")
+
+    def _processes(self) -> None:
+        self.streams = self._gauge("streams", "Streams that this instance handles.", "state")
+        self.child_restarts = self._counter("child_restarts", "Restarts of children.", "reason")
+        self.http_requests = self._counter("http_requests", "Requests answered.", "route", "method", "status")

@@ -1,0 +1,138 @@
+"""Settings of every process: environment (MOSAICAST_KAFKA__BOOTSTRAP=...), an env file, secret files.
+
+Order, first wins: arguments, environment, the file named by MOSAICAST_ENV_FILE, secret files in the folder named
+by MOSAICAST_SECRETS_DIR (one file a setting, e.g. `mosaicast_edge__token`), the defaults below.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+
+class KafkaSettings(BaseModel):
+    """The message log."""
+
+    bootstrap: str = "127.0.0.1:9092"
+    embedded: bool = False
+    """The broker that librdkafka carries: in memory, a few streams, for trying out."""
+    assignment_index: int | None = None
+    """Fixed share of the partitions instead of group coordination: this instance's number ..."""
+    assignment_count: int = 1
+    """... of so many. For one machine, where a supervisor restarts a dead instance at once."""
+
+
+class EdgeSettings(BaseModel):
+    """The media server."""
+
+    rtmp_url: str = "rtmp://127.0.0.1:1935"
+    """Where services reach it."""
+    public_rtmp_url: str = "rtmp://127.0.0.1:1935"
+    """Where streamers and viewers reach it."""
+    public_hls_url: str = "http://127.0.0.1:8080/hls"
+    control_url: str | None = None
+    """nginx-rtmp's control module, e.g. http://127.0.0.1:8080/control; None: not used."""
+    stat_url: str | None = None
+    """nginx-rtmp's statistics page; None: not used."""
+    token: SecretStr = SecretStr("")
+    """Presented by our services to play raw pictures and to publish masked ones, and by the edge's hooks."""
+
+
+class ApiSettings(BaseModel):
+    """The HTTP API."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    admin_token: SecretStr | None = None
+    """Preset administrator token; None: one is made at first start and printed once."""
+
+
+class QdrantSettings(BaseModel):
+    """The gallery of enrolled faces."""
+
+    url: str | None = None
+    """A server; None: local mode in `data_dir`/qdrant."""
+    api_key: SecretStr | None = None
+    timeout_s: float = 0.5
+
+
+class DetectorSettings(BaseModel):
+    """The face detector."""
+
+    model: Literal["centerface", "mtcnn", "ultralytics"] = "centerface"
+    weights: Path | None = None
+    """For ultralytics: the operator's detector file."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int = Field(default=1, ge=1, le=64)
+    batch: int = Field(default=1, ge=1, le=64)
+    """Frames a run; a CPU gains nothing from more than one."""
+
+
+class DatabaseSettings(BaseModel):
+    """The api's database."""
+
+    url: str | None = None
+    """SQLAlchemy URL; None: SQLite in `data_dir`."""
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set."""
+
+    model_config = SettingsConfigDict(env_prefix="MOSAICAST_", env_nested_delimiter="__", extra="ignore", frozen=True)
+
+    data_dir: Path = Path("var/data")
+    cache_dir: Path = Path(".cache")
+    """Rebuilt models; may be deleted at any time."""
+    media_dir: Path | None = None
+    """Files below it may be the source of a stream; None: no file may."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    instance: str = "0"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """0 lets the system choose."""
+    kafka: KafkaSettings = KafkaSettings()
+    edge: EdgeSettings = EdgeSettings()
+    api: ApiSettings = ApiSettings()
+    qdrant: QdrantSettings = QdrantSettings()
+    detector: DetectorSettings = DetectorSettings()
+    database: DatabaseSettings = DatabaseSettings()
+
+    @property
+    def qdrant_path(self) -> Path:
+        """Folder of the gallery's local mode."""
+        return self.data_dir / "qdrant"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read secret files with the same nested names as the environment."""
+        sources = [init_settings, env_settings, dotenv_settings]
+        if "MOSAICAST_SECRETS_DIR" in os.environ:
+            sources.append(NestedSecretsSettingsSource(file_secret_settings, secrets_nested_delimiter="__"))
+        return tuple(sources)
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings of this process.
+
+    Raises:
+        pydantic.ValidationError: a value is wrong; its text names the setting.
+    """
+    return Settings(
+        _env_file=os.environ.get("MOSAICAST_ENV_FILE"),  # type: ignore[call-arg]
+        _secrets_dir=os.environ.get("MOSAICAST_SECRETS_DIR"),
+        **overrides,  # type: ignore[arg-type]
+    )
