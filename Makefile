@@ -1,0 +1,32 @@
+# `make demo` shows the product, `make test` proves it, `make bench` measures it.
+SHELL := /bin/bash
+PY := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev setup-kafka up demo test lint unit e2e bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+setup:  ## what the product needs: system packages, Python environment from the lock file
+	@scripts/setup
+
+setup-dev:  ## what the tests need besides
+	@scripts/setup --dev
+
+setup-kafka: setup  ## a real Apache Kafka (for `mosaicast up --kafka` and the tests)
+	@scripts/setup-kafka
+
+up: setup  ## run Mosaicast on this machine
+	@.venv/bin/mosaicast up
+
+demo: setup  ## a sample broadcast, masked, with its addresses (SECONDS=60: that long, checked, with an exit status)
+	@.venv/bin/mosaicast demo $(if $(filter file,$(origin SECONDS))$(filter command line,$(origin SECONDS))$(filter environment,$(origin SECONDS)),--seconds $(SECONDS)) $(DEMO_ARGS)
+
+test: setup-dev setup-kafka  ## everything that must hold: linters, types, unit, contract and end-to-end tests
+	@scripts/test
+
+bench: setup-dev  ## measure: writes bench/out/summary.json
+	@$(PY) -m bench.run
+
+clean:  ## forget environments, caches and data
+	rm -rf .venv .uv .cache var bench/out
