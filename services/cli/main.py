@@ -1,0 +1,215 @@
+"""`mosaicast`: run the product on one machine, and talk to a running one.
+
+Exit status: 0 done, 1 failed (one plain sentence on standard error), 2 wrong usage.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from mosaicast.adapters.kafka import BusError
+from rich.console import Console
+from rich.table import Table
+
+from mosaicast.runtime.lifecycle import StopEvent
+from services.cli.client import ApiClient, ApiError
+from services.cli.edge import EdgeMissingError
+from services.cli.ports import PortTakenError
+from services.cli.stack import Stack, StackError, StackOptions
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+streams = typer.Typer(no_args_is_help=True, help="Streams: create, list, delete, new key, panic.")
+people = typer.Typer(no_args_is_help=True, help="Enrolled people, who stay visible.")
+app.add_typer(streams, name="streams")
+app.add_typer(people, name="people")
+
+ApiUrl = Annotated[str, typer.Option(envvar="MOSAICAST_API_URL", help="Address of the api.")]
+Token = Annotated[str, typer.Option(envvar="MOSAICAST_TOKEN", help="Administrator token.", show_envvar=True)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+_out = Console(highlight=False)
+_err = Console(stderr=True, highlight=False)
+
+
+@app.command()
+def up(
+    data_dir: Annotated[Path, typer.Option(help="Database, gallery, logs, HLS segments.")] = Path("var/data"),
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every network.")] = "127.0.0.1",
+    public_host: Annotated[str, typer.Option(help="How streamers and viewers name this machine.")] = "127.0.0.1",
+    rtmp_port: Annotated[int, typer.Option(min=0, max=65535)] = 1935,
+    http_port: Annotated[int, typer.Option(min=0, max=65535, help="HLS.")] = 8080,
+    api_port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    kafka: Annotated[bool, typer.Option("--kafka", help="Run a real Apache Kafka (`make setup-kafka`).")] = False,
+    bootstrap: Annotated[str | None, typer.Option(help="Use the Apache Kafka at HOST:PORT.")] = None,
+    media_dir: Annotated[Path | None, typer.Option(help="Allow files below it as sources.")] = None,
+) -> None:
+    """Run Mosaicast on this machine until Ctrl-C."""
+    if kafka and bootstrap:
+        raise typer.BadParameter("--kafka runs a Kafka of our own, --bootstrap uses yours: choose one")
+    options = StackOptions(
+        data_dir=data_dir,
+        host=host,
+        public_host=public_host,
+        rtmp_port=rtmp_port,
+        http_port=http_port,
+        api_port=api_port,
+        kafka="real" if kafka else "embedded",
+        bootstrap=bootstrap,
+        media_dir=media_dir,
+    )
+    stop = StopEvent().install()
+    with Stack(options) as stack, _err.status("starting") as status:
+        addresses = stack.start(status.update)
+        status.stop()
+        _print_addresses(addresses.publish_url, addresses.rtmp_url, addresses.hls_url, addresses.api_url)
+        if options.kafka == "embedded" and bootstrap is None:
+            _err.print("The embedded broker keeps everything in memory: for trying out, a few streams. See --kafka.")
+        stop.wait()
+        _err.print("stopping")
+
+
+@app.command()
+def enroll(
+    name: Annotated[str, typer.Argument(help="Who it is.")],
+    photos: Annotated[list[Path], typer.Argument(help="1 to 20 photos of that person.")],
+    token: Token,
+    api_url: ApiUrl = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Enrol a person from photos: this face stays visible."""
+    with ApiClient(api_url, token) as api:
+        person = api.enrol(name, photos)
+    if as_json:
+        return _print_json(person)
+    _table("photo", "verdict", rows=[[p["file"], p["verdict"]] for p in person.get("photos", [])])
+    _out.print(f"enrolled as {person['person_id']}")
+    return None
+
+
+@people.command("list")
+def people_list(token: Token, api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the enrolled people."""
+    with ApiClient(api_url, token) as api:
+        found = api.get("/v1/people")["people"]
+    if as_json:
+        return _print_json(found)
+    return _table("person", "name", rows=[[p["person_id"], p["name"]] for p in found])
+
+
+@people.command("delete")
+def people_delete(person_id: str, token: Token, api_url: ApiUrl = DEFAULT_URL) -> None:
+    """Un-enrol a person: masked again at once."""
+    with ApiClient(api_url, token) as api:
+        api.delete(f"/v1/people/{person_id}")
+
+
+@streams.command("create")
+def streams_create(
+    name: Annotated[str, typer.Argument(help="A title for people.")],
+    token: Token,
+    api_url: ApiUrl = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Create a stream; prints its key, which is shown this once."""
+    with ApiClient(api_url, token) as api:
+        stream = api.post("/v1/streams", {"name": name})
+    if as_json:
+        return _print_json(stream)
+    return _print_stream(stream)
+
+
+@streams.command("list")
+def streams_list(token: Token, api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the streams and what becomes of their frames."""
+    with ApiClient(api_url, token) as api:
+        found = api.get("/v1/status")["streams"]
+    if as_json:
+        return _print_json(found)
+    return _table("stream", "name", "state", "reason", rows=[
+        [s["stream_id"], s["name"], s["state"], s.get("reason", "")] for s in found
+    ])  # fmt: skip
+
+
+@streams.command("delete")
+def streams_delete(stream_id: str, token: Token, api_url: ApiUrl = DEFAULT_URL) -> None:
+    """Delete a stream; whoever publishes on it is cut off."""
+    with ApiClient(api_url, token) as api:
+        api.delete(f"/v1/streams/{stream_id}")
+
+
+@streams.command("key")
+def streams_key(stream_id: str, token: Token, api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Make a new stream key; the old one is refused from now on."""
+    with ApiClient(api_url, token) as api:
+        stream = api.post(f"/v1/streams/{stream_id}/key")
+    if as_json:
+        return _print_json(stream)
+    return _print_stream(stream)
+
+
+@streams.command("panic")
+def streams_panic(
+    stream_id: str,
+    token: Token,
+    release: Annotated[bool, typer.Option("--release", help="End the full mosaic.")] = False,
+    api_url: ApiUrl = DEFAULT_URL,
+) -> None:
+    """Mosaic the whole picture until released."""
+    with ApiClient(api_url, token) as api:
+        if release:
+            api.delete(f"/v1/streams/{stream_id}/panic")
+        else:
+            api.post(f"/v1/streams/{stream_id}/panic")
+
+
+def main() -> None:
+    """Run the command line; a failure is one sentence and exit status 1."""
+    _guard(app)
+
+
+def _guard(run: Callable[[], Any]) -> None:
+    try:
+        run()
+    except (ApiError, StackError, EdgeMissingError, PortTakenError, BusError) as exc:
+        _err.print(f"mosaicast: {exc}", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def _print_stream(stream: dict[str, Any]) -> None:
+    texts = {key: value for key, value in stream.items() if isinstance(value, str)}
+    _table("", "", rows=[[key.replace("_", " "), text] for key, text in texts.items()])
+
+
+def _print_addresses(publish: str, rtmp: str, hls: str, api: str) -> None:
+    _table("", "", rows=[
+        ["publish to", f"{publish}   (stream key: `mosaicast streams create NAME`)"],
+        ["watch", f"{rtmp}/masked/STREAM_ID"],
+        ["watch (HLS)", f"{hls}/STREAM_ID.m3u8"],
+        ["status page", f"{api}/status"],
+        ["API", f"{api}/docs"],
+    ])  # fmt: skip
+
+
+def _table(*columns: str, rows: list[list[str]]) -> None:
+    table = Table(*columns, box=None, show_header=any(columns), pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    _out.print(table, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""One supervised process: started with its log file, restarted with back-off, taken along when we die."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from mosaicast.runtime.children import die_with_parent
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """How to run a process."""
+
+    name: str
+    command: Sequence[str]
+    log_path: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready_url: str | None = None
+    """Answers 200 when it can work; None: ready when started."""
+    inherit_stdout: bool = False
+    """Its standard output is for the user (the api prints the first token)."""
+
+
+class ManagedProcess:
+    """A process that we own. It has its own process group, so that Ctrl-C reaches it through us, in order."""
+
+    def __init__(self, spec: ProcessSpec) -> None:
+        self.spec = spec
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id, 0 before the first start."""
+        return self._process.pid if self._process else 0
+
+    def start(self) -> None:
+        """Start it.
+
+        Raises:
+            OSError: the program can't be run.
+        """
+        self.spec.log_path.parent.mkdir(parents=True, exist_ok=True)
+        with self.spec.log_path.open("ab") as log:
+            self._process = self._spawn(log)
+
+    def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            list(self.spec.command),
+            stdin=subprocess.DEVNULL,
+            stdout=None if self.spec.inherit_stdout else log,
+            stderr=log,
+            env={**os.environ, **self.spec.environment},
+            start_new_session=True,
+            preexec_fn=_take_along,  # noqa: PLW1509 - only system calls, before any thread of the child
+        )
+
+    def poll(self) -> int | None:
+        """Return how it ended (as `subprocess` does), or None while it runs or was never started."""
+        return self._process.poll() if self._process else None
+
+    def stop(self, grace_s: float) -> None:
+        """Ask it to end, and kill it and its group when it has not after `grace_s`."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGCONT)
+        self._process.terminate()
+        try:
+            self._process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def log_tail(self, lines: int = 8) -> str:
+        """Return the last lines of its log."""
+        try:
+            return "\n".join(self.spec.log_path.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+
+def _take_along() -> None:
+    die_with_parent(signal.SIGTERM)

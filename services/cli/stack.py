@@ -1,0 +1,267 @@
+"""The one-machine stack: five services as processes, the edge, and the embedded stand-ins for the servers."""
+
+import contextlib
+import os
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import httpx
+from mosaicast.adapters.embedded_broker import EmbeddedBroker
+from mosaicast.adapters.kafka_server import KafkaServer
+
+from services.cli import edge
+from services.cli.ports import free_port, require_free
+from services.cli.process import ManagedProcess, ProcessSpec
+from services.cli.supervisor import Supervisor
+
+SERVICES = ("api", "ingest", "detector", "recognizer", "compositor")
+STOP_ORDER = ("ingest", "detector", "recognizer", "compositor", "edge", "api")
+READY_TIMEOUT_S = 60.0
+STOP_GRACE_S = 5.0
+
+Progress = Callable[[str], None]
+
+
+class StackError(Exception):
+    """The stack did not come up; the text says which part and shows the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """How to run the stack. Port 0 lets the system choose."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    """Where the edge and the api listen."""
+    public_host: str = "127.0.0.1"
+    """How streamers and viewers name this machine."""
+    rtmp_port: int = 1935
+    http_port: int = 8080
+    api_port: int = 8000
+    kafka: Literal["embedded", "real"] = "embedded"
+    bootstrap: str | None = None
+    """An Apache Kafka of the operator's; overrides `kafka`."""
+    media_dir: Path | None = None
+    admin_token: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """More settings for every service (MOSAICAST_...)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the running stack is reached."""
+
+    api_url: str
+    publish_url: str
+    rtmp_url: str
+    hls_url: str
+    bootstrap: str
+    metrics_urls: Mapping[str, str]
+
+    def masked_rtmp(self, stream_id: str) -> str:
+        """RTMP address of a masked stream."""
+        return f"{self.rtmp_url}/masked/{stream_id}"
+
+    def masked_hls(self, stream_id: str) -> str:
+        """HLS address of a masked stream."""
+        return f"{self.hls_url}/{stream_id}.m3u8"
+
+
+class Stack:
+    """Starts, watches and stops the whole product on one machine. Use as a context manager."""
+
+    def __init__(self, options: StackOptions) -> None:
+        self.options = options
+        self._resources = contextlib.ExitStack()
+        self._supervisors: dict[str, Supervisor] = {}
+        self._stopping = threading.Event()
+        self._ports = self._choose_ports()
+        self._edge_token = _kept_secret(options.data_dir / "edge.token")
+        self._addresses: Addresses | None = None
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where the stack is reached.
+
+        Raises:
+            StackError: it was not started.
+        """
+        if self._addresses is None:
+            raise StackError("the stack is not running")
+        return self._addresses
+
+    def process(self, name: str) -> ManagedProcess:
+        """Return the process of a service or of the edge."""
+        return self._supervisors[name].process
+
+    def __enter__(self) -> "Stack":
+        """Return self; nothing runs before `start`."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop everything."""
+        self.stop()
+
+    def start(self, progress: Progress = lambda _: None) -> Addresses:
+        """Start every part and wait until all are ready; on failure stop what was started.
+
+        Raises:
+            StackError: a part did not become ready.
+            EdgeMissingError: nginx or its module is not installed.
+            PortTakenError: a port is in use.
+            BusError: the broker did not start.
+        """
+        try:
+            bootstrap = self._start_broker(progress)
+            self._addresses = self._make_addresses(bootstrap)
+            for spec in self._specs(bootstrap):
+                progress(f"starting {spec.name}")
+                self._launch(spec)
+            for name in self._supervisors:
+                progress(f"waiting for {name}")
+                self._wait_ready(name)
+        except BaseException:
+            self.stop()
+            raise
+        return self._addresses
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Block until the stack is told to stop."""
+        self._stopping.wait(timeout_s)
+
+    def stop(self) -> None:
+        """Stop every part in order: sources first, so that nothing is pushed into a closed door."""
+        self._stopping.set()
+        for name in STOP_ORDER:
+            if name in self._supervisors:
+                self._supervisors.pop(name).stop(STOP_GRACE_S)
+        self._resources.close()
+
+    def _choose_ports(self) -> dict[str, int]:
+        options = self.options
+        return {
+            "rtmp": require_free(options.host, options.rtmp_port, "--rtmp-port"),
+            "http": require_free(options.host, options.http_port, "--http-port"),
+            "api": require_free(options.host, options.api_port, "--api-port"),
+            **{service: free_port() for service in SERVICES if service != "api"},
+        }
+
+    def _start_broker(self, progress: Progress) -> str:
+        if self.options.bootstrap is not None:
+            return self.options.bootstrap
+        if self.options.kafka == "real":
+            progress("starting Apache Kafka")
+            server = KafkaServer(self.options.data_dir / "kafka")
+            return self._resources.enter_context(server).bootstrap
+        progress("starting the embedded broker")
+        return self._resources.enter_context(EmbeddedBroker()).bootstrap
+
+    def _make_addresses(self, bootstrap: str) -> Addresses:
+        public, ports = self.options.public_host, self._ports
+        rtmp = f"rtmp://{public}:{ports['rtmp']}"
+        metrics = {name: f"http://127.0.0.1:{ports[name]}/metrics" for name in SERVICES}
+        return Addresses(
+            api_url=f"http://{public}:{ports['api']}",
+            publish_url=f"{rtmp}/live",
+            rtmp_url=rtmp,
+            hls_url=f"http://{public}:{ports['http']}/hls",
+            bootstrap=bootstrap,
+            metrics_urls=metrics,
+        )
+
+    def _specs(self, bootstrap: str) -> Iterator[ProcessSpec]:
+        shared = self._environment(bootstrap)
+        for name in SERVICES:
+            port = self._ports[name]
+            yield ProcessSpec(
+                name=name,
+                command=[sys.executable, "-m", f"services.{name}"],
+                log_path=self._log_path(name),
+                environment={**shared, "MOSAICAST_METRICS_PORT": "0" if name == "api" else str(port)},
+                ready_url=f"http://127.0.0.1:{port}/readyz",
+                inherit_stdout=name == "api",
+            )
+            if name == "api":
+                yield self._edge_spec()
+
+    def _edge_spec(self) -> ProcessSpec:
+        config = edge.EdgeConfig(
+            folder=(self.options.data_dir / "edge").resolve(),
+            host=self.options.host,
+            rtmp_port=self._ports["rtmp"],
+            http_port=self._ports["http"],
+            hooks_url=f"http://127.0.0.1:{self._ports['api']}/hooks/edge",
+            token=self._edge_token,
+        )
+        command = edge.prepare(config)
+        ready = f"http://127.0.0.1:{self._ports['http']}/stat"
+        return ProcessSpec("edge", command, self._log_path("edge"), ready_url=ready)
+
+    def _environment(self, bootstrap: str) -> dict[str, str]:
+        options, ports = self.options, self._ports
+        rtmp = f"rtmp://127.0.0.1:{ports['rtmp']}"
+        environment = {
+            "MOSAICAST_DATA_DIR": str(options.data_dir.resolve()),
+            "MOSAICAST_KAFKA__BOOTSTRAP": bootstrap,
+            "MOSAICAST_KAFKA__EMBEDDED": str(options.bootstrap is None and options.kafka == "embedded").lower(),
+            # One instance of each service owns every partition: after a crash it goes on at once.
+            "MOSAICAST_KAFKA__ASSIGNMENT_INDEX": "0",
+            "MOSAICAST_KAFKA__ASSIGNMENT_COUNT": "1",
+            "MOSAICAST_EDGE__RTMP_URL": rtmp,
+            "MOSAICAST_EDGE__PUBLIC_RTMP_URL": f"rtmp://{options.public_host}:{ports['rtmp']}",
+            "MOSAICAST_EDGE__PUBLIC_HLS_URL": f"http://{options.public_host}:{ports['http']}/hls",
+            "MOSAICAST_EDGE__CONTROL_URL": f"http://127.0.0.1:{ports['http']}/control",
+            "MOSAICAST_EDGE__STAT_URL": f"http://127.0.0.1:{ports['http']}/stat",
+            "MOSAICAST_EDGE__TOKEN": self._edge_token,
+            "MOSAICAST_API__HOST": options.host,
+            "MOSAICAST_API__PORT": str(ports["api"]),
+            # Each worker thread of a numeric library costs more than it brings beside five services.
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        if options.media_dir is not None:
+            environment["MOSAICAST_MEDIA_DIR"] = str(options.media_dir.resolve())
+        if options.admin_token is not None:
+            environment["MOSAICAST_API__ADMIN_TOKEN"] = options.admin_token
+        return {**environment, **options.environment}
+
+    def _log_path(self, name: str) -> Path:
+        return self.options.data_dir / "logs" / f"{name}.log"
+
+    def _launch(self, spec: ProcessSpec) -> None:
+        supervisor = Supervisor(ManagedProcess(spec))
+        self._supervisors[spec.name] = supervisor
+        supervisor.start()
+
+    def _wait_ready(self, name: str) -> None:
+        process = self._supervisors[name].process
+        url = process.spec.ready_url
+        if url is None or _answers(url, READY_TIMEOUT_S, self._stopping):
+            return
+        raise StackError(f"{name} did not become ready; its log ends with\n{process.log_tail()}")
+
+
+def _answers(url: str, timeout_s: float, stopping: threading.Event) -> bool:
+    for _ in range(int(timeout_s / 0.1)):
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK:
+                return True
+        if stopping.wait(0.1):
+            return False
+    return False
+
+
+def _kept_secret(path: Path) -> str:
+    """Return the secret in `path`, made at first use, readable by its owner only."""
+    if path.exists():
+        return path.read_text().strip()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_urlsafe(32)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(token)
+    return token
