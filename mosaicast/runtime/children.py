@@ -1,15 +1,17 @@
 """Child processes for hostile work: decoding media of strangers, with limits, away from a service's own process.
 
 Children come from a fork server that has the heavy imports loaded, so that one stream costs little memory and
-starts in milliseconds. A child dies with its parent: the fork server exits when its parent's pipe closes, and
-the kernel then kills the children (PR_SET_PDEATHSIG).
+starts in milliseconds. A child dies with the service that asked for it: it watches that process, which is not its
+parent (the fork server is, and that one lives as long as its children).
 """
 
 import ctypes
 import multiprocessing
 import os
 import resource
+import select
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -80,7 +82,7 @@ class ForkServer:
         """
         ours, theirs = self._context.Pipe(duplex=True)
         process = self._context.Process(
-            target=_child_main, args=(target, theirs, limits or Limits(), args), name=name, daemon=True
+            target=_child_main, args=(os.getpid(), target, theirs, limits or Limits(), args), name=name, daemon=True
         )
         process.start()
         theirs.close()
@@ -139,13 +141,33 @@ class ChildProcess:
 
 
 def _child_main(
-    target: Callable[..., None], connection: "Connection[Any, Any]", limits: Limits, args: tuple[Any, ...]
+    service_pid: int,
+    target: Callable[..., None],
+    connection: "Connection[Any, Any]",
+    limits: Limits,
+    args: tuple[Any, ...],
 ) -> None:
     die_with_parent()
+    _die_with(service_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     apply_limits(limits)
     target(connection, *args)
+
+
+def _die_with(pid: int) -> None:
+    """Kill this process when process `pid` ends."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return
+
+    def watch() -> None:
+        select.select([handle], [], [])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="watch-service", daemon=True).start()
 
 
 def apply_limits(limits: Limits) -> None:

@@ -1,0 +1,56 @@
+"""Settings come from the environment, a file, and secret files; wrong ones are named."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from mosaicast.runtime import settings
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MOSAICAST_ENV_FILE", "MOSAICAST_SECRETS_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_defaults_fit_one_machine() -> None:
+    loaded = settings.load()
+    assert loaded.kafka.bootstrap == "127.0.0.1:9092"
+    assert loaded.media_dir is None
+    assert loaded.qdrant_path == loaded.data_dir / "qdrant"
+
+
+def test_the_environment_reaches_nested_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOSAICAST_KAFKA__BOOTSTRAP", "kafka:9092")
+    monkeypatch.setenv("MOSAICAST_DETECTOR__WORKERS", "3")
+    loaded = settings.load()
+    assert loaded.kafka.bootstrap == "kafka:9092"
+    assert loaded.detector.workers == 3
+
+
+def test_a_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("MOSAICAST_KAFKA__BOOTSTRAP=file:1\nMOSAICAST_API__PORT=9000\n")
+    monkeypatch.setenv("MOSAICAST_ENV_FILE", str(tmp_path / "env"))
+    monkeypatch.setenv("MOSAICAST_API__PORT", "9001")
+    loaded = settings.load()
+    assert (loaded.kafka.bootstrap, loaded.api.port) == ("file:1", 9001)
+
+
+def test_secret_files_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mosaicast_edge__token").write_text("hush")
+    monkeypatch.setenv("MOSAICAST_SECRETS_DIR", str(tmp_path))
+    assert settings.load().edge.token.get_secret_value() == "hush"
+
+
+def test_secrets_do_not_print() -> None:
+    assert "hush" not in repr(settings.load(edge=settings.EdgeSettings(token="hush")))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("DETECTOR__WORKERS", "0"), ("METRICS_PORT", "70000"), ("LOG_LEVEL", "LOUD")]
+)
+def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"MOSAICAST_{name}", value)
+    with pytest.raises(ValidationError, match=name.rsplit("__", maxsplit=1)[-1].lower()):
+        settings.load()
