@@ -1,0 +1,31 @@
+"""Making the detector that the settings name. Each model's library is imported only when it is chosen."""
+
+from pathlib import Path
+from typing import Literal
+
+from mosaicast.adapters.detectors.port import Detector
+from mosaicast.adapters.detectors.torch_device import Device
+from mosaicast.adapters.model_errors import ModelUnavailableError
+
+ModelName = Literal["centerface", "mtcnn", "ultralytics"]
+
+
+def make_detector(model: ModelName, *, weights: Path | None = None, device: Device = "auto") -> Detector:
+    """Return a detector for the calling thread.
+
+    Raises:
+        ModelUnavailableError, ModelBrokenError: it cannot be had here; the text says what to do.
+    """
+    if model == "mtcnn":
+        from mosaicast.adapters.detectors.mtcnn import Mtcnn
+
+        return Mtcnn(device)
+    if model == "ultralytics":
+        from mosaicast.adapters.detectors.ultralytics_yolo import UltralyticsYolo
+
+        return UltralyticsYolo(weights, device)
+    if device == "cuda":
+        raise ModelUnavailableError("centerface runs on the CPU; for CUDA choose mtcnn or ultralytics")
+    from mosaicast.adapters.detectors.centerface import CenterFace
+
+    return CenterFace()

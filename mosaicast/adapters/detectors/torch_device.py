@@ -1,0 +1,28 @@
+"""Choosing the device of the models that run in torch, which only the extra `gpu` installs."""
+
+from typing import Literal
+
+from mosaicast.adapters.model_errors import ModelUnavailableError
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def extra_missing(model: str) -> ModelUnavailableError:
+    """Return the error that says how to get what `model` needs."""
+    return ModelUnavailableError(f"the detector {model} needs the extra 'gpu': pip install 'mosaicast[gpu]'")
+
+
+def pick_device(wanted: Device) -> str:
+    """Return `cpu` or `cuda`; `auto` is CUDA where there is one.
+
+    Raises:
+        ModelUnavailableError: torch is not installed, or CUDA is asked for and there is none.
+    """
+    try:
+        import torch
+    except ImportError as exc:
+        raise extra_missing("of torch") from exc
+    there = bool(torch.cuda.is_available())
+    if wanted == "cuda" and not there:
+        raise ModelUnavailableError("the settings ask for CUDA, and this machine shows none")
+    return "cuda" if there and wanted != "cpu" else "cpu"

@@ -1,0 +1,139 @@
+"""Any ultralytics face detector, from a file that the operator names.
+
+A `.pt` file is a pickle and could run code, so it is only read through ultralytics' allow-list of classes
+(`torch.load(weights_only=True)`); a folder `*_openvino_model` holds no code.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaicast.adapters.detectors.pictures import to_bgr
+from mosaicast.adapters.detectors.port import RawFace
+from mosaicast.adapters.detectors.torch_device import Device, extra_missing, pick_device
+from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError, ModelUnavailableError
+from mosaicast.core.types import Box
+from mosaicast.imaging.crops import Landmarks
+
+_INPUT_SIDE = 640
+_NMS_IOU = 0.5
+_MOST_FACES = 1000
+_TYPICAL = ((0.30, 0.38), (0.70, 0.38), (0.50, 0.60), (0.34, 0.78), (0.66, 0.78))
+"""Where landmarks lie in the box of an upright face, shares of width and height; from CenterFace's means."""
+
+
+class UltralyticsYolo:
+    """A YOLO with a class named `face`, or with one class; with five keypoints they are the landmarks.
+
+    Raises:
+        ModelUnavailableError: the extra `gpu`, the file or the device is missing.
+        ModelBrokenError: the file is no detector of faces, or may not be read safely.
+    """
+
+    name = "ultralytics"
+
+    def __init__(self, weights: Path | None, device: Device = "auto") -> None:
+        if weights is None or not weights.exists():
+            raise ModelUnavailableError(
+                "the detector ultralytics needs an existing file in MOSAICAST_DETECTOR__WEIGHTS"
+            )
+        self._device = pick_device(device)
+        self._model = _load(weights)
+        self._classes = _face_classes(getattr(self._model, "names", None))
+
+    def detect(self, batch: Sequence[NDArray[np.uint8]], threshold: float) -> list[list[RawFace]]:
+        """Return the faces of each picture, best first; see the port.
+
+        Raises:
+            InferenceError: the library failed.
+        """
+        found: list[list[RawFace]] = [[] for _ in batch]
+        places = [place for place, picture in enumerate(batch) if picture.size]
+        if not places:
+            return found
+        pictures = [np.ascontiguousarray(to_bgr(batch[place])) for place in places]
+        for place, faces in zip(places, self._run(pictures, threshold), strict=True):
+            found[place] = faces
+        return found
+
+    def _run(self, pictures: list[NDArray[np.uint8]], threshold: float) -> list[list[RawFace]]:
+        try:
+            results = self._model.predict(
+                pictures, conf=threshold, iou=_NMS_IOU, imgsz=_INPUT_SIDE, device=self._device,
+                classes=self._classes, max_det=_MOST_FACES, verbose=False, save=False,
+            )  # fmt: skip
+            return [_faces(result) for result in results]
+        except (IndexError, RuntimeError, TypeError, ValueError) as exc:
+            raise InferenceError("the detector failed on a batch") from exc
+
+
+def _load(weights: Path) -> Any:
+    # Read when ultralytics is imported: no packages are installed and nobody is called at run time.
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    os.environ.setdefault("YOLO_OFFLINE", "true")
+    try:
+        from ultralytics import YOLO
+        from ultralytics.nn import tasks
+    except ImportError as exc:
+        raise extra_missing("ultralytics") from exc
+    if not (weights.suffix == ".pt" or weights.name.endswith("_openvino_model")):
+        raise ModelBrokenError("only a .pt file or an *_openvino_model folder is read")
+    # An ultralytics that lacks the switch, or a torch before 2.6, would quietly read the pickle whole.
+    if not (hasattr(tasks, "SAFE_LOAD") and tasks._SafeLoad.SUPPORTED):
+        raise ModelUnavailableError("this ultralytics or torch cannot read weights without running code from them")
+    tasks.SAFE_LOAD = True
+    try:
+        return YOLO(str(weights))
+    except Exception as exc:  # the library raises bare and own exceptions alike for a bad file
+        raise ModelBrokenError("the file does not read as an ultralytics detector") from exc
+
+
+def _face_classes(names: object) -> list[int]:
+    """Return the class numbers that are faces.
+
+    Raises:
+        ModelBrokenError: no class is a face; else cars would be masked and faces not.
+    """
+    known = {int(number): str(name).lower() for number, name in names.items()} if isinstance(names, dict) else {}
+    faces = [number for number, name in known.items() if "face" in name]
+    if not faces and len(known) == 1:
+        faces = list(known)
+    if not faces:
+        raise ModelBrokenError("the detector has several classes and none is called face")
+    return faces
+
+
+def _faces(result: Any) -> list[RawFace]:
+    rows = np.asarray(result.boxes.xyxy.cpu(), np.float64)
+    scores = np.asarray(result.boxes.conf.cpu(), np.float64)
+    points = _keypoints(result)
+    if not (np.isfinite(rows).all() and np.isfinite(scores).all()):
+        raise InferenceError("a box is not finite")
+    faces = []
+    for place, (x1, y1, x2, y2) in enumerate(rows.tolist()):
+        box = Box(x1, y1, max(x2, x1 + 1), max(y2, y1 + 1))
+        marks = estimated_landmarks(box) if points is None else _landmarks(points[place])
+        faces.append(RawFace(box, min(1.0, float(scores[place])), marks))
+    return sorted(faces, key=lambda face: -face.score)
+
+
+def _keypoints(result: Any) -> NDArray[np.float64] | None:
+    """Return five keypoints a face, [n, 5, 2], if the model gives them."""
+    if result.keypoints is None:
+        return None
+    points = np.asarray(result.keypoints.xy.cpu(), np.float64)
+    return points if points.shape[1:] == (5, 2) and np.isfinite(points).all() else None
+
+
+def _landmarks(points: NDArray[np.float64]) -> Landmarks:
+    a, b, c, d, e, f, g, h, i, j = (float(number) for number in points.ravel())
+    return a, b, c, d, e, f, g, h, i, j
+
+
+def estimated_landmarks(box: Box) -> Landmarks:
+    """Return where landmarks lie in the box of a typical upright face: enough to cut a crop, weak for recognition."""
+    return _landmarks(np.array([(box.x1 + x * box.width, box.y1 + y * box.height) for x, y in _TYPICAL]))
