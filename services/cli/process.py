@@ -62,6 +62,10 @@ class ManagedProcess:
         """Return how it ended (as `subprocess` does), or None while it runs or was never started."""
         return self._process.poll() if self._process else None
 
+    def wait(self) -> int:
+        """Block until it ends and return how (as `subprocess` does)."""
+        return self._process.wait() if self._process else 0
+
     def stop(self, grace_s: float) -> None:
         """Ask it to end, and kill it and its group when it has not after `grace_s`."""
         if self._process is None or self._process.poll() is not None:

@@ -1,1 +1,55 @@
 """Keeps one process running: a thread that starts it, waits for its end, and starts it again with back-off."""
+
+import threading
+
+from mosaicast.core.restarts import Quarantine, RestartPolicy, RestartState
+from mosaicast.runtime import logs
+from mosaicast.runtime.clocks import monotonic_s
+from services.cli.process import ManagedProcess
+
+_POLICY = RestartPolicy(quarantine_crashes=None)
+"""Our own services are never given up: without them everything is masked, which is safe but not the product."""
+
+
+class Supervisor:
+    """Owns the restarts of one process.
+
+    The thread that starts a process lives as long as the process does: the kernel sends the death signal of
+    `PR_SET_PDEATHSIG` when the starting *thread* ends.
+    """
+
+    def __init__(self, process: ManagedProcess) -> None:
+        self.process = process
+        self.restarts = 0
+        self._stopping = threading.Event()
+        self._state = RestartState(_POLICY)
+        self._log = logs.get_logger(__name__)
+        self._thread = threading.Thread(target=self._run, name=f"supervise-{process.spec.name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the process and watch it."""
+        self._thread.start()
+
+    def stop(self, grace_s: float) -> None:
+        """End the process for good."""
+        self._stopping.set()
+        self.process.stop(grace_s)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self.process.start()
+            self._state.started(monotonic_s())
+            if self._stopping.is_set():  # stop() came before there was a process to stop
+                self.process.stop(0)
+            status = self.process.wait()
+            if self._stopping.is_set():
+                return
+            self._log.error("a process ended", process=self.process.spec.name, status=status)
+            self.restarts += 1
+            self._pause()
+
+    def _pause(self) -> None:
+        step = self._state.crashed(monotonic_s())
+        assert not isinstance(step, Quarantine), "this policy never gives up"
+        self._stopping.wait(max(0.0, step.at_s - monotonic_s()))
