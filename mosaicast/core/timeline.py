@@ -121,8 +121,9 @@ class Timeline:
             past, future = earlier.get(track_id, []), later.get(track_id, [])
             if self._is_clear(at_a.get(track_id), at_b.get(track_id), future):
                 continue
-            if track_id in at_a or track_id in at_b or _any_masked(past[-1:]) or _any_masked(future[:1]):
-                yield self._region(time, past, future)
+            at_ends = (track_id in at_a) + (track_id in at_b)
+            if at_ends or _any_masked(past[-1:]) or _any_masked(future[:1]):
+                yield from self._track_regions(time, past, future, both_ends=at_ends == 2)
 
     def _looks(self, time: MediaTime, index: int) -> tuple[dict[TrackId, list[_Look]], dict[TrackId, list[_Look]]]:
         """Return the looks at each track before (or at) and after `time`, in this scene, within hold and lead.
@@ -153,15 +154,18 @@ class Timeline:
             return False
         return at_a.person_id == at_b.person_id and all(look.track.clear for look in future)
 
-    def _region(self, time: MediaTime, past: list[_Look], future: list[_Look]) -> Box:
-        near_past, near_future = past[-1] if past else None, future[0] if future else None
-        if near_past and near_future:
-            box, distance_s = _between(near_past, near_future, time)
-        else:
-            looks = past[::-1] if near_past else future
-            box, distance_s = self._reach(looks, time)
-        growth = min(self.policy.max_growth, self.policy.margin + self.policy.growth_per_s * distance_s)
-        return _grown(box, growth)
+    def _track_regions(self, time: MediaTime, past: list[_Look], future: list[_Look], both_ends: bool) -> Iterator[Box]:
+        """Yield where a masked track may be: interpolated, and where an end is missing, reached for from each side."""
+        if past and future:
+            yield self._grow(*_between(past[-1], future[0], time))
+        if not (both_ends and past and future):
+            for looks in (past[::-1], future):
+                if looks:
+                    yield self._grow(*self._reach(looks, time))
+
+    def _grow(self, box: Box, distance_s: float) -> Box:
+        share = min(self.policy.max_growth, self.policy.margin + self.policy.growth_per_s * distance_s)
+        return _grown(box, share)
 
     def _reach(self, looks: list[_Look], time: MediaTime) -> tuple[Box, float]:
         """Return the hull of the nearest look's box and where its movement leads, and the distance in seconds."""

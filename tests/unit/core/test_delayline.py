@@ -1,0 +1,191 @@
+"""The delay line: every frame leaves exactly once, in order, masked if unsure."""
+
+import itertools
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mosaicast.core.delayline import Command, DelayLine, Drop, Release
+from mosaicast.core.pacing import Pacer, PacingPolicy
+from mosaicast.core.types import Box, Disposition, Reason, TrackId, TrackVerdict, Verdict
+
+FULL, CLEAR, MASKED = Disposition.FULL_MOSAIC, Disposition.CLEAR, Disposition.MASKED
+
+
+def ms(value: int) -> Fraction:
+    return Fraction(value, 1000)
+
+
+def nobody(at_ms: int) -> Verdict:
+    return Verdict(ms(at_ms), ())
+
+
+def somebody(at_ms: int) -> Verdict:
+    return Verdict(ms(at_ms), (TrackVerdict(TrackId(1), Box(0, 0, 40, 40), False, Reason.UNKNOWN),))
+
+
+class Live:
+    """A live line whose packets arrive `lag_s` after their media time."""
+
+    def __init__(self, delay_s: float = 1.0) -> None:
+        self.pacer = Pacer(PacingPolicy(delay_s=delay_s))
+        self.line = DelayLine(self.pacer)
+
+    def frame(self, at_ms: int, now: float) -> list[Command]:
+        self.pacer.observe(ms(at_ms), now)
+        return self.line.add_frame(ms(at_ms), now)
+
+
+def outcome(commands: list[Command]) -> list[tuple[int, object]]:
+    return [(int(c.time * 1000), c.plan.disposition if isinstance(c, Release) else c.reason) for c in commands]
+
+
+def test_a_live_frame_leaves_at_its_time_and_not_before() -> None:
+    live = Live()
+    assert live.frame(0, now=10.0) == []
+    live.line.add_verdict(nobody(0), now=10.2)
+    assert live.line.next_due() == pytest.approx(11.0)
+    assert live.line.tick(10.999) == []
+    assert outcome(live.line.tick(11.0)) == [(0, CLEAR)]
+    assert live.line.next_due() is None
+
+
+def test_without_a_verdict_it_leaves_in_time_but_mosaicked() -> None:
+    live = Live()
+    live.frame(0, now=10.0)
+    assert outcome(live.line.tick(11.0)) == [(0, FULL)]
+
+
+def test_a_verdict_after_the_deadline_changes_nothing_that_left() -> None:
+    live = Live()
+    live.frame(0, now=10.0)
+    live.line.tick(11.0)
+    assert live.line.add_verdict(nobody(0), now=11.1) == []
+
+
+def test_frames_out_of_order_leave_in_order() -> None:
+    live = Live()
+    for at in (0, 120, 40, 80):
+        live.frame(at, now=10.0 + at / 1000)
+    assert [at for at, _ in outcome(live.line.tick(20.0))] == [0, 40, 80, 120]
+
+
+def test_what_comes_after_its_place_is_dropped() -> None:
+    live = Live()
+    live.frame(0, now=10.0)
+    live.frame(80, now=10.08)
+    live.line.tick(11.09)
+    assert live.frame(40, now=11.1) == [Drop(ms(40), "late")]
+    assert live.frame(80, now=11.1) == [Drop(ms(80), "late")]
+    live.frame(120, now=11.1)
+    assert live.frame(120, now=11.1) == [Drop(ms(120), "duplicate")]
+
+
+def test_panic_mosaics_what_leaves_while_it_lasts() -> None:
+    live = Live()
+    for at in (0, 40):
+        live.frame(at, now=10.0 + at / 1000)
+        live.line.add_verdict(nobody(at), now=10.1)
+    live.line.set_panic(True)
+    (released,) = live.line.tick(11.0)
+    assert isinstance(released, Release)
+    assert released.plan.full_reason == "panic"
+    live.line.set_panic(False)
+    assert outcome(live.line.tick(11.1)) == [(40, CLEAR)]
+
+
+def test_a_newer_epoch_abandons_what_waits() -> None:
+    live = Live()
+    live.frame(0, now=10.0)
+    assert live.line.abandon() == [Drop(ms(0), "abandoned")]
+    assert live.line.tick(99.0) == []
+
+
+def test_a_job_waits_for_everything_that_could_matter() -> None:
+    line = DelayLine(pacer=None)
+    line.add_frame(ms(0), now=0)
+    assert line.add_verdict(nobody(0), now=0) == []
+    assert line.add_verdict(somebody(300), now=0) == []
+    assert outcome(line.add_verdict(nobody(400), now=0)) == [(0, MASKED)], "the lead of a face that enters at 300 ms"
+
+
+def test_a_jobs_end_lets_out_the_rest() -> None:
+    line = DelayLine(pacer=None)
+    line.add_frame(ms(0), now=0)
+    line.add_frame(ms(40), now=0)
+    line.add_verdict(nobody(0), now=0)
+    assert outcome(line.end(now=0)) == [(0, CLEAR), (40, FULL)]
+
+
+def test_live_frames_keep_their_times_after_the_end() -> None:
+    live = Live()
+    live.frame(0, now=10.0)
+    assert live.line.end(now=10.1) == []
+    assert outcome(live.line.tick(11.0)) == [(0, FULL)]
+
+
+events = st.lists(
+    st.one_of(
+        st.tuples(st.just("frame"), st.integers(0, 60)),
+        st.tuples(st.just("nobody"), st.integers(0, 60)),
+        st.tuples(st.just("somebody"), st.integers(0, 60)),
+        st.tuples(st.just("tick"), st.integers(0, 100)),
+        st.tuples(st.just("panic"), st.integers(0, 1)),
+    ),
+    max_size=60,
+)
+
+
+@given(events, st.booleans())
+def test_every_frame_leaves_exactly_once_in_order_masked_if_unsure(  # noqa: C901 - one script, one story
+    script: list[tuple[str, int]], live: bool
+) -> None:
+    pacer = Pacer() if live else None
+    line = DelayLine(pacer)
+    now, panic = 100.0, False
+    fed: list[Fraction] = []
+    told: list[Verdict] = []
+    out: list[Release] = []
+    dropped: list[Drop] = []
+
+    def take(commands: list[Command]) -> None:
+        for command in commands:
+            if isinstance(command, Drop):
+                dropped.append(command)
+                continue
+            out.append(command)
+            if panic or not _known(command.time, told):
+                assert command.plan.disposition is FULL
+            if any(v.tracks and v.time == command.time for v in told):
+                assert command.plan.disposition is not CLEAR
+
+    for kind, number in script:
+        if kind == "frame":
+            if pacer:
+                pacer.observe(ms(number * 20), now)
+            fed.append(ms(number * 20))
+            take(line.add_frame(ms(number * 20), now))
+        elif kind in {"nobody", "somebody"}:
+            verdict = (nobody if kind == "nobody" else somebody)(number * 20)
+            told.append(verdict)
+            take(line.add_verdict(verdict, now))
+        elif kind == "panic":
+            panic = bool(number)
+            line.set_panic(panic)
+        else:
+            now += number / 50
+            take(line.tick(now))
+    take(line.end(now))
+    take(line.tick(now + 1000))
+
+    assert sorted([r.time for r in out] + [d.time for d in dropped]) == sorted(fed)
+    assert all(a.time < b.time for a, b in itertools.pairwise(out)), "in order, none twice"
+    assert len(line) == 0
+
+
+def _known(time: Fraction, told: list[Verdict]) -> bool:
+    before = [v.time for v in told if v.time <= time]
+    after = [v.time for v in told if v.time >= time]
+    return bool(before and after) and min(after) - max(before) <= Fraction(1, 4)
