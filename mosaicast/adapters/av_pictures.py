@@ -1,0 +1,101 @@
+"""One decoded picture: its time, a thumbnail for the scene-cut measure, a JPEG for analysis."""
+
+from fractions import Fraction
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaicast.adapters.jpeg import JpegError, encode
+from mosaicast.core.sampling import THUMBNAIL_WH
+from mosaicast.core.types import MediaTime
+
+LARGEST_JPEG_WH = (1280, 2560)
+"""Faces are found at 640 pixels across; 1280 leaves enough of each for recognition. The height bounds memory only."""
+JPEG_QUALITY = 85
+"""About 90 kB at 1280 x 720; losses are far below what the detector and the embedder blur away themselves."""
+_LUMA_FIRST = frozenset(
+    {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray", "yuv410p", "yuv411p"}
+)
+"""Pixel formats whose first plane is luma with 8 bits a pixel."""
+
+
+class PictureError(Exception):
+    """A decoded picture that can't be converted. The content is at fault; the next picture may work."""
+
+
+class Picture:
+    """A decoded video frame. It holds a buffer of the decoder: keep few of them.
+
+    Args:
+        frame: PyAV's frame.
+        time_base: seconds per tick of the frame's `pts`.
+    """
+
+    def __init__(self, frame: Any, time_base: Fraction) -> None:  # Any: PyAV is untyped here
+        self._frame = frame
+        self.pts: int = frame.pts
+        self.time_base = time_base
+
+    @property
+    def time(self) -> MediaTime:
+        """Presentation time, exact seconds."""
+        return self.pts * self.time_base
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self._frame.width, self._frame.height
+
+    @property
+    def rotation(self) -> int:
+        """Degrees that a player turns the picture by, 0 for none."""
+        return int(self._frame.rotation)
+
+    def thumbnail(self) -> NDArray[np.uint8]:
+        """Return luma, uint8 [36, 64], averaged over areas.
+
+        Raises:
+            PictureError: the picture can't be converted.
+        """
+        if self._frame.format.name not in _LUMA_FIRST:
+            return self._converted(THUMBNAIL_WH, "gray", "AREA")
+        plane = self._frame.planes[0]
+        luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        # Every n-th pixel first: averaging a whole 1080p plane costs 0.5 ms, this 0.05 ms, with the same verdicts.
+        step = max(1, min(plane.width // (2 * THUMBNAIL_WH[0]), plane.height // (2 * THUMBNAIL_WH[1])))
+        thumbnail = cv2.resize(np.ascontiguousarray(luma[::step, ::step]), THUMBNAIL_WH, interpolation=cv2.INTER_AREA)
+        return np.asarray(thumbnail, dtype=np.uint8)
+
+    def jpeg(self) -> bytes:
+        """Return the picture as JPEG of the same shape, at most 1280 wide.
+
+        The scaler of FFmpeg, which knows the colour matrix and range, then libjpeg-turbo: measured on one core 2.0 ms
+        at 720p and 3.6 ms at 1080p; converting first and shrinking after, 2.3 and 11.2 ms; FFmpeg's own encoder on
+        the YUV planes 2.9 and 3.8 ms.
+
+        Raises:
+            PictureError: the picture can't be converted.
+        """
+        try:
+            return encode(self._converted(fitted(self.size_wh), "bgr24", "FAST_BILINEAR"), JPEG_QUALITY)
+        except JpegError as exc:
+            raise PictureError("no JPEG") from exc
+
+    def _converted(self, size_wh: tuple[int, int], pixel_format: str, interpolation: str) -> NDArray[np.uint8]:
+        try:
+            small = self._frame.reformat(
+                width=size_wh[0], height=size_wh[1], format=pixel_format, interpolation=interpolation, threads=1
+            )
+            return np.asarray(small.to_ndarray(), dtype=np.uint8)
+        except (av.FFmpegError, ValueError, MemoryError) as exc:
+            raise PictureError(f"no {pixel_format}") from exc
+
+
+def fitted(size_wh: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest size of the same shape that is not larger than the picture or `LARGEST_JPEG_WH`."""
+    width, height = size_wh
+    scale = min(Fraction(1), Fraction(LARGEST_JPEG_WH[0], width), Fraction(LARGEST_JPEG_WH[1], height))
+    return max(1, round(width * scale)), max(1, round(height * scale))

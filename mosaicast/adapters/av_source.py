@@ -1,0 +1,324 @@
+"""Reads a live stream or a file with PyAV: encoded packets, decoded pictures, and where a new epoch begins.
+
+FFmpeg crashes on some hostile files, so this runs in a child process; nothing here may run in a service's own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal
+
+import av
+import av.logging
+import cv2
+
+from mosaicast.adapters.av_pictures import Picture
+from mosaicast.adapters.av_source_errors import SourceError, open_error, read_error, refuse
+from mosaicast.adapters.av_times import Times
+from mosaicast.adapters.av_tracks import Track, audio_track, video_track
+from mosaicast.contracts.messages import CodecParameters, TimeBase
+from mosaicast.core.types import MediaTime
+
+LONGEST_SIDE = 8192
+"""H.264's highest level ends at 8192; larger is a mistake or an attack on our memory."""
+MOST_FAILURES_IN_A_ROW = 300
+"""Packets, about 10 s, of which none gives a picture: the rest will not either."""
+MOST_WITHOUT_KEYFRAME = 600
+"""Video packets, about 20 s: every encoder meant for broadcasts sends keyframes more often."""
+MOST_UNTIMED_IN_A_ROW = 50
+
+_FILE_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flv,avi,mpegts,mpeg,ogg,asf,mxf,ivf,h264,hevc,av1,mjpeg,"
+    "jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,image2"
+)
+"""Containers that a file may be. Not: playlists and scripts (hls, concat, dash), which make FFmpeg open other files."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLimits:
+    """Deadlines of one source, seconds."""
+
+    open_s: float = 5.0
+    read_s: float = 5.0
+    probe_s: float = 2.0
+    """Media time that FFmpeg may read to learn the tracks; only a live stream without sound uses all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochStarted:
+    """An uninterrupted reading begins here, at a video keyframe."""
+
+    codecs: tuple[CodecParameters, ...]
+
+    @property
+    def video(self) -> CodecParameters:
+        """Parameters of the video track."""
+        return self.codecs[0]
+
+
+@dataclass(frozen=True, slots=True)
+class PacketRead:
+    """One encoded packet; times in ticks of `time_base`."""
+
+    track: Literal["video", "audio"]
+    times: Times
+    time_base: TimeBase
+    keyframe: bool
+    data: bytes
+
+    @property
+    def decode_time(self) -> MediaTime:
+        """When a player decodes it, exact seconds."""
+        return self.time_base.seconds(self.times.dts)
+
+
+SourceEvent = EpochStarted | PacketRead | Picture
+
+
+@dataclass(slots=True)
+class SourceCounters:
+    """What was not passed on, and why."""
+
+    decode_errors: int = 0
+    packets_before_keyframe: int = 0
+    packets_untimed: int = 0
+
+
+@dataclass(slots=True)
+class _Streak:
+    """Bad packets in a row."""
+
+    failures: int = 0
+    untimed: int = 0
+    without_keyframe: int = 0
+
+
+def limit_libraries() -> None:
+    """Make FFmpeg silent (hostile media would flood the log) and OpenCV single-threaded. For a child process."""
+    av.logging.set_level(av.logging.PANIC)
+    cv2.setNumThreads(1)
+
+
+def open_source(url: str, *, live: bool, limits: SourceLimits | None = None) -> "AvSource":
+    """Open an RTMP address (`live`) or the absolute path of a file.
+
+    Raises:
+        SourceError: it can't be opened, has no usable video, or exceeds a limit.
+    """
+    bounds = limits or SourceLimits()
+    try:
+        container = av.open(
+            url if live else f"file:{url}",
+            mode="r",
+            options=_options(bounds, live=live),
+            timeout=(bounds.open_s, bounds.read_s),
+            metadata_errors="replace",
+        )
+    except (av.FFmpegError, OSError, ValueError, MemoryError) as exc:
+        raise open_error(exc, live=live) from exc
+    try:
+        return AvSource(container, live=live)
+    except BaseException:
+        container.close()
+        raise
+
+
+def _options(limits: SourceLimits, *, live: bool) -> dict[str, str]:
+    options = {"max_pixels": str(LONGEST_SIDE * LONGEST_SIDE)}
+    if live:
+        probe_us = str(int(limits.probe_s * 1_000_000))
+        return options | {"protocol_whitelist": "rtmp,rtmps,tcp,tls", "format_whitelist": "flv,live_flv",
+                          "rtmp_live": "live", "analyzeduration": probe_us}  # fmt: skip
+    # An edit list may tell the player to hide decoded frames. The compositor decodes bare packets and would show
+    # them, so both sides must see all.
+    return options | {
+        "protocol_whitelist": "file", "format_whitelist": _FILE_FORMATS, "advanced_editlist": "0"
+    }  # fmt: skip
+
+
+class AvSource:
+    """An open source. Use as a context manager; read `events` once.
+
+    Raises:
+        SourceError: no usable video track, or a limit exceeded.
+    """
+
+    def __init__(self, container: Any, *, live: bool) -> None:
+        self.counters = SourceCounters()
+        self._container = container
+        self._live = live
+        self._video = video_track(container, live=live)
+        self._audio = audio_track(container)
+        self._size_wh = (0, 0)
+        self._started = False
+        self._pictures = 0
+        self._streak = _Streak()
+
+    def __enter__(self) -> "AvSource":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the source."""
+        self._container.close()
+
+    def events(self) -> Iterator[SourceEvent]:
+        """Yield what is read, until the source ends.
+
+        Every epoch begins with `EpochStarted`, followed by its first keyframe. The pictures of a packet follow it,
+        in presentation order, and carry the `pts` of the packet that they come from.
+
+        Raises:
+            SourceError: a deadline passed, the connection broke, or the content can't be used.
+        """
+        for packet in self._packets():
+            if packet.stream_index == self._video.index:
+                yield from self._on_video(packet)
+            elif self._audio is not None:
+                yield from self._on_audio(self._audio, packet)
+        yield from self._drain()
+        if self._pictures == 0:
+            raise refuse("undecodable", "No picture of the source can be decoded.")
+
+    def _packets(self) -> Iterator[Any]:
+        packets = self._container.demux([track.stream for track in (self._video, self._audio) if track is not None])
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, OSError, ValueError, MemoryError) as exc:
+                raise read_error(exc, live=self._live) from exc
+            if packet is None:
+                return
+            if packet.size > 0:  # an empty one only asks a decoder to drain
+                yield packet
+
+    def _on_audio(self, track: Track, packet: Any) -> Iterator[SourceEvent]:
+        if track.adopt_codec_of(packet):
+            yield from self._end_epoch()
+        times = track.clock.repair(packet.pts, packet.dts, packet.duration, reorders=False)
+        if times is None:
+            self.counters.packets_untimed += 1
+        elif not self._started:
+            self.counters.packets_before_keyframe += 1
+        else:
+            track.clock.accept(times)
+            yield PacketRead("audio", times, track.time_base, bool(packet.is_keyframe), bytes(packet))
+
+    def _on_video(self, packet: Any) -> Iterator[SourceEvent]:
+        if self._video.adopt_codec_of(packet):
+            yield from self._end_epoch()
+        times = self._repaired(packet)
+        if times is None:
+            return
+        if self._video.clock.jumps(times):
+            yield from self._end_epoch()
+        if not self._started and not packet.is_keyframe:
+            self._skip_before_keyframe()
+            return
+        self._video.clock.accept(times)
+        packet.pts, packet.dts = times.pts, times.dts
+        read = PacketRead("video", times, self._video.time_base, bool(packet.is_keyframe), bytes(packet))
+        if read.keyframe:
+            yield from self._on_keyframe(packet, read)
+        else:
+            yield read
+            yield from self._pictures_of_epoch(packet)
+
+    def _pictures_of_epoch(self, packet: Any) -> Iterator[Picture]:
+        for picture in self._decoded(packet):
+            if picture.size_wh != self._size_wh:  # VP9 and damaged streams change size between keyframes
+                self._started = False
+                return
+            yield picture
+
+    def _on_keyframe(self, packet: Any, read: PacketRead) -> Iterator[SourceEvent]:
+        # Decoded before it is passed on: only the decoder knows that a new size begins, and with it a new epoch.
+        pictures = list(self._decoded(packet))
+        size_wh = self._decoder_size()
+        if self._started and size_wh != self._size_wh:
+            yield from (picture for picture in pictures if picture.size_wh == self._size_wh)
+            pictures = [picture for picture in pictures if picture.size_wh != self._size_wh]
+            self._started = False
+        if not self._started:
+            if min(size_wh) <= 0:
+                self._skip_before_keyframe()
+                return
+            self._size_wh, self._started, self._streak.without_keyframe = size_wh, True, 0
+            yield EpochStarted(self._codecs())
+        yield read
+        yield from pictures
+
+    def _repaired(self, packet: Any) -> Times | None:
+        context = self._video.stream.codec_context
+        reorders = bool(context.has_b_frames)
+        times = self._video.clock.repair(packet.pts, packet.dts, packet.duration, reorders=reorders)
+        self._streak.untimed = 0 if times else self._streak.untimed + 1
+        self.counters.packets_untimed += times is None
+        if self._streak.untimed >= MOST_UNTIMED_IN_A_ROW:
+            raise refuse("no_times", "The frames of the source carry no times.")
+        return times
+
+    def _skip_before_keyframe(self) -> None:
+        self.counters.packets_before_keyframe += 1
+        self._streak.without_keyframe += 1
+        if self._streak.without_keyframe >= MOST_WITHOUT_KEYFRAME:
+            raise SourceError(
+                "no_keyframe", "The source sends no keyframes; set a keyframe interval of 2 seconds in the encoder.",
+                fault="content", retry=self._live,
+            )  # fmt: skip
+
+    def _decoded(self, packet: Any | None) -> Iterator[Picture]:
+        """Yield the pictures that `packet` completes; None drains the decoder. A damaged packet gives none."""
+        try:
+            frames = self._video.stream.codec_context.decode(packet)
+        except (av.FFmpegError, ValueError) as exc:
+            self._count_failure(exc)
+            return
+        for frame in frames:
+            if frame.pts is not None:
+                yield self._picture(frame)
+
+    def _picture(self, frame: Any) -> Picture:
+        picture = Picture(frame, self._video.stream.time_base)
+        if picture.rotation % 360:
+            # Decoders give the stored picture and players turn it: faces would lie sideways before the detector.
+            raise refuse("rotated", "The video is stored turned by a rotation tag, which is not supported yet.")
+        self._streak.failures = 0
+        self._pictures += 1
+        return picture
+
+    def _count_failure(self, exc: Exception) -> None:
+        self.counters.decode_errors += 1
+        self._streak.failures += 1
+        if self._streak.failures >= MOST_FAILURES_IN_A_ROW:
+            raise SourceError(
+                "undecodable", "The video is too damaged to be decoded.", fault="content", retry=self._live
+            ) from exc
+
+    def _decoder_size(self) -> tuple[int, int]:
+        context = self._video.stream.codec_context
+        size_wh = int(context.width or 0), int(context.height or 0)
+        if max(size_wh) > LONGEST_SIDE:
+            raise refuse(
+                "too_large", f"The picture is {size_wh[0]} x {size_wh[1]}; the longest side is {LONGEST_SIDE}."
+            )
+        return size_wh
+
+    def _codecs(self) -> tuple[CodecParameters, ...]:
+        video = self._video.parameters(self._size_wh)
+        return (video,) if self._audio is None else (video, self._audio.parameters())
+
+    def _end_epoch(self) -> Iterator[Picture]:
+        """Give out what the decoder still holds, and wait for the next keyframe."""
+        yield from self._drain()
+        self._video.stream.codec_context.flush_buffers()
+        self._started = False
+        for track in (self._video, self._audio):
+            if track is not None:
+                track.clock.reset()
+
+    def _drain(self) -> Iterator[Picture]:
+        if self._started:
+            yield from self._decoded(None)

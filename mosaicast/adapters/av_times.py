@@ -1,0 +1,69 @@
+"""Packet times as sources really send them: missing, jumping, longer than sane."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+BACKWARD_JUMP_S = Fraction(1, 2)
+"""Going back further than rounding and reordering explain: the publisher has restarted its clock."""
+FORWARD_JUMP_S = Fraction(30)
+"""Longer than any pause between two frames of a slide show; a live source silent for so long is cut off before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Times of one packet, in ticks."""
+
+    pts: int
+    dts: int
+    duration: int
+
+
+class TrackClock:
+    """Repairs the times of one track and notices when its clock jumps.
+
+    Args:
+        time_base: seconds per tick.
+    """
+
+    def __init__(self, time_base: Fraction) -> None:
+        self._time_base = time_base
+        self._last: Times | None = None
+
+    def repair(self, pts: int | None, dts: int | None, duration: int | None, *, reorders: bool) -> Times | None:
+        """Return usable times, or None where the presentation time can't be known.
+
+        Args:
+            pts: presentation time in ticks, if the source says.
+            dts: decoding time in ticks, if the source says.
+            duration: in ticks, if the source says.
+            reorders: whether the codec shows pictures in another order than it sends them (B-frames).
+        """
+        span = max(0, duration or 0)
+        if pts is None:
+            pts = None if reorders else self._next_dts(dts)
+        if pts is None:
+            return None
+        if dts is None:
+            # B-frames: any time not after pts and not before the last keeps a decoder content.
+            dts = min(pts, self._next_dts(None) or pts) if reorders else pts
+        return Times(pts, min(pts, dts), span)
+
+    def jumps(self, times: Times) -> bool:
+        """Return whether `times` can't follow those accepted last."""
+        if self._last is None:
+            return False
+        step_s = (times.dts - self._last.dts) * self._time_base
+        return step_s < -BACKWARD_JUMP_S or step_s > FORWARD_JUMP_S
+
+    def accept(self, times: Times) -> None:
+        """Remember a packet that was used."""
+        self._last = times
+
+    def reset(self) -> None:
+        """Forget: the next packet begins a new timeline."""
+        self._last = None
+
+    def _next_dts(self, dts: int | None) -> int | None:
+        if dts is not None or self._last is None:
+            return dts
+        return self._last.dts + self._last.duration

@@ -1,0 +1,99 @@
+"""Which tracks of a container are used, and what a decoder needs to know about them."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from mosaicast.adapters.av_source_errors import SourceError, refuse
+from mosaicast.adapters.av_times import TrackClock
+from mosaicast.contracts.messages import CodecParameters, TimeBase
+
+LARGEST_EXTRADATA_BYTES = 65536
+"""As the contract allows; H.264 needs 50, HEVC 2,500."""
+_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: the cover of an album is no video
+
+
+@dataclass(slots=True)
+class Track:
+    """One chosen track of an open container."""
+
+    stream: Any  # PyAV's stream, untyped here
+    kind: Literal["video", "audio"]
+    clock: TrackClock
+    time_base: TimeBase
+    extradata: bytes
+    """As of the newest packet; FFmpeg's context keeps that of the opening."""
+
+    @property
+    def index(self) -> int:
+        """Number of the stream in its container."""
+        return int(self.stream.index)
+
+    def adopt_codec_of(self, packet: Any) -> bool:
+        """Take over the decoder configuration that comes with `packet`; return whether it is another one."""
+        if not packet.has_sidedata("new_extradata"):
+            return False
+        extradata = bytes(packet.get_sidedata("new_extradata"))
+        changed, self.extradata = extradata != self.extradata, extradata
+        _check_extradata(extradata)
+        return changed
+
+    def parameters(self, size_wh: tuple[int, int] = (0, 0)) -> CodecParameters:
+        """Return the wire form; `size_wh` is that of the decoded pictures of a video track."""
+        context = self.stream.codec_context
+        if self.kind == "audio":
+            # The codec's own name: `mp3float` is one of FFmpeg's decoders, and a muxer knows `mp3`.
+            return CodecParameters(
+                track="audio", codec=context.codec.canonical_name, time_base=self.time_base, extradata=self.extradata,
+                sample_rate=max(0, context.sample_rate or 0), channels=max(0, context.channels or 0),
+            )  # fmt: skip
+        return CodecParameters(
+            track="video", codec=context.name, time_base=self.time_base, extradata=self.extradata,
+            width=size_wh[0], height=size_wh[1], frame_rate=_rate(self.stream.average_rate),
+        )  # fmt: skip
+
+
+def video_track(container: Any, *, live: bool) -> Track:
+    """Return the video track of an open container, its decoder limited to one thread.
+
+    Raises:
+        SourceError: there is none, its codec is unknown, or its clock is absurd.
+    """
+    streams = [stream for stream in container.streams.video if not int(stream.disposition) & _ATTACHED_PICTURE]
+    best = container.streams.best("video")
+    stream = best if best in streams else next(iter(streams), None)
+    if stream is None:
+        # A live publisher may switch its camera on later.
+        raise SourceError("no_video", "The source has no video track.", fault="content", retry=live)
+    if stream.codec_context is None:
+        raise refuse("unsupported_codec", "The video codec of the source is not supported.")
+    stream.codec_context.thread_count = 1  # more threads hold frames back, and streams share the cores anyhow
+    return _track(stream, "video")
+
+
+def audio_track(container: Any) -> Track | None:
+    """Return the audio track of an open container, None without a usable one."""
+    stream = container.streams.best("audio")
+    if stream is None or stream.codec_context is None:
+        return None
+    return _track(stream, "audio")
+
+
+def _track(stream: Any, kind: Literal["video", "audio"]) -> Track:
+    ticks: Fraction = stream.time_base or Fraction(0)
+    if not (0 < ticks.numerator <= 1_000_000 and ticks.denominator <= 1_000_000_000):
+        raise refuse("absurd_clock", "The clock of the source makes no sense.")
+    extradata = bytes(stream.codec_context.extradata or b"")
+    _check_extradata(extradata)
+    return Track(stream, kind, TrackClock(ticks), TimeBase(ticks.numerator, ticks.denominator), extradata)
+
+
+def _check_extradata(extradata: bytes) -> None:
+    if len(extradata) > LARGEST_EXTRADATA_BYTES:
+        raise refuse("absurd_codec_data", "The codec configuration of the source is too large.")
+
+
+def _rate(rate: Fraction | None) -> float:
+    value = float(rate) if rate else 0.0
+    return value if math.isfinite(value) and 0.0 <= value <= 1000.0 else 0.0

@@ -1,0 +1,206 @@
+"""What the reader of sources promises, on clips made here."""
+
+import socket
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mosaicast.adapters.av_pictures import Picture, fitted
+from mosaicast.adapters.av_source import (
+    EpochStarted,
+    PacketRead,
+    SourceEvent,
+    SourceLimits,
+    limit_libraries,
+    open_source,
+)
+from mosaicast.adapters.av_source_errors import SourceError
+from mosaicast.core.sampling import SceneCutDetector
+from tests.contract.av_clips import concatenated_flv, make_clip
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    limit_libraries()
+
+
+def read(path: Path) -> list[SourceEvent]:
+    with open_source(str(path), live=False) as source:
+        return list(source.events())
+
+
+def of(events: list[SourceEvent], kind: type) -> list:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def packets(events: list[SourceEvent], track: str) -> list[PacketRead]:
+    return [event for event in of(events, PacketRead) if event.track == track]
+
+
+@pytest.mark.parametrize("suffix", ["flv", "mp4", "mkv", "ts"])
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_every_packet_and_picture_comes_with_equal_times(tmp_path, suffix, b_frames):
+    events = read(make_clip(tmp_path / f"clip.{suffix}", b_frames=b_frames))
+    video, pictures = packets(events, "video"), of(events, Picture)
+    assert isinstance(events[0], EpochStarted)
+    assert len(video) == len(pictures) == 45
+    assert sorted(packet.times.pts for packet in video) == [picture.pts for picture in pictures]
+    assert len(packets(events, "audio")) > 40
+    assert all(packet.times.dts <= packet.times.pts for packet in video)
+
+
+def test_the_epoch_begins_with_its_codecs_and_a_keyframe(tmp_path):
+    events = read(make_clip(tmp_path / "clip.flv"))
+    start, first = events[0], events[1]
+    assert isinstance(start, EpochStarted)
+    assert isinstance(first, PacketRead)
+    assert (first.track, first.keyframe) == ("video", True)
+    video, audio = start.codecs
+    assert (video.codec, video.width, video.height) == ("h264", 320, 180)
+    assert video.extradata[:1] == b"\x01"  # avcC, as FLV carries it
+    assert (audio.codec, audio.sample_rate, audio.channels) == ("aac", 48_000, 1)
+    assert video.time_base.seconds(1000) == 1  # FLV counts milliseconds
+    assert 29 <= video.frame_rate <= 31
+
+
+def test_media_without_sound_is_read(tmp_path):
+    events = read(make_clip(tmp_path / "clip.flv", audio=False))
+    assert len(of(events, EpochStarted)[0].codecs) == 1
+    assert len(of(events, Picture)) == 45
+
+
+def test_another_size_in_the_middle_begins_a_new_epoch(tmp_path):
+    first = make_clip(tmp_path / "a.flv", size_wh=(320, 180), b_frames=2)
+    second = make_clip(tmp_path / "b.flv", size_wh=(480, 272), b_frames=2)
+    events = read(concatenated_flv(tmp_path / "ab.flv", first, second))
+    starts = [number for number, event in enumerate(events) if isinstance(event, EpochStarted)]
+    assert [(events[at].video.width, events[at].video.height) for at in starts] == [(320, 180), (480, 272)]
+    before, after = events[: starts[1]], events[starts[1] :]
+    assert {picture.size_wh for picture in of(before, Picture)} == {(320, 180)}
+    assert {picture.size_wh for picture in of(after, Picture)} == {(480, 272)}
+    assert len(of(before, Picture)) == len(of(after, Picture)) == 45
+    assert events[starts[0]].video.extradata != events[starts[1]].video.extradata
+
+
+def test_a_clock_that_goes_back_begins_a_new_epoch(tmp_path):
+    clip = make_clip(tmp_path / "a.flv")
+    events = read(concatenated_flv(tmp_path / "aa.flv", clip, clip))
+    assert len(of(events, EpochStarted)) == 2
+    assert len(packets(events, "video")) == 90
+
+
+def test_another_size_without_a_header_begins_a_new_epoch_at_its_keyframe(tmp_path):
+    first = make_clip(tmp_path / "a.ts", size_wh=(320, 180), audio=False)
+    second = make_clip(tmp_path / "b.ts", size_wh=(480, 272), audio=False)
+    joined = tmp_path / "ab.ts"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    events = read(joined)
+    at = max(number for number, event in enumerate(events) if isinstance(event, EpochStarted))
+    assert events[at].video.width == 480
+    assert {picture.size_wh for picture in of(events[at:], Picture)} == {(480, 272)}
+    assert {picture.size_wh for picture in of(events[:at], Picture)} == {(320, 180)}
+
+
+def test_damaged_packets_are_passed_on_and_counted(tmp_path):
+    clip = make_clip(tmp_path / "clip.mkv", audio=False)
+    data = bytearray(clip.read_bytes())
+    rng = np.random.default_rng(3)
+    for at in rng.integers(len(data) // 4, len(data), 400):
+        data[at] ^= 0xFF
+    clip.write_bytes(bytes(data))
+    with open_source(str(clip), live=False) as source:
+        seen = []
+        try:
+            seen.extend(source.events())
+        except SourceError as exc:
+            assert exc.fault == "content"  # noqa: PT017 - either way of ending is right; a crash is not
+    assert packets(seen, "video")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "word"),
+    [
+        ({"video": False}, "no_video", "no video"),
+        ({"content": b""}, "damaged", "not a video"),
+        ({"content": b"\0" * 4096}, "damaged", "not a video"),
+        ({"content": b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n"}, "damaged", "not a video"),
+    ],
+)
+def test_what_can_not_be_used_is_refused_in_words(tmp_path, options, code, word):
+    path = tmp_path / "clip.mp4"
+    if "content" in options:
+        path.write_bytes(options["content"])
+    else:
+        make_clip(path, **options)
+    with pytest.raises(SourceError) as caught:
+        read(path)
+    assert (caught.value.code, caught.value.fault, caught.value.retry) == (code, "content", False)
+    assert word in caught.value.text
+
+
+def test_a_missing_file_is_the_operators(tmp_path):
+    with pytest.raises(SourceError) as caught:
+        read(tmp_path / "absent.mp4")
+    assert (caught.value.code, caught.value.fault) == ("not_found", "operator")
+    assert str(tmp_path) not in caught.value.text
+
+
+def test_a_closed_port_and_a_silent_server_are_retried_and_end_in_time():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        with pytest.raises(SourceError) as refused:
+            open_source(f"rtmp://127.0.0.1:{port}/live/x?token=secret", live=True)
+        server.listen()
+        with pytest.raises(SourceError) as silent:
+            open_source(
+                f"rtmp://127.0.0.1:{port}/live/x?token=secret", live=True, limits=SourceLimits(open_s=0.2, read_s=0.2)
+            )
+    assert (refused.value.code, silent.value.code) == ("edge_down", "silent")
+    assert refused.value.retry
+    assert silent.value.retry
+    assert "secret" not in str(refused.value) + str(silent.value)
+
+
+def test_a_live_source_may_not_open_other_protocols(tmp_path):
+    clip = make_clip(tmp_path / "clip.flv")
+    with pytest.raises(SourceError):
+        open_source(str(clip), live=True)
+
+
+@pytest.mark.parametrize(
+    "codec_and_format", [("libx264", "yuv444p"), ("mjpeg", "yuvj422p"), ("libx264", "yuv420p10le")]
+)
+def test_thumbnails_and_jpegs_of_any_pixel_format_show_the_picture(tmp_path, codec_and_format):
+    codec, pixel_format = codec_and_format
+    events = read(make_clip(tmp_path / "clip.mkv", frames=3, codec=codec, pixel_format=pixel_format, audio=False))
+    picture = of(events, Picture)[0]
+    decoded = cv2.imdecode(np.frombuffer(picture.jpeg(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert decoded.shape == (180, 320)
+    thumbnail = picture.thumbnail()
+    assert (thumbnail.shape, thumbnail.dtype) == ((36, 64), np.uint8)
+    expected = cv2.resize(decoded, (64, 36), interpolation=cv2.INTER_AREA)
+    assert np.corrcoef(expected.ravel(), thumbnail.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "expected"),
+    [((640, 360), (640, 360)), ((1920, 1080), (1280, 720)), ((3840, 2160), (1280, 720)), ((1080, 1920), (1080, 1920)),
+     ((8192, 64), (1280, 10)), ((64, 8192), (20, 2560)), ((8192, 1), (1280, 1))],
+)  # fmt: skip
+def test_jpegs_fit_and_keep_their_shape(size_wh, expected):
+    assert fitted(size_wh) == expected
+
+
+def test_a_cut_is_seen_through_the_codec(tmp_path):
+    events = read(make_clip(tmp_path / "clip.flv", cut_at=20, keyframe_every=60))
+    detector = SceneCutDetector()
+    assert [n for n, picture in enumerate(of(events, Picture)) if detector.update(picture.thumbnail())] == [20]
+
+
+def test_picture_times_are_exact(tmp_path):
+    events = read(make_clip(tmp_path / "clip.mp4", audio=False))
+    assert [picture.time for picture in of(events, Picture)][:4] == [Fraction(n, 30) for n in range(4)]
