@@ -1,0 +1,82 @@
+"""JPEG in and out, by OpenCV (libjpeg-turbo)."""
+
+import struct
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from mosaicast.imaging.crops import Picture
+
+Reduction = Literal[1, 2, 4, 8]
+"""Divides width and height while decoding, in the DCT: exact, and cheaper than decoding and shrinking."""
+
+_FLAGS: dict[Reduction, int] = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+_LARGEST_PIXELS = 16384 * 2160
+"""Refused beyond, before any memory is taken: a header of 20 bytes can ask for gigabytes."""
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+class JpegError(Exception):
+    """Bytes that are not a picture, or too large a one. The sender is at fault; trying again does not help."""
+
+    fault = "input"
+    retry = False
+
+
+def size_wh(data: bytes) -> tuple[int, int]:
+    """Return width and height from the header, without decoding.
+
+    Raises:
+        JpegError: no JPEG header with a sane size in it.
+    """
+    at = 2
+    while data[:2] == b"\xff\xd8" and at + 9 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker in _FRAME_MARKERS:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return _checked(width, height)
+        at += 2 + max(2, length) if marker != 0xFF else 1
+    raise JpegError("no frame header")
+
+
+def decode(data: bytes, reduction: Reduction = 1) -> Picture:
+    """Return the picture as BGR [H, W, 3], its sides divided by `reduction` (rounded up).
+
+    Raises:
+        JpegError: it cannot be decoded, or is too large.
+    """
+    size_wh(data)
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as exc:
+        raise JpegError("cannot be decoded") from exc
+    if picture is None:
+        raise JpegError("cannot be decoded")
+    return np.asarray(picture, np.uint8)
+
+
+def encode(picture: Picture, quality: int) -> bytes:
+    """Return BGR [H, W, 3] as JPEG.
+
+    Raises:
+        JpegError: it has no pixels, or too many for the format.
+    """
+    try:
+        done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    except cv2.error as exc:
+        raise JpegError("cannot be encoded") from exc
+    if not done:
+        raise JpegError("cannot be encoded")
+    return bytes(data)
+
+
+def _checked(width: int, height: int) -> tuple[int, int]:
+    if not 0 < width * height <= _LARGEST_PIXELS:
+        raise JpegError(f"a picture of {width}x{height}")
+    return width, height

@@ -1,0 +1,204 @@
+"""The detector's threads: one reads the bus and reports, the others run the model."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mosaicast.adapters.detectors import Detector
+from mosaicast.adapters.model_errors import ModelError
+from mosaicast.contracts.messages import Detections, Message, SampledFrame
+from mosaicast.contracts.topics import DETECTIONS, STATUS, Topic
+from mosaicast.runtime.clocks import monotonic_s, wall_ms
+from mosaicast.runtime.lifecycle import StopEvent
+from mosaicast.runtime.logs import get_logger
+from mosaicast.runtime.metrics import Metrics
+from services.detector.analysis import Failure, analyse
+from services.detector.reports import Reports
+from services.detector.waiting import Job, WaitingFrames
+
+POLL_S = 0.1
+_IDLE_S = 0.5
+"""How often a worker without work looks whether it should stop; work wakes it at once."""
+_LOG = get_logger(__name__)
+
+
+class Received(Protocol):
+    """A message as the bus hands it over."""
+
+    @property
+    def partition(self) -> int:
+        """The partition that it came from."""
+
+    @property
+    def message(self) -> Any:
+        """The decoded message, None for a tombstone."""
+
+
+class Consumer(Protocol):
+    """The bus's reading side."""
+
+    def poll(self, timeout_s: float) -> Sequence[Received]:
+        """Return what has arrived, waiting at most `timeout_s`."""
+
+    def close(self) -> None:
+        """Leave the group."""
+
+
+class Producer(Protocol):
+    """The bus's writing side; any thread may use it."""
+
+    def send(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> bool:
+        """Hand over a message without blocking; False: it was dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How one instance works."""
+
+    instance: str = "0"
+    """Its name in reports."""
+    workers: int = 1
+    """Threads that run the model, one core each."""
+    batch: int = 1
+    """Frames a run."""
+
+
+class DetectorService:
+    """Runs until told to stop.
+
+    Args:
+        producer: where detections and reports go.
+        make_detector: called once in each worker, as a detector belongs to one thread.
+        shape: how many of what.
+    """
+
+    def __init__(
+        self,
+        producer: Producer,
+        make_detector: Callable[[], Detector],
+        metrics: Metrics,
+        shape: Shape,
+    ) -> None:
+        self._producer = producer
+        self._make_detector = make_detector
+        self._metrics = metrics
+        self._workers, self._batch = shape.workers, shape.batch
+        self._waiting = WaitingFrames()
+        self._reports = Reports(shape.instance)
+        self._changed = threading.Condition()
+        """Guards all state; notified when frames arrive or the service stops."""
+        self._loaded = 0
+        self._partitions: frozenset[int] = frozenset()
+        self.failure: str | None = None
+        """Why the service could not go on; None while all is well."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether every worker has its model and the bus has given us partitions."""
+        with self._changed:
+            return self._loaded == self._workers and bool(self._partitions) and self.failure is None
+
+    def on_assigned(self, partitions: frozenset[int]) -> None:
+        """The bus gave us these partitions besides those we have."""
+        with self._changed:
+            self._partitions |= partitions
+
+    def on_revoked(self, partitions: frozenset[int]) -> None:
+        """The bus took these partitions: their waiting frames are another instance's now."""
+        with self._changed:
+            self._partitions -= partitions
+            self._waiting.forget_partitions(partitions)
+
+    def run(self, consumer: Consumer, stop: StopEvent) -> None:
+        """Work until `stop` is set or a worker cannot go on (then `failure` says why)."""
+        threads = [threading.Thread(target=self._work, args=(stop,), name=f"model-{n}") for n in range(self._workers)]
+        for thread in threads:
+            thread.start()
+        try:
+            while not stop.is_set():
+                self._receive(consumer.poll(POLL_S))
+                self._report()
+        finally:
+            stop.set()
+            with self._changed:
+                self._changed.notify_all()
+            for thread in threads:
+                thread.join()
+
+    def _receive(self, batch: Sequence[Received]) -> None:
+        now = monotonic_s()
+        with self._changed:
+            for received in batch:
+                if isinstance(received.message, SampledFrame):
+                    self._waiting.offer(received.message, received.partition, now)
+            self._changed.notify_all()
+
+    def _report(self) -> None:
+        now = monotonic_s()
+        with self._changed:
+            self._waiting.forget_silent(now)
+            self._metrics.queue_depth.labels("frames").set(self._waiting.depth)
+            self._metrics.streams.labels("known").set(self._waiting.streams)
+            drops = self._waiting.drain_drops()
+            for (stream_id, reason), count in drops.items():
+                self._reports.dropped(stream_id, reason, count, now)
+                self._metrics.queue_drops.labels("frames", reason).inc(count)
+            reports = self._reports.due(now, wall_ms())
+        for report in reports:
+            self._producer.send(STATUS, report)
+
+    def _work(self, stop: StopEvent) -> None:
+        """One worker: load the model, then analyse what waits."""
+        try:
+            detector = self._make_detector()
+            with self._changed:
+                self._loaded += 1
+            while not stop.is_set():
+                self._run_jobs(detector, self._take())
+        except Exception as exc:  # a worker that dies silently would leave a service that looks alive
+            text = str(exc) if isinstance(exc, ModelError) else repr(exc)
+            _LOG.exception("worker_failed", error=text)
+            with self._changed:
+                self.failure = text
+            stop.set()
+
+    def _take(self) -> list[Job]:
+        with self._changed:
+            jobs = self._waiting.take(self._batch)
+            if not jobs:
+                self._changed.wait(_IDLE_S)
+                jobs = self._waiting.take(self._batch)
+            return jobs
+
+    def _run_jobs(self, detector: Detector, jobs: list[Job]) -> None:
+        if not jobs:
+            return
+        started = monotonic_s()
+        for job, answer in zip(jobs, _answers(detector, jobs), strict=True):
+            published = isinstance(answer, Detections) and self._producer.send(DETECTIONS, answer)
+            with self._changed:
+                self._waiting.finish(job, published=published)
+                self._count(job, answer, published)
+                self._changed.notify_all()
+        self._metrics.model_seconds.labels(detector.name).observe(monotonic_s() - started)
+
+    def _count(self, job: Job, answer: Detections | Failure, published: bool) -> None:
+        now, stream_id = monotonic_s(), job.frame.stream_id
+        if isinstance(answer, Failure):
+            self._reports.failed(stream_id, answer.reason, now)
+            self._metrics.queue_drops.labels("frames", f"failed_{answer.reason}").inc()
+            _LOG.warning("no_answer", stream=stream_id, seq=job.frame.seq, reason=answer.reason, detail=answer.detail)
+        elif not published:
+            self._reports.failed(stream_id, "bus_full", now)
+        else:
+            self._reports.answered(answer, max(0, wall_ms() - job.frame.read_ms) / 1000, now)
+
+
+def _answers(detector: Detector, jobs: list[Job]) -> list[Detections | Failure]:
+    """Analyse, and survive our own mistakes: a frame that breaks us must not take other streams down with it."""
+    try:
+        return analyse(detector, jobs)
+    except Exception as exc:
+        _LOG.exception("analysis_failed", frames=len(jobs))
+        return [Failure("bug", type(exc).__name__) for _ in jobs]

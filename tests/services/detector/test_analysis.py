@@ -1,0 +1,197 @@
+"""From frames to detections: source pixels, crops that map back, and no answer instead of a wrong one."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from mosaicast.adapters import jpeg
+from mosaicast.adapters.detectors import make_detector
+from mosaicast.contracts.codec import decode, encode
+from mosaicast.contracts.messages import Detections, SampledFrame
+from mosaicast.contracts.topics import DETECTIONS
+from services.detector.analysis import MOST_CROPS, Failure, analyse
+from services.detector.waiting import Job
+
+
+def one(detector: object, frame: SampledFrame, *, crops: bool = True) -> Detections | Failure:
+    return analyse(detector, [Job(frame, crops)])[0]  # type: ignore[arg-type]
+
+
+def answered(detector: object, frame: SampledFrame, *, crops: bool = True) -> Detections:
+    answer = one(detector, frame, crops=crops)
+    assert isinstance(answer, Detections)
+    return answer
+
+
+@pytest.fixture
+def big(make_frame: Callable[..., SampledFrame], jpeg_of: Callable[[np.ndarray], bytes]) -> Callable[..., SampledFrame]:
+    """A 2560x1440 source, sent as JPEG of 1280x720: blue is x / 8, green y / 8 in pixels of the JPEG."""
+    picture = np.zeros((720, 1280, 3), np.uint8)
+    picture[:, :, 0], picture[:, :, 1] = np.arange(1280) // 8, np.arange(720)[:, None] // 8
+    coded = jpeg_of(picture)
+
+    def make(seq: int = 0, **changes: object) -> SampledFrame:
+        return make_frame(seq, **{"width": 2560, "height": 1440, "jpeg": coded, **changes})
+
+    return make
+
+
+def test_no_jobs_no_answers_and_the_model_is_not_asked(fake_detector: Callable) -> None:
+    detector = fake_detector()
+    assert analyse(detector, []) == []
+    assert detector.batches == []
+
+
+def test_nobody_is_an_empty_answer_with_the_frames_own_numbers(fake_detector: Callable, make_frame: Callable) -> None:
+    frame = make_frame(7, scene_cut=True, stream_id="x", epoch=3, read_ms=99)
+    answer = answered(fake_detector(), frame)
+    assert answer.faces == ()
+    for field in ("stream_id", "epoch", "seq", "pts", "time_base", "width", "height", "scene_cut", "read_ms"):
+        assert getattr(answer, field) == getattr(frame, field)
+    assert answer.model == "fake"
+
+
+def test_the_model_sees_the_reduced_picture_and_boxes_are_in_source_pixels(
+    fake_detector: Callable, make_face: Callable, big: Callable
+) -> None:
+    detector = fake_detector([make_face(100, 50, 130, 90, 0.75)])
+    face = answered(detector, big()).faces[0]
+    assert detector.batches == [[(360, 640, 3)]]
+    assert face.box == (400, 200, 520, 360)
+    assert face.landmarks == (400, 200, 520, 200, 460, 280, 400, 360, 520, 360)
+    assert face.score == 0.75
+
+
+@pytest.mark.parametrize("size", [40, 150])
+def test_a_crop_shows_its_part_of_the_source(
+    fake_detector: Callable, make_face: Callable, big: Callable, size: int
+) -> None:
+    face = answered(fake_detector([make_face(300, 100, 300 + size, 100 + size)]), big()).faces[0]
+    assert face.crop is not None
+    assert face.sharpness > 0
+    crop = jpeg.decode(face.crop.jpeg)
+    assert crop.shape[0] == crop.shape[1] <= 160
+    middle = crop.shape[0] // 2
+    source = (face.crop.origin_x + middle / face.crop.scale, face.crop.origin_y + middle / face.crop.scale)
+    np.testing.assert_allclose(source, face.box.centre, atol=6)
+    np.testing.assert_allclose(crop[middle, middle, :2] * 16.0, source, atol=40)
+
+
+def test_a_crop_of_a_small_face_comes_from_the_whole_picture(
+    fake_detector: Callable, make_face: Callable, big: Callable
+) -> None:
+    face = answered(fake_detector([make_face(300, 100, 330, 130)]), big()).faces[0]
+    assert face.crop is not None
+    assert face.crop.scale == 0.5  # as the JPEG; the reduced picture has 0.25
+    assert jpeg.size_wh(face.crop.jpeg) == (96, 96)
+
+
+def test_without_crops_wanted_only_faces_that_need_no_decoding_have_one(
+    fake_detector: Callable, make_face: Callable, big: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reductions = []
+    original = jpeg.decode
+    monkeypatch.setattr(jpeg, "decode", lambda data_, by=1: reductions.append(by) or original(data_, by))
+    detector = fake_detector([make_face(10, 10, 40, 40), make_face(200, 100, 320, 220)])
+    assert [face.crop is not None for face in answered(detector, big(), crops=False).faces] == [False, True]
+    assert reductions == [2]
+    assert [face.crop is not None for face in answered(detector, big(), crops=True).faces] == [True, True]
+    assert reductions == [2, 2, 1]
+
+
+def test_a_picture_that_is_not_reduced_has_crops_always(
+    fake_detector: Callable, make_face: Callable, make_frame: Callable, jpeg_of: Callable
+) -> None:
+    frame = make_frame(width=200, height=100, jpeg=jpeg_of(np.zeros((100, 200, 3), np.uint8)))
+    assert answered(fake_detector([make_face(10, 10, 50, 50)]), frame, crops=False).faces[0].crop is not None
+
+
+def test_small_faces_have_no_crop_and_of_many_only_the_largest(
+    fake_detector: Callable, make_face: Callable, big: Callable
+) -> None:
+    faces = [make_face(20 * i, 0, 20 * i + 9 + i, 9 + i) for i in range(MOST_CROPS + 3)]
+    answer = answered(fake_detector([make_face(5, 5, 12, 40), *faces]), big())
+    assert [face.crop is None for face in answer.faces] == [True] * 4 + [False] * MOST_CROPS
+
+
+def test_a_face_over_the_edge_is_kept_as_it_is(fake_detector: Callable, make_face: Callable, big: Callable) -> None:
+    face = answered(fake_detector([make_face(-20, -30, 20, 30)]), big()).faces[0]
+    assert face.box == (-80, -120, 80, 120)
+    assert face.crop is not None
+    assert face.crop.origin_x < -80
+
+
+def test_the_answer_survives_the_bus(fake_detector: Callable, make_face: Callable, big: Callable) -> None:
+    answer = answered(fake_detector([make_face(1, 2, 60, 70, 1.0), make_face(9, 9, 12, 12)]), big())
+    assert decode(DETECTIONS, encode(DETECTIONS, answer)) == answer
+
+
+def test_each_stream_has_its_own_threshold(fake_detector: Callable, make_face: Callable, make_frame: Callable) -> None:
+    detector = fake_detector([make_face(1, 1, 5, 5, score) for score in (0.9, 0.4, 0.2)])
+    thresholds = (0.3, 0.15, 0.5)
+    jobs = [Job(make_frame(n, detection_threshold=threshold), True) for n, threshold in enumerate(thresholds)]
+    answers = analyse(detector, jobs)
+    assert [len(answer.faces) for answer in answers if isinstance(answer, Detections)] == [2, 3, 1]
+    assert detector.thresholds == [0.15]
+
+
+@pytest.mark.parametrize("garbage", [b"x", b"\xff\xd8", b"\x89PNG nonsense"])
+def test_a_picture_that_does_not_decode_has_no_answer_and_harms_no_other(
+    fake_detector: Callable, make_frame: Callable, garbage: bytes
+) -> None:
+    jobs = [Job(make_frame(0), True), Job(make_frame(1, jpeg=garbage), True), Job(make_frame(2), True)]
+    answers = analyse(fake_detector(), jobs)
+    assert [type(answer) for answer in answers] == [Detections, Failure, Detections]
+    assert answers[1].reason == "bad_picture"  # type: ignore[union-attr]
+    assert [answer.seq for answer in answers if isinstance(answer, Detections)] == [0, 2]
+
+
+def test_a_header_that_asks_for_gigabytes_is_refused_unread(fake_detector: Callable, make_frame: Callable) -> None:
+    whole = bytearray(make_frame().jpeg)
+    at = whole.index(b"\xff\xc0")
+    whole[at + 5 : at + 9] = b"\xff\xff\xff\xff"
+    answer = one(fake_detector(), make_frame(jpeg=bytes(whole)))
+    assert isinstance(answer, Failure)
+    assert "65535x65535" in answer.detail
+
+
+def test_a_failing_model_gives_no_answer_never_nobody(
+    fake_detector: Callable, make_frame: Callable, jpeg_of: Callable
+) -> None:
+    broken = jpeg_of(np.full((36, 64, 3), 13, np.uint8))
+    jobs = [Job(make_frame(0), True), Job(make_frame(1, jpeg=broken), True), Job(make_frame(2), True)]
+    answers = analyse(fake_detector(), jobs)
+    assert [type(answer) for answer in answers] == [Detections, Failure, Detections]
+    assert answers[1] == Failure("model", "told to fail")
+
+
+@pytest.mark.parametrize("box", [(float("nan"), 0, 5, 5), (5, 5, 5, 9), (9, 9, 5, 5), (0, 0, float("inf"), 5)], ids=str)
+def test_a_box_that_means_nothing_is_no_answer(
+    fake_detector: Callable, make_face: Callable, make_frame: Callable, box: tuple[float, ...]
+) -> None:
+    answer = one(fake_detector([make_face(1, 1, 9, 9), make_face(*box)]), make_frame())
+    assert isinstance(answer, Failure)
+    assert answer.reason == "model"
+
+
+def test_more_faces_than_a_message_holds_is_no_answer(
+    fake_detector: Callable, make_face: Callable, make_frame: Callable
+) -> None:
+    answer = one(fake_detector([make_face(1, 1, 3, 3)] * 2001), make_frame())
+    assert isinstance(answer, Failure)
+    assert answer.reason == "too_many"
+
+
+def test_the_real_detector_finds_the_astronaut_in_a_broadcast(make_frame: Callable, jpeg_of: Callable) -> None:
+    picture = np.full((720, 1280, 3), 60, np.uint8)
+    photo = cv2.resize(data.astronaut()[:, :, ::-1], (600, 600), interpolation=cv2.INTER_AREA)
+    picture[60:660, 500:1100] = photo
+    frame = make_frame(width=1920, height=1080, jpeg=jpeg_of(picture))
+    faces = answered(make_detector("centerface"), frame).faces
+    assert len(faces) == 1
+    # The face is at (179, 62) to (271, 178) of the photo's 512 px; 600 / 512 * 1.5 = 1.758.
+    np.testing.assert_allclose(faces[0].box, (1065, 199, 1226, 403), atol=25)
+    assert faces[0].crop is not None
