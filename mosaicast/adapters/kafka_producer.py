@@ -1,0 +1,118 @@
+"""Sending: never blocks, bounded, every loss counted."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as RawMessage
+
+from mosaicast.adapters.kafka_config import KafkaConfig, producer_settings
+from mosaicast.adapters.kafka_topics import partition_of
+from mosaicast.contracts.codec import encode, key_of
+from mosaicast.contracts.errors import ContractError
+from mosaicast.contracts.messages import Message
+from mosaicast.contracts.topics import Topic
+
+M = TypeVar("M", bound=Message)
+DropHook = Callable[[str, str], None]
+"""Told the topic and a short reason: queue_full, too_large, timeout, broker, closed."""
+
+_log = logging.getLogger(__name__)
+_SERVE_S = 0.1
+_REASONS = {KafkaError._MSG_TIMED_OUT: "timeout", KafkaError.MSG_SIZE_TOO_LARGE: "too_large"}
+
+
+def ignore_drop(topic: str, reason: str) -> None:
+    """Count nothing."""
+
+
+class BusProducer:
+    """Sends messages in the order of `send` per key. Safe to use from several threads.
+
+    Args:
+        on_drop: told of every message that will not arrive; called from any thread, must be quick.
+    """
+
+    def __init__(self, config: KafkaConfig, on_drop: DropHook = ignore_drop) -> None:
+        self._on_drop = on_drop
+        self._stopping = threading.Event()
+        hooks = {"on_delivery": self._on_delivery, "error_cb": _on_error}
+        self._producer = Producer({**producer_settings(config), **hooks})
+        self._thread = threading.Thread(target=self._serve, name="bus-producer", daemon=True)
+        self._thread.start()
+
+    def send(self, topic: Topic[M], message: M | None, *, key: str | None = None) -> bool:
+        """Hand a message over and return at once; None deletes `key` from a compacted topic.
+
+        Returns:
+            False if it was dropped (queue full, too large, closed); that is counted.
+
+        Raises:
+            ContractError: `wrong_topic`, `wrong_key`, or `no_tombstone` (a deletion without a key or on a topic that
+                is not compacted): a bug of the caller.
+        """
+        try:
+            value = None if message is None else encode(topic, message)
+        except ContractError as exc:
+            if exc.reason != "too_large":
+                raise
+            return self._drop(topic.name, exc.reason)
+        return self._produce(topic.name, _key(topic, message, key), value)
+
+    def flush(self, timeout_s: float) -> int:
+        """Wait until all is delivered or dropped, at most `timeout_s`; return how many still wait."""
+        return int(self._producer.flush(timeout_s))
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Deliver what waits, for at most `timeout_s`, and count the rest as dropped."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self._thread.join()
+        if self.flush(timeout_s):
+            self._producer.purge()
+            self.flush(1.0)
+
+    def _produce(self, topic: str, key: str, value: bytes | None) -> bool:
+        if self._stopping.is_set():
+            return self._drop(topic, "closed")
+        try:
+            self._producer.produce(topic, value, key, partition=partition_of(key))
+        except BufferError:
+            return self._drop(topic, "queue_full")
+        except KafkaException as exc:
+            return self._drop(topic, _reason(exc.args[0]))
+        return True
+
+    def _drop(self, topic: str, reason: str) -> bool:
+        self._on_drop(topic, reason)
+        return False
+
+    def _serve(self) -> None:
+        while not self._stopping.is_set():
+            self._producer.poll(_SERVE_S)
+
+    def _on_delivery(self, error: KafkaError | None, message: RawMessage) -> None:
+        if error is not None:
+            self._on_drop(message.topic(), _reason(error))
+
+
+def _on_error(error: KafkaError) -> None:
+    _log.debug("producer: %s", error.name())
+
+
+def _reason(error: KafkaError) -> str:
+    return _REASONS.get(error.code(), "broker")
+
+
+def _key(topic: Topic[M], message: M | None, key: str | None) -> str:
+    if message is not None:
+        own = key_of(topic, message)
+        if key not in {None, own}:
+            raise ContractError("wrong_key", f"{topic.name} is keyed by {topic.key}")
+        return own
+    if key is None or not topic.compacted:
+        raise ContractError("no_tombstone", f"{topic.name} deletes nothing without a key and compaction")
+    return key

