@@ -1,0 +1,146 @@
+"""The child of one stream: reads its source, passes on every packet, sends a sample of its pictures to analysis."""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from typing import Any
+
+from mosaicast.adapters.av_pictures import Picture
+from mosaicast.adapters.av_source import (
+    AvSource,
+    EpochStarted,
+    PacketRead,
+    SourceCounters,
+    SourceEvent,
+    SourceLimits,
+    limit_libraries,
+    open_source,
+)
+from mosaicast.adapters.av_source_errors import SourceError
+from mosaicast.core.types import MediaTime
+from mosaicast.runtime.clocks import monotonic_s, wall_ms
+from services.ingest.epoch import EpochWriter
+from services.ingest.outbox import Outbox, ParentGoneError
+from services.ingest.wire import Command, End, Job, Report, pack, unpack_command
+
+REPORT_EVERY_S = 1.0
+LONGEST_PAUSE_S = 0.5
+"""Longest single wait of a file's pacing, so that reports go on in a pause of the film."""
+LARGEST_LAG_S = 1.0
+"""A file's reading that is later than this does not try to catch up: that would be a burst."""
+
+
+def run(connection: "Connection[Any, Any]", job: Job) -> None:
+    """Read the job's source to its end and tell how it ended: the entry point of a child process."""
+    limit_libraries()
+    try:
+        StreamReader(job, Outbox(connection)).run()
+    except ParentGoneError:
+        os._exit(0)  # no one is left to tell, and closing a source may wait for the network
+
+
+class Pace:
+    """Native speed of a file: when each packet of one epoch is due."""
+
+    def __init__(self) -> None:
+        self._start_s: float | None = None
+        """Monotonic time of media time 0."""
+
+    def wait_s(self, time: MediaTime, now_s: float) -> float:
+        """Return how long to wait for the packet at `time`, 0 or less when it is due."""
+        due_in_s = 0.0 if self._start_s is None else self._start_s + float(time) - now_s
+        if self._start_s is None or due_in_s < -LARGEST_LAG_S:
+            self._start_s = now_s - float(time)
+            return 0.0
+        return due_in_s
+
+
+class StreamReader:
+    """One reading of one source, with an epoch number for each uninterrupted part of it."""
+
+    def __init__(
+        self, job: Job, outbox: Outbox, *, limits: SourceLimits | None = None, now_s: Callable[[], float] = monotonic_s
+    ) -> None:
+        self._job = job
+        self._outbox = outbox
+        self._limits = limits
+        self._now_s = now_s
+        self._settings = Command(job.analysis_fps, job.detection_threshold)
+        self._epoch: EpochWriter | None = None
+        self._source_counters = SourceCounters()
+        self._reported_s = now_s()
+        self._pace = Pace()
+
+    def run(self) -> None:
+        """Read until the source ends or fails, and send how it ended.
+
+        Raises:
+            ParentGoneError: the parent is gone.
+        """
+        self._outbox.send(pack(self._read()))
+
+    def _read(self) -> End:
+        try:
+            with open_source(self._job.url, live=self._job.live, limits=self._limits) as source:
+                self._source_counters = source.counters
+                self._drive(source)
+        except SourceError as exc:
+            return End(exc.code, exc.text, exc.fault, exc.retry)
+        except MemoryError:
+            return End("too_much_memory", "The source takes more memory than one stream may use.", "content", False)
+        return End("end")
+
+    def _drive(self, source: AvSource) -> None:
+        try:
+            for event in source.events():
+                self._handle(event)
+                self._report_now_and_then()
+        finally:
+            self._end_epoch()
+            self._report()
+
+    def _handle(self, event: SourceEvent) -> None:
+        if isinstance(event, EpochStarted):
+            self._begin_epoch(event)
+        elif self._epoch is None:
+            return
+        elif isinstance(event, Picture):
+            self._epoch.add_picture(event)
+        else:
+            self._hold_pace(event)
+            self._epoch.add_packet(event)
+
+    def _begin_epoch(self, start: EpochStarted) -> None:
+        number = self._job.epoch if self._epoch is None else max(wall_ms(), self._epoch.number + 1)
+        self._end_epoch()
+        self._pace = Pace()
+        self._epoch = EpochWriter(self._job.stream_id, number, start, self._settings, self._outbox)
+
+    def _end_epoch(self) -> None:
+        if self._epoch is not None:
+            self._epoch.end()
+
+    def _hold_pace(self, packet: PacketRead) -> None:
+        """Wait until a file's packet is due, listening to the parent meanwhile."""
+        if self._job.live:
+            return
+        while (wait_s := self._pace.wait_s(packet.decode_time, self._now_s())) > 0:
+            self._listen(min(wait_s, LONGEST_PAUSE_S))
+            self._report_now_and_then()
+
+    def _report_now_and_then(self) -> None:
+        if self._now_s() - self._reported_s >= REPORT_EVERY_S:
+            self._listen(0.0)
+            self._report()
+
+    def _report(self) -> None:
+        self._reported_s = self._now_s()
+        self._outbox.send(pack(Report({**self._outbox.counters, **asdict(self._source_counters)})))
+
+    def _listen(self, timeout_s: float) -> None:
+        raw = self._outbox.heard(timeout_s)
+        if raw is not None:
+            self._settings = unpack_command(raw)
+            if self._epoch is not None:
+                self._epoch.adopt(self._settings)

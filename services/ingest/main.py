@@ -1,0 +1,77 @@
+"""Composition root of ingest: every object is made here."""
+
+from collections.abc import Callable
+
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig
+from mosaicast.contracts.topics import STREAMS
+from mosaicast.runtime import logs, settings
+from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
+from mosaicast.runtime.health import HealthServer
+from mosaicast.runtime.lifecycle import StopEvent
+from mosaicast.runtime.metrics import Metrics
+from services.ingest import entry
+from services.ingest.around import Surroundings
+from services.ingest.plan import Planner
+from services.ingest.service import IngestService
+from services.ingest.wire import Job
+
+CHILD_LIMITS = Limits(address_space_bytes=2 * 1024**3, open_files=64)
+"""A child maps 0.6 GB of libraries; decoding 4K H.264 takes 0.4 GB more. The rest is room for 8K."""
+FLUSH_S = 2.0
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; return the exit status."""
+    config = settings.load()
+    logs.configure("ingest", level=config.log_level)
+    log = logs.get_logger("services.ingest")
+    stop, metrics = StopEvent().install(), Metrics()
+    kafka = _kafka(config)
+    producer = BusProducer(kafka, on_drop=lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
+    around = Surroundings(
+        planner=Planner(config.edge.rtmp_url, config.edge.token.get_secret_value(), config.media_dir),
+        spawn=_spawner(), bus=producer, metrics=metrics, log=log, instance=config.instance,
+    )  # fmt: skip
+    service = IngestService(around)
+    consumer = _consumer(kafka, service, metrics)
+    health = HealthServer(
+        config.metrics_host, config.metrics_port, metrics.registry, ready=lambda: service.ready
+    ).start()
+    log.info("ingest runs", metrics_port=health.port)
+    try:
+        service.run(consumer, stop)
+    except BusError as exc:
+        log.error("the message log refuses", problem=str(exc))
+        return 1
+    finally:
+        service.close()
+        consumer.close()
+        producer.close(FLUSH_S)
+        health.close()
+    return 0
+
+
+def _kafka(config: settings.Settings) -> KafkaConfig:
+    index = config.kafka.assignment_index
+    share = None if index is None else (index, config.kafka.assignment_count)
+    return KafkaConfig(
+        config.kafka.bootstrap, f"ingest-{config.instance}", embedded=config.kafka.embedded, static_assignment=share
+    )
+
+
+def _spawner() -> Callable[[Job], ChildProcess]:
+    server = ForkServer(preload=[entry.PRELOAD])
+
+    def spawn(job: Job) -> ChildProcess:
+        return server.spawn(entry.run_child, (job,), name=f"ingest-{job.stream_id}", limits=CHILD_LIMITS)
+
+    return spawn
+
+
+def _consumer(kafka: KafkaConfig, service: IngestService, metrics: Metrics) -> BusConsumer:
+    def count_bad(topic: str, reason: str) -> None:
+        metrics.contract_errors.labels(topic, reason).inc()
+
+    return BusConsumer(
+        kafka, [STREAMS], "ingest", service.assigned, service.revoked, from_beginning=True, on_bad=count_bad
+    )

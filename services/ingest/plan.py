@@ -1,0 +1,63 @@
+"""What a stream's desired state asks ingest to read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from mosaicast.contracts.messages import StreamSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One source to be read."""
+
+    identity: str
+    """Another one means: begin anew, and forget earlier failures."""
+    url: str
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a stream's source is not read."""
+
+    identity: str
+    text: str
+
+
+class Planner:
+    """Turns specs into readings.
+
+    Args:
+        rtmp_url: the edge, e.g. rtmp://127.0.0.1:1935.
+        token: shown to the edge to play raw pictures.
+        media_dir: files below it may be read; None: no file may.
+    """
+
+    def __init__(self, rtmp_url: str, token: str, media_dir: Path | None) -> None:
+        self._rtmp_url = rtmp_url.rstrip("/")
+        self._token = token
+        self._media_dir = None if media_dir is None else media_dir.resolve()
+
+    def plan(self, spec: StreamSpec) -> Reading | Refusal | None:
+        """Return what to read for `spec`, why not, or None while nobody publishes."""
+        publication = "" if spec.publication is None else spec.publication.publication_id
+        if spec.source.kind == "file":
+            return self._file(publication, spec.source.path)
+        if not publication:
+            return None
+        url = f"{self._rtmp_url}/live/{spec.stream_id}?token={quote(self._token, safe='')}"
+        return Reading(publication, url, live=True)
+
+    def _file(self, publication: str, path: str | None) -> Reading | Refusal:
+        identity = f"{publication}:{path}"
+        if not path:
+            return Refusal(identity, "The stream names no file.")
+        if self._media_dir is None:
+            return Refusal(identity, "The operator has not set a media folder; files can't be read.")
+        if "\0" in path:
+            return Refusal(identity, "The name of the file is not valid.")
+        full = (self._media_dir / path.lstrip("/")).resolve()
+        if not full.is_relative_to(self._media_dir):
+            return Refusal(identity, "The file lies outside of the media folder.")
+        return Reading(identity, str(full), live=False)

@@ -1,0 +1,145 @@
+"""The parent's end of one child's pipe: checks each message and hands it to the bus."""
+
+import threading
+from collections import Counter
+from multiprocessing.connection import Connection
+from typing import Any
+
+from mosaicast.contracts.errors import ContractError
+from mosaicast.contracts.messages import MediaPacket, Message, SampledFrame
+from mosaicast.contracts.topics import FRAMES, MEDIA, Topic
+from mosaicast.runtime.clocks import wall_ms
+from services.ingest.around import Surroundings
+from services.ingest.wire import LARGEST_PIPE_BYTES, End, Job, Report, unpack
+
+
+class Relay:
+    """Reads one child's pipe in a thread of its own, so that a child that stops in mid-message delays no other.
+
+    It holds no queue: the pipe is the queue, and the bus refuses what it can't take.
+
+    Args:
+        job: the child's; it may speak only for its stream, and not for older epochs.
+        tally: counters of the stream over all its children; see `StatusReport`.
+    """
+
+    def __init__(self, job: Job, connection: "Connection[Any, Any]", around: Surroundings, tally: Counter[str]) -> None:
+        self._stream_id = job.stream_id
+        self._connection = connection
+        self._around = around
+        self._tally = tally
+        self._newest: MediaPacket | None = None
+        self._of_child: Counter[str] = Counter()
+        self.epoch = job.epoch
+        self.size_wh = (0, 0)
+        self.end: End | None = None
+        self.violation: str | None = None
+        """The child broke the contract: it is not to be trusted any more."""
+        self.heard_s = around.now_s()
+        """Monotonic time of the newest message."""
+        self._thread = threading.Thread(target=self._read_all, name=f"relay-{job.stream_id}", daemon=True)
+
+    def start(self) -> "Relay":
+        """Begin to read and return self."""
+        self._thread.start()
+        return self
+
+    @property
+    def live(self) -> bool:
+        """Whether packets of an epoch have come."""
+        return self._newest is not None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the pipe has ended: nothing more comes."""
+        return not self._thread.is_alive()
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Wait for the end of the pipe (the child must be dead), end its epoch and free the pipe."""
+        self._thread.join(timeout_s)
+        self._end_epoch()
+        if self.finished:  # else the thread still reads, and a closed descriptor could become another file's
+            self._connection.close()
+
+    def command(self, raw: bytes) -> None:
+        """Tell the child something; a child that is just ending does not hear it."""
+        try:
+            self._connection.send_bytes(raw)
+        except OSError:
+            return
+
+    def _read_all(self) -> None:
+        try:
+            while self.violation is None:
+                raw = self._connection.recv_bytes(LARGEST_PIPE_BYTES)
+                self.heard_s = self._around.now_s()
+                self._handle(raw)
+        except (EOFError, OSError):
+            return  # the child is gone; its exit tells why
+
+    def _handle(self, raw: bytes) -> None:
+        try:
+            message = unpack(raw)
+        except ContractError as exc:
+            self.violation = exc.reason
+            return
+        if isinstance(message, End):
+            self.end = message
+        elif isinstance(message, Report):
+            self._tally_report(message)
+        elif message.stream_id != self._stream_id or message.epoch < self.epoch:
+            self.violation = "foreign_stream"
+        elif isinstance(message, MediaPacket):
+            self._pass_packet(message)
+        else:
+            self._pass_sample(message)
+
+    def _tally_report(self, report: Report) -> None:
+        counted = Counter(report.counters)
+        self._tally.update(counted - self._of_child)
+        self._of_child = counted
+
+    def _pass_packet(self, packet: MediaPacket) -> None:
+        self.epoch, self._newest = packet.epoch, packet
+        for codec in packet.codecs:
+            if codec.track == "video":
+                self.size_wh = codec.width, codec.height
+        reason = self._refusal(MEDIA, packet)
+        if packet.end_of_epoch:
+            return
+        self._tally[f"packets_{packet.track}"] += 1
+        self._tally["bytes"] += len(packet.data)
+        if packet.track == "video":
+            self._count_frame(reason)
+
+    def _count_frame(self, reason: str | None) -> None:
+        if reason is None:
+            self._tally["frames_ingested"] += 1
+            self._around.metrics.frames_ingested.labels(self._stream_id).inc()
+        else:
+            self._tally["frames_refused"] += 1
+            self._around.metrics.frames_refused.labels(self._stream_id, reason).inc()
+
+    def _pass_sample(self, sample: SampledFrame) -> None:
+        if self._refusal(FRAMES, sample) is None:
+            self._tally["frames_sampled"] += 1
+            self._around.metrics.frames_sampled.labels(self._stream_id).inc()
+        else:
+            self._tally["samples_dropped"] += 1
+
+    def _refusal(self, topic: Topic[Any], message: Message) -> str | None:
+        try:
+            return None if self._around.bus.send(topic, message) else "bus"
+        except ContractError as exc:
+            return exc.reason
+
+    def _end_epoch(self) -> None:
+        """Say that the epoch is over where the child could not: it was stopped or it crashed."""
+        newest = self._newest
+        if newest is None or newest.end_of_epoch:
+            return
+        self._newest = MediaPacket(
+            stream_id=newest.stream_id, epoch=newest.epoch, index=newest.index + 1, track="video", pts=0, dts=0,
+            time_base=newest.time_base, end_of_epoch=True, read_ms=wall_ms(),
+        )  # fmt: skip
+        self._refusal(MEDIA, self._newest)

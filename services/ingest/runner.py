@@ -1,0 +1,183 @@
+"""One stream in the parent: keeps its child as the desired state says, and tells its owner how it stands."""
+
+from collections import Counter
+from dataclasses import replace
+
+from mosaicast.contracts.messages import PublicationState, StatusReport, StreamSpec
+from mosaicast.core.restarts import Quarantine, RestartState
+from services.ingest.around import Child, Surroundings
+from services.ingest.plan import Reading, Refusal
+from services.ingest.relay import Relay
+from services.ingest.wire import Command, End, Job, pack_command
+
+SILENT_AFTER_S = 20.0
+"""A child says something each second, and opening or reading ends after 5 s each: one so silent hangs."""
+EXIT_PATIENCE_S = 1.0
+"""From the end of a child's pipe to the end of its process."""
+
+
+class StreamRunner:
+    """Runs at most one child for one stream. Not thread-safe: the service's loop calls it."""
+
+    def __init__(self, spec: StreamSpec, around: Surroundings) -> None:
+        self._around = around
+        self._spec = spec
+        self._tally: Counter[str] = Counter()
+        self._child: Child | None = None
+        self._relay: Relay | None = None
+        self._epoch = 0
+        self._start_at_s: float | None = None
+        """When to start the child, monotonic; None while it runs or is not to run."""
+        self._state: PublicationState = "waiting"
+        self._reason = ""
+        self._frames_before = 0
+        self._reported_s = around.now_s()
+        self._log = around.log.bind(stream=spec.stream_id)
+        self._adopt(around.planner.plan(spec))
+
+    def update(self, spec: StreamSpec) -> None:
+        """Take over a newer desired state; an older revision is ignored."""
+        if spec.revision < self._spec.revision:
+            return
+        old, self._spec = self._spec, spec
+        plan = self._around.planner.plan(spec)
+        if plan != self._plan:
+            self._stop_child()
+            self._adopt(plan)
+        elif spec.policy != old.policy and self._relay is not None:
+            policy = spec.policy
+            self._relay.command(pack_command(Command(policy.analysis_fps, policy.detection_threshold)))
+
+    def tick(self) -> None:
+        """Start the child if it is due, and look after a running one."""
+        if self._child is not None and self._relay is not None:
+            self._watch(self._child, self._relay)
+        elif isinstance(self._plan, Reading) and self._start_due:
+            self._start(self._plan)
+
+    def stop(self) -> None:
+        """End the child and its epoch."""
+        self._stop_child()
+        self._start_at_s = None
+        self._say("stopped", "")
+
+    def report(self) -> StatusReport:
+        """Return the heartbeat for the stream's owner."""
+        now_s = self._around.now_s()
+        frames = self._tally["frames_ingested"]
+        fps = (frames - self._frames_before) / max(0.001, now_s - self._reported_s)
+        self._frames_before, self._reported_s = frames, now_s
+        width, height = self._relay.size_wh if self._relay is not None else (0, 0)
+        return StatusReport(
+            service="ingest", instance=self._around.instance, stream_id=self._spec.stream_id,
+            epoch=self._newest_epoch(), state=self._state, reason=self._reason, counters=dict(self._tally),
+            gauges={"fps": round(fps, 2), "width": float(width), "height": float(height)},
+            at_ms=self._around.now_ms(),
+        )  # fmt: skip
+
+    @property
+    def state(self) -> PublicationState:
+        """How the stream stands."""
+        return self._state
+
+    def _adopt(self, plan: Reading | Refusal | None) -> None:
+        self._plan = plan
+        # Crashes lead to quarantine; a source that is not there yet is asked again for as long as it is published.
+        self._crashes = RestartState(self._around.restarts)
+        self._failures = RestartState(replace(self._around.restarts, quarantine_crashes=None))
+        self._start_at_s = None
+        if isinstance(plan, Refusal):
+            self._say("refused", plan.text)
+        elif plan is None:
+            self._say("waiting", "Nobody is publishing.")
+        else:
+            self._start_at_s = self._around.now_s()
+            self._say("starting", "")
+
+    @property
+    def _start_due(self) -> bool:
+        return self._start_at_s is not None and self._around.now_s() >= self._start_at_s
+
+    def _start(self, reading: Reading) -> None:
+        now_s, self._start_at_s = self._around.now_s(), None
+        self._epoch = max(self._around.now_ms(), self._epoch + 1)
+        policy = self._spec.policy
+        job = Job(
+            self._spec.stream_id,
+            reading.url,
+            reading.live,
+            self._epoch,
+            policy.analysis_fps,
+            policy.detection_threshold,
+        )
+        self._child = self._around.spawn(job)
+        self._crashes.started(now_s)
+        self._failures.started(now_s)
+        self._relay = Relay(job, self._child.connection, self._around, self._tally).start()
+
+    def _watch(self, child: Child, relay: Relay) -> None:
+        if relay.violation is not None:
+            self._stop_child()
+            self._crashed(f"contract {relay.violation}")
+        elif relay.finished or child.exit is not None:
+            self._collect(child, relay)
+        elif self._around.now_s() - relay.heard_s > SILENT_AFTER_S:
+            self._stop_child()
+            self._crashed("hung")
+        elif relay.live and self._state != "live":
+            self._say("live", "")
+
+    def _collect(self, child: Child, relay: Relay) -> None:
+        exited = child.wait(EXIT_PATIENCE_S)
+        self._stop_child()
+        if relay.end is not None:
+            self._ended(relay.end)
+        else:
+            self._crashed("hung" if exited is None else exited.text)
+
+    def _ended(self, end: End) -> None:
+        """Go on after a child that told how it ended."""
+        live = isinstance(self._plan, Reading) and self._plan.live
+        if end.code == "end" and not live:
+            self._say("ended", "The file has been read to its end.")
+        elif end.code != "end" and not end.retry:
+            self._say("refused", end.text)
+        else:
+            self._again(self._failures, end.code)
+            self._say("starting", end.text or "The publisher has stopped sending; waiting for it.")
+
+    def _crashed(self, how: str) -> None:
+        if self._again(self._crashes, how):
+            self._say("starting", "Reading the source failed unexpectedly; trying again.")
+        else:
+            self._say(
+                "quarantined",
+                "Reading this source crashed too often, so it is left alone. Publish again to make a new attempt.",
+            )
+
+    def _again(self, restarts: RestartState, reason: str) -> bool:
+        """Plan the next start; return False if there is none."""
+        self._around.metrics.child_restarts.labels(reason).inc()
+        decision = restarts.crashed(self._around.now_s())
+        if isinstance(decision, Quarantine):
+            self._log.error("stream quarantined", crashes=decision.crashes, last=reason)
+            return False
+        self._start_at_s = decision.at_s
+        return True
+
+    def _stop_child(self) -> None:
+        if self._child is None or self._relay is None:
+            return
+        if self._child.exit is None:
+            self._child.kill()  # it holds nothing that is worth the time of an orderly end
+        self._relay.close()
+        self._epoch = self._newest_epoch()
+        self._child = self._relay = None
+
+    def _newest_epoch(self) -> int:
+        return self._epoch if self._relay is None else self._relay.epoch
+
+    def _say(self, state: PublicationState, reason: str) -> None:
+        if (state, reason) != (self._state, self._reason):
+            self._log.info(f"stream {state}", reason=reason, epoch=self._newest_epoch())
+        self._state, self._reason = state, reason

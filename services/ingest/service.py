@@ -1,0 +1,126 @@
+"""The service's loop: follows the desired state of its partitions, one runner for each stream in them."""
+
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mosaicast.adapters.kafka import Received
+from mosaicast.contracts.messages import StreamSpec
+from mosaicast.contracts.topics import STATUS
+from services.ingest.around import Surroundings
+from services.ingest.runner import StreamRunner
+
+POLL_S = 0.05
+"""How long a change of desired state and the end of a child may wait."""
+STATUS_EVERY_S = 1.0
+SETTLE_S = 1.0
+"""After new partitions: the old states in the log pass by before any child starts for one of them."""
+
+
+class Specs(Protocol):
+    """Where desired states come from."""
+
+    def poll(self, timeout_s: float) -> Sequence[Received]:
+        """Return what is new."""
+
+
+@dataclass(slots=True)
+class _Owned:
+    runner: StreamRunner
+    partition: int
+
+
+class IngestService:
+    """Not thread-safe, except for `assigned` and `revoked`.
+
+    Args:
+        around: what the runners share.
+    """
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._changes: queue.SimpleQueue[tuple[bool, frozenset[int]]] = queue.SimpleQueue()
+        self._owned: dict[str, _Owned] = {}
+        self._partitions: frozenset[int] = frozenset()
+        self._settled_at_s = around.now_s()
+        self._status_at_s = around.now_s()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it owns partitions."""
+        return bool(self._partitions)
+
+    def assigned(self, partitions: frozenset[int]) -> None:
+        """Note new partitions; from any thread."""
+        self._changes.put((True, partitions))
+
+    def revoked(self, partitions: frozenset[int]) -> None:
+        """Note partitions that another instance reads from now on; from any thread."""
+        self._changes.put((False, partitions))
+
+    def run(self, specs: Specs, stop: threading.Event) -> None:
+        """Follow `specs` (the `streams` topic, from its beginning at each assignment) until `stop` is set.
+
+        Raises:
+            BusError: the message log refuses for good; a new process may do better.
+        """
+        while not stop.is_set():
+            self.step(specs.poll(POLL_S))
+
+    def step(self, received: Sequence[Received]) -> None:
+        """Take in what is new and look after every stream."""
+        self._take_changes()
+        for item in received:
+            self._take_spec(item)
+        now_s = self._around.now_s()
+        for owned in self._owned.values():
+            if now_s >= self._settled_at_s:
+                owned.runner.tick()
+        if now_s >= self._status_at_s:
+            self._status_at_s = now_s + STATUS_EVERY_S
+            self._tell()
+
+    def close(self) -> None:
+        """End every child and say so."""
+        for stream_id in list(self._owned):
+            self._drop(stream_id)
+
+    def _take_changes(self) -> None:
+        while not self._changes.empty():
+            gained, partitions = self._changes.get()
+            if gained:
+                self._partitions |= partitions
+                self._settled_at_s = self._around.now_s() + SETTLE_S
+                continue
+            self._partitions -= partitions
+            for stream_id in [key for key, owned in self._owned.items() if owned.partition in partitions]:
+                self._drop(stream_id)
+
+    def _take_spec(self, item: Received) -> None:
+        if item.partition not in self._partitions:
+            return  # polled before the partition was revoked
+        owned = self._owned.get(item.key)
+        if item.message is None:
+            self._drop(item.key)
+        elif isinstance(item.message, StreamSpec) and owned is None:
+            self._owned[item.key] = _Owned(StreamRunner(item.message, self._around), item.partition)
+        elif isinstance(item.message, StreamSpec) and owned is not None:
+            owned.runner.update(item.message)
+
+    def _drop(self, stream_id: str) -> None:
+        owned = self._owned.pop(stream_id, None)
+        if owned is not None:
+            owned.runner.stop()
+            self._around.bus.send(STATUS, owned.runner.report())
+
+    def _tell(self) -> None:
+        states: dict[str, int] = {}
+        for owned in self._owned.values():
+            report = owned.runner.report()
+            states[report.state] = states.get(report.state, 0) + 1
+            self._around.bus.send(STATUS, report)
+        self._around.metrics.streams.clear()
+        for state, count in states.items():
+            self._around.metrics.streams.labels(state).set(count)

@@ -1,0 +1,107 @@
+"""What crosses the pipe between ingest and the child that reads one stream.
+
+Child to parent: one byte that says which message, then its bytes. Parent to child: one `Command`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from mosaicast.contracts.codec import decode, encode
+from mosaicast.contracts.errors import ContractError
+from mosaicast.contracts.messages import MediaPacket, SampledFrame
+from mosaicast.contracts.topics import FRAMES, LARGEST_MESSAGE_BYTES, MEDIA
+
+LARGEST_PIPE_BYTES = LARGEST_MESSAGE_BYTES + 1
+"""The parent reads no more: the child handles hostile media and is not trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one child reads. Picklable."""
+
+    stream_id: str
+    url: str
+    """RTMP address with the token, or the absolute path of a file."""
+    live: bool
+    epoch: int
+    """Number of its first epoch; it counts on from there."""
+    analysis_fps: float
+    detection_threshold: float
+
+
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """New analysis settings for a running child."""
+
+    analysis_fps: float
+    detection_threshold: float
+
+
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a running child did not pass on, counted since its start; about once a second."""
+
+    counters: dict[str, int]
+
+
+class End(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The last message of a child that ends in order."""
+
+    code: str
+    """`end` for the source's clean end, else the error's code."""
+    text: str = ""
+    fault: Literal["", "content", "network", "operator"] = ""
+    retry: bool = True
+
+
+FromChild = MediaPacket | SampledFrame | Report | End
+
+_REPORTS = msgspec.msgpack.Decoder(Report)
+_ENDS = msgspec.msgpack.Decoder(End)
+_COMMANDS = msgspec.msgpack.Decoder(Command)
+
+
+def pack(message: FromChild) -> bytes:
+    """Return the bytes of a message of the child.
+
+    Raises:
+        ContractError: it is larger than its topic allows.
+    """
+    if isinstance(message, MediaPacket):
+        return b"M" + encode(MEDIA, message)
+    if isinstance(message, SampledFrame):
+        return b"F" + encode(FRAMES, message)
+    return (b"R" if isinstance(message, Report) else b"E") + msgspec.msgpack.encode(message)
+
+
+def unpack(raw: bytes) -> FromChild:
+    """Return the message in `raw`.
+
+    Raises:
+        ContractError: these are not the bytes of a message.
+    """
+    kind, body = raw[:1], raw[1:]
+    if kind == b"M":
+        return decode(MEDIA, body)
+    if kind == b"F":
+        return decode(FRAMES, body)
+    if kind not in (b"R", b"E"):
+        raise ContractError("garbage", "no such message of a child")
+    try:
+        return _REPORTS.decode(body) if kind == b"R" else _ENDS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise ContractError("garbage", "a report of a child") from exc
+
+
+def pack_command(command: Command) -> bytes:
+    """Return the bytes of a command."""
+    return msgspec.msgpack.encode(command)
+
+
+def unpack_command(raw: bytes) -> Command:
+    """Return the command in `raw`.
+
+    Raises:
+        msgspec.DecodeError: not a command; our own parent is broken.
+    """
+    return _COMMANDS.decode(raw)

@@ -1,0 +1,127 @@
+"""A bus in memory, a clock by hand, and children that are no processes."""
+
+import multiprocessing
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from mosaicast.adapters.kafka import Received
+from mosaicast.contracts.messages import (
+    MediaPacket,
+    Message,
+    Publication,
+    SampledFrame,
+    Source,
+    StatusReport,
+    StreamSpec,
+)
+from mosaicast.contracts.topics import STREAMS, Topic
+from mosaicast.runtime import logs
+from mosaicast.runtime.children import Exit
+from mosaicast.runtime.metrics import Metrics
+from services.ingest.around import Surroundings
+from services.ingest.plan import Planner
+from services.ingest.wire import FromChild, Job, pack
+
+
+class FakeBus:
+    """Keeps what is sent. `full` names the topics that refuse."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+        self.full: set[str] = set()
+        self.news = threading.Condition()
+
+    def send(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> bool:
+        assert isinstance(message, topic.schema)
+        if topic.name in self.full:
+            return False
+        with self.news:
+            self.sent.append(message)
+            self.news.notify_all()
+        return True
+
+    def of(self, kind: type, stream_id: str | None = None) -> list:
+        with self.news:
+            return [m for m in self.sent if type(m) is kind and stream_id in (None, m.stream_id)]
+
+    @property
+    def media(self) -> list[MediaPacket]:
+        return self.of(MediaPacket)
+
+    @property
+    def frames(self) -> list[SampledFrame]:
+        return self.of(SampledFrame)
+
+    def last_status(self, stream_id: str) -> StatusReport:
+        return self.of(StatusReport, stream_id)[-1]
+
+
+class Clock:
+    """Monotonic seconds that move by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class FakeChild:
+    """A child whose words and end the test decides."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.connection: Connection[Any, Any]
+        self.connection, self.theirs = multiprocessing.Pipe(duplex=True)
+        self.exit: Exit | None = None
+        self.killed = False
+
+    def says(self, *messages: FromChild) -> None:
+        for message in messages:
+            self.theirs.send_bytes(pack(message))
+
+    def ends(self, code: int = 0) -> None:
+        self.exit = Exit("clean" if code == 0 else "error" if code > 0 else "signal", abs(code))
+        self.theirs.close()
+
+    def wait(self, timeout_s: float) -> Exit | None:
+        return self.exit
+
+    def kill(self) -> None:
+        self.killed = True
+        self.ends(-9)
+
+
+class FakeSpawner:
+    """Makes fake children and keeps them."""
+
+    def __init__(self) -> None:
+        self.children: list[FakeChild] = []
+
+    def __call__(self, job: Job) -> FakeChild:
+        self.children.append(FakeChild(job))
+        return self.children[-1]
+
+
+def surroundings(
+    bus: FakeBus, spawn: Any, *, media_dir: Path | None = None, clock: Clock | None = None
+) -> Surroundings:
+    more: dict[str, Any] = {} if clock is None else {"now_s": clock, "now_ms": lambda: int(clock.now_s * 1000)}
+    planner = Planner("rtmp://127.0.0.1:1", "sec ret", media_dir)
+    return Surroundings(planner, spawn, bus, Metrics(), logs.get_logger("test"), "i0", **more)
+
+
+def push_spec(stream_id: str = "s1", publication: str | None = "p1", revision: int = 1, **more: Any) -> StreamSpec:
+    published = None if publication is None else Publication(publication_id=publication, started_ms=0)
+    return StreamSpec(stream_id=stream_id, owner_id="o1", revision=revision, publication=published, **more)
+
+
+def file_spec(path: str, stream_id: str = "f1", revision: int = 1, **more: Any) -> StreamSpec:
+    source = Source(kind="file", path=path)
+    return StreamSpec(stream_id=stream_id, owner_id="o1", revision=revision, source=source, **more)
+
+
+def received(spec: StreamSpec | None, *, key: str | None = None, partition: int = 0) -> Received:
+    return Received(STREAMS.name, partition, 0, key or (spec.stream_id if spec else ""), spec, 0)

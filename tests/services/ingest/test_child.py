@@ -1,0 +1,237 @@
+"""The child's work, in this process, on clips made here."""
+
+import itertools
+import multiprocessing
+import threading
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from mosaicast.adapters.av_pictures import PictureError
+from mosaicast.adapters.av_source import EpochStarted, PacketRead
+from mosaicast.adapters.av_times import Times
+from mosaicast.contracts.messages import CodecParameters, MediaPacket, SampledFrame, TimeBase
+from services.ingest.child import LARGEST_LAG_S, Pace, StreamReader
+from services.ingest.epoch import EpochWriter
+from services.ingest.outbox import Outbox, ParentGoneError
+from services.ingest.wire import Command, End, Job, Report, pack_command, unpack
+from tests.contract.av_clips import concatenated_flv, make_clip
+
+MS = TimeBase(1, 1000)
+START = EpochStarted((CodecParameters(track="video", codec="h264", time_base=MS, width=640, height=360),))
+
+
+class Hurry:
+    """Monotonic seconds that leap, so that a file is not read at native speed."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        self.now_s += 2.0
+        return self.now_s
+
+
+class Listener:
+    """The parent's end: collects what the child says."""
+
+    def __init__(self) -> None:
+        self.ours, theirs = multiprocessing.Pipe(duplex=True)
+        self.theirs = theirs
+        self.outbox = Outbox(theirs)
+        self.heard: list = []
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                self.heard.append(unpack(self.ours.recv_bytes()))
+        except EOFError:
+            return
+
+    def of(self, kind: type) -> list:
+        """Close the child's end and return all messages of a kind."""
+        self.theirs.close()
+        self._thread.join(10)
+        return [message for message in self.heard if type(message) is kind]
+
+
+def read(path, *, fps=10.0, live=False) -> Listener:
+    listener = Listener()
+    StreamReader(Job("s", str(path), live, 1000, fps, 0.25), listener.outbox, now_s=Hurry()).run()
+    return listener
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return make_clip(tmp_path_factory.mktemp("clips") / "clip.flv", cut_at=20, b_frames=2)
+
+
+def test_every_packet_is_passed_on_numbered_without_a_hole_and_ended(clip):
+    media = read(clip).of(MediaPacket)
+    assert [packet.index for packet in media] == list(range(len(media)))
+    assert {(packet.stream_id, packet.epoch) for packet in media} == {("s", 1000)}
+    assert sum(packet.track == "video" for packet in media[:-1]) == 45
+    assert [packet.end_of_epoch for packet in media] == [False] * (len(media) - 1) + [True]
+
+
+def test_codecs_come_with_every_keyframe_and_only_there(clip):
+    media = read(clip).of(MediaPacket)
+    assert media[0].keyframe
+    for packet in media:
+        assert bool(packet.codecs) == (packet.track == "video" and packet.keyframe)
+
+
+def test_samples_are_on_the_grid_and_on_both_sides_of_the_cut(clip):
+    listener = read(clip)
+    frames, media = listener.of(SampledFrame), listener.of(MediaPacket)
+    times = [frame.time_base.seconds(frame.pts) for frame in frames]
+    video = sorted(packet.time for packet in media if packet.track == "video" and packet.data)
+    assert times[0] == video[0]
+    assert set(times) <= set(video)
+    assert [time for time, frame in zip(times, frames, strict=True) if frame.scene_cut] == [video[20]]
+    assert video[19] in times
+    assert all(b - a <= Fraction(1, 5) for a, b in itertools.pairwise(times))
+    assert [frame.seq for frame in frames] == list(range(len(frames)))
+    assert {(f.width, f.height, f.epoch, f.detection_threshold) for f in frames} == {(320, 180, 1000, 0.25)}
+
+
+def test_a_change_of_size_ends_one_epoch_and_begins_a_higher_one(tmp_path):
+    first, second = make_clip(tmp_path / "a.flv"), make_clip(tmp_path / "b.flv", size_wh=(480, 272))
+    listener = read(concatenated_flv(tmp_path / "ab.flv", first, second))
+    media, frames = listener.of(MediaPacket), listener.of(SampledFrame)
+    epochs = list(dict.fromkeys(packet.epoch for packet in media))
+    assert len(epochs) == 2
+    assert epochs[0] < epochs[1]
+    for epoch, width in zip(epochs, (320, 480), strict=True):
+        mine = [packet for packet in media if packet.epoch == epoch]
+        assert [packet.index for packet in mine] == list(range(len(mine)))
+        assert mine[-1].end_of_epoch
+        assert mine[0].codecs[0].width == width
+        assert {frame.width for frame in frames if frame.epoch == epoch} == {width}
+        assert next(frame.pts for frame in frames if frame.epoch == epoch) == mine[0].pts
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"", "damaged"), (None, "not_found")])
+def test_the_last_word_tells_what_is_wrong(tmp_path, content, code):
+    path = tmp_path / "x.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    end = read(path).of(End)[-1]
+    assert (end.code, end.retry) == (code, False)
+    assert end.text
+
+
+def test_a_clean_end_is_told_after_the_final_count(clip):
+    listener = read(clip)
+    assert listener.of(End) == [End("end")]
+    assert isinstance(listener.heard[-2], Report)
+
+
+def test_the_parents_settings_are_followed(clip):
+    listener = Listener()
+    reader = StreamReader(Job("s", str(clip), False, 1000, 4.0, 0.2), listener.outbox, now_s=Hurry())
+    listener.ours.send_bytes(pack_command(Command(30.0, 0.5)))
+    reader.run()
+    frames = listener.of(SampledFrame)
+    assert len(frames) > 40
+    assert frames[-1].detection_threshold == 0.5
+
+
+def test_a_parent_that_is_gone_ends_the_reading(clip):
+    ours, theirs = multiprocessing.Pipe(duplex=True)
+    ours.close()
+    with pytest.raises(ParentGoneError):
+        StreamReader(Job("s", str(clip), False, 1, 10.0, 0.2), Outbox(theirs), now_s=Hurry()).run()
+
+
+# --- pace ---------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_read_at_its_own_speed():
+    pace = Pace()
+    assert pace.wait_s(Fraction(5), 100.0) == 0.0
+    assert pace.wait_s(Fraction(6), 100.25) == pytest.approx(0.75)
+    assert pace.wait_s(Fraction(6), 101.1) == pytest.approx(-0.1)
+
+
+def test_a_late_reading_does_not_catch_up_in_a_burst():
+    pace = Pace()
+    pace.wait_s(Fraction(0), 100.0)
+    assert pace.wait_s(Fraction(1), 101.0 + LARGEST_LAG_S + 3) == 0.0
+    assert pace.wait_s(Fraction(2), 101.0 + LARGEST_LAG_S + 3) == pytest.approx(1.0)
+
+
+# --- one epoch ----------------------------------------------------------------------------------------------
+
+
+class FakeOutbox:
+    """Refuses the samples whose number is in `busy`."""
+
+    def __init__(self, busy=()) -> None:
+        self.counters: Counter[str] = Counter()
+        self.busy, self.offered, self.sent = set(busy), 0, []
+
+    def send(self, raw: bytes) -> None:
+        self.sent.append(unpack(raw))
+
+    def offer(self, raw: bytes) -> bool:
+        self.offered += 1
+        if self.offered - 1 in self.busy:
+            return False
+        self.send(raw)
+        return True
+
+
+class FakePicture:
+    """A picture of one scene at a time in milliseconds."""
+
+    size_wh = (640, 360)
+
+    def __init__(self, pts: int, scene: int = 0, *, broken: bool = False) -> None:
+        self.pts, self.time, self._scene, self._broken = pts, Fraction(pts, 1000), scene, broken
+
+    def thumbnail(self):
+        return np.random.default_rng(self._scene).integers(0, 255, (36, 64)).astype(np.uint8)
+
+    def jpeg(self) -> bytes:
+        if self._broken:
+            raise PictureError("no JPEG")
+        return b"jpeg"
+
+
+def write(pictures, busy=()) -> FakeOutbox:
+    outbox = FakeOutbox(busy)
+    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), outbox)
+    for picture in pictures:
+        writer.add_picture(picture)
+    return outbox
+
+
+def test_a_refused_sample_is_counted_and_takes_no_number():
+    outbox = write([FakePicture(0), FakePicture(100), FakePicture(200)], busy={1})
+    assert [(frame.seq, frame.pts) for frame in outbox.sent] == [(0, 0), (1, 200)]
+    assert outbox.counters == {"samples_dropped": 1}
+
+
+def test_a_cut_whose_sample_is_lost_is_told_with_the_next_one():
+    outbox = write([FakePicture(0), FakePicture(100, 1), FakePicture(200, 1), FakePicture(300, 1)], busy={1})
+    assert [(frame.pts, frame.scene_cut) for frame in outbox.sent] == [(0, False), (200, True), (300, False)]
+
+
+def test_a_picture_that_can_not_be_converted_is_a_dropped_sample():
+    outbox = write([FakePicture(0), FakePicture(100, broken=True), FakePicture(200)])
+    assert [frame.pts for frame in outbox.sent] == [0, 200]
+    assert outbox.counters == {"samples_dropped": 1}
+
+
+def test_a_packet_that_is_too_large_leaves_a_hole():
+    outbox = FakeOutbox()
+    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), outbox)
+    for size in (10, 17 * 1024**2, 10):
+        writer.add_packet(PacketRead("video", Times(0, 0, 0), MS, True, b"x" * size))
+    assert [packet.index for packet in outbox.sent] == [0, 2]
+    assert outbox.counters == {"packets_too_large": 1}
