@@ -1,0 +1,117 @@
+"""Output: x264 and FLV, pushed over RTMP or written to a file."""
+
+import contextlib
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.container import InputContainer, OutputContainer
+from av.stream import Stream
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+
+from mosaicast.adapters.av_encoder import KEYFRAME_S, TIME_BASE, VideoFormat, encoder_options
+from mosaicast.adapters.flv_audio import audio_template
+from mosaicast.contracts.messages import CodecParameters, MediaPacket
+
+Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
+_OPEN_TIMEOUT_S = 5.0
+
+
+class SinkError(Exception):
+    """The output can't be opened or written: the edge is away or refuses us. Try again with a new sink."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """What fixes the audio of an output."""
+
+    parameters: CodecParameters
+    first_packet: bytes = field(compare=False, repr=False)
+
+
+class FlvSink:
+    """One push: an encoder, a muxer, a connection.
+
+    Timestamps are seconds since the push began; the caller keeps them rising.
+
+    Raises:
+        SinkError: the address does not take it.
+    """
+
+    def __init__(self, url: str, video: VideoFormat, audio: AudioFormat | None) -> None:
+        self.video, self.audio = video, audio
+        self._last_keyframe_s: float | None = None
+        self._last_ms = -1
+        self._template: InputContainer | None = None
+        try:
+            self._container: OutputContainer = av.open(
+                url, "w", format="flv", timeout=_OPEN_TIMEOUT_S, options={"flvflags": "no_duration_filesize"}
+            )
+            self._video = self._video_stream(video)
+            self._audio = self._audio_stream(audio) if audio else None
+            self._container.start_encoding()
+        except (av.FFmpegError, OSError, ValueError) as exc:
+            raise SinkError(f"the output does not open: {type(exc).__name__}") from exc
+
+    def write_frame(self, frame: av.VideoFrame, time_s: float, *, force_keyframe: bool = False) -> None:
+        """Encode a yuv420p frame and send it. `time_s` of frames must rise.
+
+        Raises:
+            SinkError: the connection broke.
+        """
+        frame.pts = max(round(time_s * 1000), self._last_ms + 1)
+        self._last_ms = frame.pts
+        frame.time_base = TIME_BASE
+        due = self._last_keyframe_s is None or time_s - self._last_keyframe_s >= KEYFRAME_S - 1e-3
+        key = force_keyframe or due
+        frame.pict_type = PictureType.I if key else PictureType.NONE
+        if key:
+            self._last_keyframe_s = time_s
+        self._send(self._video.encode(frame))
+
+    def write_audio(self, packet: MediaPacket, time_s: float) -> None:
+        """Send an audio packet as it is; without an audio stream it is ignored.
+
+        Raises:
+            SinkError: the connection broke.
+        """
+        if self._audio is None:
+            return
+        raw = av.Packet(packet.data)
+        raw.stream = self._audio
+        raw.time_base = TIME_BASE
+        raw.pts = raw.dts = round(time_s * 1000)
+        raw.duration = round(float(packet.time_base.seconds(packet.duration)) * 1000)
+        self._send([raw])
+
+    def close(self) -> None:
+        """Flush and hang up; errors of a dead connection are nobody's concern any more."""
+        with contextlib.suppress(SinkError):
+            self._send(self._video.encode(None))
+        with contextlib.suppress(av.FFmpegError, OSError):
+            self._container.close()
+        if self._template is not None:
+            self._template.close()
+
+    def _send(self, packets: list[av.Packet]) -> None:
+        try:
+            self._container.mux(packets)
+        except (av.FFmpegError, OSError, ValueError) as exc:
+            raise SinkError(f"the output broke: {type(exc).__name__}") from exc
+
+    def _video_stream(self, video: VideoFormat) -> VideoStream:
+        rate = Fraction(video.frame_rate).limit_denominator(1001) if video.frame_rate > 0 else Fraction(30)
+        stream = self._container.add_stream("libx264", rate=rate, options=encoder_options(video))
+        stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
+        stream.time_base = TIME_BASE
+        context = stream.codec_context
+        context.time_base = TIME_BASE
+        context.color_range, context.color_primaries = video.color_range, video.color_primaries
+        context.color_trc, context.colorspace = video.color_trc, video.colorspace
+        return stream
+
+    def _audio_stream(self, audio: AudioFormat) -> Stream:
+        self._template, template = audio_template(audio.parameters, audio.first_packet)
+        return self._container.add_stream_from_template(template)

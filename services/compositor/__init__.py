@@ -1,0 +1,1 @@
+"""The compositor: decodes, delays, masks, encodes and pushes each stream."""

@@ -1,0 +1,77 @@
+"""Composition root of the compositor: `python -m services.compositor`."""
+
+import sys
+
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader
+from mosaicast.contracts.topics import MEDIA, STREAMS, VERDICTS
+from mosaicast.runtime import logs
+from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
+from mosaicast.runtime.health import HealthServer
+from mosaicast.runtime.lifecycle import StopEvent
+from mosaicast.runtime.metrics import Metrics
+from mosaicast.runtime.settings import Settings, load
+from services.compositor import child
+from services.compositor.service import CompositorService
+
+GROUP = "compositor"
+LIMITS = Limits(address_space_bytes=6 * 1024**3)
+"""A 4K stream holds about 150 ms of decoded frames and x264's own; the rest is mapped libraries."""
+
+
+def main() -> int:
+    """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
+    settings = load()
+    logs.configure("compositor", level=settings.log_level)
+    try:
+        run(settings, StopEvent().install())
+    except BusError as exc:
+        logs.get_logger(__name__).error("bus_failed", error=str(exc))
+        return 1
+    return 0
+
+
+def run(settings: Settings, stop: StopEvent) -> None:
+    """Build the service from its settings and run it.
+
+    Raises:
+        BusError: the message log refuses us for good.
+        OSError: the port of the health server is taken.
+    """
+    metrics = Metrics()
+    fork_server = ForkServer(["services.compositor.child"])
+    token = settings.edge.token.get_secret_value()
+
+    def spawn(stream_id: str) -> ChildProcess:
+        url = f"{settings.edge.rtmp_url}/masked/{stream_id}?token={token}"
+        return fork_server.spawn(child.run, (url,), name=f"compositor-{stream_id}", limits=LIMITS)
+
+    kafka = _kafka(settings)
+    producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
+    service = CompositorService(spawn, producer, metrics, settings.instance)
+    health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, lambda: service.ready)
+    health.start()
+
+    def on_bad(topic: str, reason: str) -> None:
+        metrics.contract_errors.labels(topic, reason).inc()
+
+    log = BusConsumer(kafka, [MEDIA, VERDICTS], GROUP, service.on_assigned, service.on_revoked, on_bad=on_bad)
+    specs = StateReader(kafka, STREAMS, on_bad=on_bad)
+    try:
+        service.run(log, specs, stop)
+    finally:
+        log.close()
+        specs.close()
+        producer.close()
+        health.close()
+
+
+def _kafka(settings: Settings) -> KafkaConfig:
+    kafka = settings.kafka
+    share = None if kafka.assignment_index is None else (kafka.assignment_index, kafka.assignment_count)
+    return KafkaConfig(
+        kafka.bootstrap, f"compositor-{settings.instance}", embedded=kafka.embedded, static_assignment=share
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

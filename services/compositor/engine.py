@@ -1,0 +1,199 @@
+"""The life of one stream inside a child: epochs, policy, painting, output. Time comes in as an argument."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import av
+
+from mosaicast.adapters.av_encoder import VideoFormat
+from mosaicast.adapters.av_sink import AudioFormat
+from mosaicast.adapters.flv_audio import is_carried
+from mosaicast.contracts.messages import MediaPacket, Policy, StreamSpec, VerdictMessage
+from mosaicast.core.types import Box, Disposition
+from services.compositor.epoch import EpochRun, Lost, Ready
+from services.compositor.output import OpenSink, Output
+from services.compositor.painting import paint, to_yuv420
+from services.compositor.wire import Outcome, Settled
+
+UNKNOWN_RATE = 30.0
+"""Frames a second for rate control, where the source does not say."""
+LATE_S = 0.5
+"""A frame that could not be sent so long after it was due is dropped: late pictures would only grow the delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the newest spec asks for. Before the first one everything is mosaicked."""
+
+    policy: Policy = field(default_factory=Policy)
+    panic: bool = True
+
+
+class Engine:
+    """Turns messages of one stream into pushed frames and their outcomes.
+
+    Args:
+        open_sink: opens the push.
+        wall_ms: wall time in milliseconds, for measuring only.
+    """
+
+    def __init__(self, open_sink: OpenSink, wall_ms: Callable[[], int]) -> None:
+        self._output = Output(open_sink)
+        self._wall_ms = wall_ms
+        self._run: EpochRun | None = None
+        self._newest = 0
+        self._wanted = _Wanted()
+        self._settled = Settled(0, frozenset())
+        self._outcomes: list[Outcome] = []
+        self.note = ""
+
+    def take_outcomes(self) -> tuple[Outcome, ...]:
+        """Return the outcomes since the last call."""
+        taken, self._outcomes = tuple(self._outcomes), []
+        return taken
+
+    def on_spec(self, spec: StreamSpec) -> None:
+        """Follow a new policy from the next frame on."""
+        self._wanted = _Wanted(spec.policy, spec.panic)
+        if self._run is not None:
+            self._run.pacer.set_delay(spec.policy.delay_s)
+            self._apply(self._run)
+
+    def on_settled(self, settled: Settled) -> None:
+        """Take note of what a child before us has shown."""
+        self._settled = settled
+
+    def on_media(self, packet: MediaPacket, now: float) -> None:
+        """Take in a packet."""
+        run = self._run_of(packet.epoch)
+        if run is None:
+            if packet.track == "video" and not packet.end_of_epoch:
+                self._lose(packet.epoch, Lost(packet.index, "old_epoch"))
+        elif packet.end_of_epoch:
+            run.end()
+        elif packet.track == "audio":
+            run.add_audio(packet)
+        else:
+            self._on_video(run, packet, now)
+
+    def on_verdict(self, message: VerdictMessage, now: float) -> None:
+        """Take in a verdict; one of another epoch is worth nothing."""
+        if self._run is not None and message.epoch == self._run.epoch:
+            self._emit(self._run, self._run.add_verdict(message.to_core(), now), now)
+
+    def step(self, now: float) -> None:
+        """Do what is due."""
+        run = self._run
+        if run is None:
+            return
+        self._emit(run, run.step(now), now)
+        for packet in run.due_audio(now):
+            if self._carries(run):
+                self._output.audio(packet, now)
+        if run.ended and run.empty:
+            self._output.close()
+            self._run = None
+
+    def next_wake(self) -> float | None:
+        """Return the monotonic second of the next thing to do."""
+        return None if self._run is None else self._run.next_wake()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._output.close()
+
+    def _run_of(self, epoch: int) -> EpochRun | None:
+        """Return the run of `epoch`, begun if it is new; None if it is over."""
+        run = self._run
+        if run is not None and epoch == run.epoch:
+            return run
+        if epoch <= self._newest:
+            return None
+        if run is not None:
+            for lost in run.abandon():
+                self._lose(run.epoch, lost)
+        self._newest = epoch
+        self._run = EpochRun(epoch, self._wanted.policy.delay_s)
+        self._apply(self._run)
+        self._output.begin_epoch()
+        return self._run
+
+    def _on_video(self, run: EpochRun, packet: MediaPacket, now: float) -> None:
+        size_unknown = run.video is None
+        for lost in run.add_video(packet, now):
+            self._lose(run.epoch, lost)
+        if size_unknown:
+            self._apply(run)
+
+    def _apply(self, run: EpochRun) -> None:
+        run.line.set_panic(self._wanted.panic)
+        if run.video is not None and run.video.width and run.video.height:
+            width, height = run.video.width, run.video.height
+            run.line.set_zones(
+                [
+                    Box(zone.x * width, zone.y * height, (zone.x + zone.width) * width, (zone.y + zone.height) * height)
+                    for zone in self._wanted.policy.zones
+                ]
+            )
+
+    def _emit(self, run: EpochRun, results: list[Ready | Lost], now: float) -> None:
+        for result in results:
+            if isinstance(result, Lost):
+                self._lose(run.epoch, result)
+            elif run.epoch == self._settled.epoch and result.index in self._settled.indexes:
+                continue
+            elif now - result.due_s > LATE_S:
+                self._lose(run.epoch, Lost(result.index, "late"))
+            else:
+                self._show(run, result, now)
+
+    def _show(self, run: EpochRun, ready: Ready, now: float) -> None:
+        frame = to_yuv420(ready.frame)
+        paint(frame, ready.plan, self._wanted.policy.style)
+        video = self._format(run, frame)
+        if not self._output.frame(frame, float(ready.time), now, video, self._audio_format(run)):
+            self.note = "the edge does not take the masked stream; trying again"
+            self._lose(run.epoch, Lost(ready.index, "sink_unavailable"))
+            return
+        self.note = self._sound_note(run)
+        self._outcomes.append(
+            Outcome(
+                run.epoch,
+                ready.index,
+                ready.plan.disposition,
+                ready.plan.full_reason or "",
+                None if ready.plan.disposition is Disposition.FULL_MOSAIC else ready.plan.verdict_age_s,
+                max(0.0, now - ready.due_s),
+                max(0, self._wall_ms() - ready.read_ms) / 1000,
+            )
+        )
+
+    def _format(self, run: EpochRun, frame: av.VideoFrame) -> VideoFormat:
+        assert run.video is not None
+        return VideoFormat(
+            frame.width,
+            frame.height,
+            run.video.frame_rate or UNKNOWN_RATE,
+            self._wanted.policy.preset,
+            int(frame.color_range),
+            int(frame.color_primaries),
+            int(frame.color_trc),
+            int(frame.colorspace),
+        )
+
+    def _audio_format(self, run: EpochRun) -> AudioFormat | None:
+        if run.audio_parameters is None or not run.first_audio or not self._carries(run):
+            return None
+        return AudioFormat(run.audio_parameters, run.first_audio)
+
+    @staticmethod
+    def _carries(run: EpochRun) -> bool:
+        return run.audio_parameters is not None and is_carried(run.audio_parameters)
+
+    def _sound_note(self, run: EpochRun) -> str:
+        if run.audio_parameters is None or self._carries(run):
+            return ""
+        return f"no sound: {run.audio_parameters.codec} can't go out over RTMP; send AAC"
+
+    def _lose(self, epoch: int, lost: Lost) -> None:
+        self._outcomes.append(Outcome(epoch, lost.index, Disposition.DROPPED, lost.reason))

@@ -1,0 +1,120 @@
+"""The push of one stream: opened when the first frame leaves, kept over epochs while its format stays."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import av
+
+from mosaicast.adapters.av_encoder import VideoFormat
+from mosaicast.adapters.av_sink import AudioFormat, SinkError
+from mosaicast.contracts.messages import MediaPacket
+
+RETRY_S = 1.0
+"""After a failure the next try waits so long; frames of that time are dropped, never sent late."""
+_LEAST_STEP_S = 0.001
+
+
+class Sink(Protocol):
+    """Where masked frames go."""
+
+    video: VideoFormat
+    audio: AudioFormat | None
+
+    def write_frame(self, frame: av.VideoFrame, time_s: float, *, force_keyframe: bool = False) -> None:
+        """Encode and send a frame. Raises SinkError."""
+
+    def write_audio(self, packet: MediaPacket, time_s: float) -> None:
+        """Send an audio packet. Raises SinkError."""
+
+    def close(self) -> None:
+        """Hang up."""
+
+
+OpenSink = Callable[[VideoFormat, AudioFormat | None], Sink]
+
+
+class Output:
+    """Keeps one push going and its timestamps rising.
+
+    Inside an epoch media time is kept exactly, sound and picture by the same offset. A new epoch continues where
+    the clock is, so that viewers stay connected.
+    """
+
+    def __init__(self, open_sink: OpenSink) -> None:
+        self._open_sink = open_sink
+        self._sink: Sink | None = None
+        self._opened_s = 0.0
+        self._retry_s = 0.0
+        self._offset_s: float | None = None
+        self._last_frame_s = -1.0
+        self._last_audio_s = -1.0
+        self._force_keyframe = True
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the open push carries sound."""
+        return self._sink is not None and self._sink.audio is not None
+
+    def begin_epoch(self) -> None:
+        """The next frame belongs to another reading of the source."""
+        self._offset_s = None
+        self._force_keyframe = True
+
+    def frame(
+        self, frame: av.VideoFrame, time_s: float, now: float, video: VideoFormat, audio: AudioFormat | None
+    ) -> bool:
+        """Send a frame; False: the push is away and the frame is lost."""
+        sink = self._ensure(video, audio, now)
+        if sink is None:
+            return False
+        if self._offset_s is None:
+            start_s = max(now - self._opened_s, self._last_frame_s + _LEAST_STEP_S, self._last_audio_s + _LEAST_STEP_S)
+            self._offset_s = start_s - time_s
+        at_s = max(time_s + self._offset_s, self._last_frame_s + _LEAST_STEP_S)
+        try:
+            sink.write_frame(frame, at_s, force_keyframe=self._force_keyframe)
+        except SinkError:
+            self._broke(now)
+            return False
+        self._last_frame_s, self._force_keyframe = at_s, False
+        return True
+
+    def audio(self, packet: MediaPacket, now: float) -> None:
+        """Send a packet of sound in step with the frames; before the first of them it is dropped."""
+        if self._sink is None or self._offset_s is None:
+            return
+        at_s = float(packet.time) + self._offset_s
+        if at_s <= self._last_audio_s or at_s < 0:
+            return
+        try:
+            self._sink.write_audio(packet, at_s)
+        except SinkError:
+            self._broke(now)
+            return
+        self._last_audio_s = at_s
+
+    def close(self) -> None:
+        """Hang up; the next frame opens a new push."""
+        if self._sink is not None:
+            self._sink.close()
+        self._sink = None
+
+    def _ensure(self, video: VideoFormat, audio: AudioFormat | None, now: float) -> Sink | None:
+        if self._sink is not None and (self._sink.video, self._sink.audio) == (video, audio):
+            return self._sink
+        self.close()
+        if now < self._retry_s:
+            return None
+        try:
+            self._sink = self._open_sink(video, audio)
+        except SinkError:
+            self._retry_s = now + RETRY_S
+            return None
+        self._opened_s, self._offset_s = now, None
+        self._last_frame_s = self._last_audio_s = -1.0
+        self._force_keyframe = True
+        return self._sink
+
+    def _broke(self, now: float) -> None:
+        self._retry_s = now + RETRY_S
+        self.close()

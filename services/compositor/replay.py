@@ -1,0 +1,41 @@
+"""What a new child needs to go on: the current group of pictures and the recent verdicts. Bounded."""
+
+from collections import deque
+
+from mosaicast.contracts.messages import MediaPacket, VerdictMessage
+
+LARGEST_BYTES = 32 * 1024 * 1024
+VERDICTS = 64
+"""At 10 to 30 a second: two seconds and more; the delay line looks back 0.85 s."""
+
+
+class Replay:
+    """Keeps the packets of the newest epoch since its last keyframe, and its recent verdicts."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.packets: list[MediaPacket] = []
+        self.verdicts: deque[VerdictMessage] = deque(maxlen=VERDICTS)
+        self._bytes = 0
+
+    def add_packet(self, packet: MediaPacket) -> None:
+        """Take in a packet; a keyframe forgets what was before it."""
+        if packet.epoch < self.epoch:
+            return
+        starts_group = packet.keyframe and packet.track == "video"
+        if packet.epoch > self.epoch or starts_group or self._bytes + len(packet.data) > LARGEST_BYTES:
+            self._begin(packet.epoch)
+        self.packets.append(packet)
+        self._bytes += len(packet.data)
+
+    def add_verdict(self, verdict: VerdictMessage) -> None:
+        """Take in a verdict."""
+        if verdict.epoch >= self.epoch:
+            self.verdicts.append(verdict)
+
+    def _begin(self, epoch: int) -> None:
+        if epoch > self.epoch:
+            self.verdicts = deque((v for v in self.verdicts if v.epoch == epoch), maxlen=VERDICTS)
+        self.epoch = epoch
+        self.packets = []
+        self._bytes = 0

@@ -1,0 +1,150 @@
+"""The compositor's loop: the log in, children out, reports up."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from mosaicast.contracts.messages import MediaPacket, Message, StreamSpec, VerdictMessage
+from mosaicast.contracts.topics import STATUS, Topic
+from mosaicast.runtime.clocks import monotonic_s, wall_ms
+from mosaicast.runtime.lifecycle import StopEvent
+from mosaicast.runtime.metrics import Metrics
+from services.compositor.reports import Reports
+from services.compositor.runner import Spawn, StreamRunner
+
+POLL_S = 0.02
+REPORT_S = 1.0
+IDLE_S = 60.0
+"""A child without packets for so long is let go; the next packet starts another."""
+
+
+class Received(Protocol):
+    """A message as the bus hands it over."""
+
+    @property
+    def partition(self) -> int:
+        """The partition that it came from."""
+
+    @property
+    def key(self) -> str:
+        """The stream."""
+
+    @property
+    def message(self) -> Any:
+        """The decoded message, None for a tombstone."""
+
+
+class Reader(Protocol):
+    """The bus's reading side."""
+
+    def poll(self, timeout_s: float) -> Sequence[Received]:
+        """Return what has arrived, waiting at most `timeout_s`."""
+
+
+class Producer(Protocol):
+    """The bus's writing side."""
+
+    def send(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> bool:
+        """Hand over a message without blocking; False: it was dropped."""
+
+
+class CompositorService:
+    """Runs until told to stop. All its state belongs to the thread that calls `run`.
+
+    Args:
+        spawn: starts the child of a stream.
+        producer: where reports go.
+    """
+
+    def __init__(self, spawn: Spawn, producer: Producer, metrics: Metrics, instance: str) -> None:
+        self._spawn = spawn
+        self._producer = producer
+        self._metrics = metrics
+        self._reports = Reports(metrics, instance)
+        self._specs: dict[str, StreamSpec] = {}
+        self._runners: dict[str, StreamRunner] = {}
+        self._partition_of: dict[str, int] = {}
+        self._partitions: frozenset[int] = frozenset()
+        self._reported_s = monotonic_s()
+        self._clock: Callable[[], float] = monotonic_s
+
+    @property
+    def ready(self) -> bool:
+        """Whether the bus has given us partitions."""
+        return bool(self._partitions)
+
+    def on_assigned(self, partitions: frozenset[int]) -> None:
+        """The bus gave us these partitions besides those we have."""
+        self._partitions |= partitions
+
+    def on_revoked(self, partitions: frozenset[int]) -> None:
+        """The bus took these partitions: their streams are another instance's now."""
+        self._partitions -= partitions
+        for stream_id, partition in list(self._partition_of.items()):
+            if partition in partitions:
+                self._forget(stream_id)
+
+    def run(self, log: Reader, specs: Reader, stop: StopEvent) -> None:
+        """Work until `stop` is set, then end the children."""
+        try:
+            while not stop.is_set():
+                self.step(log, specs)
+        finally:
+            for stream_id in list(self._runners):
+                self._forget(stream_id)
+
+    def step(self, log: Reader, specs: Reader) -> None:
+        """Take in what has arrived and do what is due."""
+        for received in specs.poll(0):
+            self._on_spec(received.key, received.message)
+        for received in log.poll(POLL_S):
+            self._on_message(received)
+        now = self._clock()
+        for runner in list(self._runners.values()):
+            runner.tick(now)
+            if runner.idle(now, IDLE_S):
+                self._forget(runner.stream_id)
+        self._report(now)
+
+    def _on_spec(self, stream_id: str, spec: StreamSpec | None) -> None:
+        if spec is None:
+            self._specs.pop(stream_id, None)
+            self._forget(stream_id)
+            return
+        known = self._specs.get(stream_id)
+        if known is not None and spec.revision < known.revision:
+            return
+        self._specs[stream_id] = spec
+        if stream_id in self._runners and spec != known:
+            self._runners[stream_id].on_spec(spec)
+
+    def _on_message(self, received: Received) -> None:
+        message = received.message
+        if isinstance(message, MediaPacket):
+            self._runner(message.stream_id, received.partition).on_media(message, self._clock())
+        elif isinstance(message, VerdictMessage) and message.stream_id in self._runners:
+            self._runners[message.stream_id].on_verdict(message)
+
+    def _runner(self, stream_id: str, partition: int) -> StreamRunner:
+        runner = self._runners.get(stream_id)
+        if runner is None:
+            runner = self._runners[stream_id] = StreamRunner(stream_id, self._spawn, self._reports.on_outcomes)
+            self._partition_of[stream_id] = partition
+            if stream_id in self._specs:
+                runner.on_spec(self._specs[stream_id])
+        return runner
+
+    def _forget(self, stream_id: str) -> None:
+        runner = self._runners.pop(stream_id, None)
+        self._partition_of.pop(stream_id, None)
+        if runner is not None:
+            runner.stop()
+            self._reports.forget(stream_id)
+
+    def _report(self, now: float) -> None:
+        elapsed_s = now - self._reported_s
+        if elapsed_s < REPORT_S:
+            return
+        self._reported_s = now
+        self._metrics.streams.labels("handled").set(len(self._runners))
+        for runner in self._runners.values():
+            self._producer.send(STATUS, self._reports.status(runner, now, elapsed_s, wall_ms()))

@@ -1,0 +1,79 @@
+"""What the compositor and its children tell each other over their pipe."""
+
+from typing import Any
+
+import msgspec
+
+from mosaicast.contracts import codec
+from mosaicast.contracts.messages import MediaPacket, Message, StreamSpec, VerdictMessage
+from mosaicast.contracts.topics import MEDIA, STREAMS, VERDICTS, Topic
+from mosaicast.core.types import Disposition
+
+
+class Settled(msgspec.Struct, frozen=True, array_like=True):
+    """Frames of the replayed group of pictures that were shown or dropped already: decode, do not show."""
+
+    epoch: int
+    indexes: frozenset[int]
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """What became of one video access unit."""
+
+    epoch: int
+    index: int
+    disposition: Disposition
+    reason: str = ""
+    verdict_age_s: float | None = None
+    delay_beyond_s: float | None = None
+    end_to_end_s: float | None = None
+
+
+class Report(msgspec.Struct, frozen=True, array_like=True):
+    """What a child tells its parent, several times a second; silence means that it hangs."""
+
+    outcomes: tuple[Outcome, ...]
+    note: str = ""
+    """A plain sentence for the user; empty when all is well."""
+
+
+_TOPICS: dict[bytes, Topic[Any]] = {b"M": MEDIA, b"V": VERDICTS, b"S": STREAMS}
+_TAGS = {topic.schema: tag for tag, topic in _TOPICS.items()}
+_encoder = msgspec.msgpack.Encoder()
+_settled = msgspec.msgpack.Decoder(Settled)
+_report = msgspec.msgpack.Decoder(Report)
+
+
+def to_child(message: MediaPacket | VerdictMessage | StreamSpec | Settled) -> bytes:
+    """Return the bytes of a message for a child."""
+    if isinstance(message, Settled):
+        return b"T" + _encoder.encode(message)
+    tag = _TAGS[type(message)]
+    return tag + codec.encode(_TOPICS[tag], message)
+
+
+def from_parent(data: bytes) -> Message | Settled:
+    """Return the message in bytes from the parent.
+
+    Raises:
+        ContractError, msgspec.DecodeError: a bug of ours; the child ends with it.
+    """
+    tag, body = data[:1], data[1:]
+    if tag == b"T":
+        return _settled.decode(body)
+    message: Message = codec.decode(_TOPICS[tag], body)
+    return message
+
+
+def encode_report(report: Report) -> bytes:
+    """Return the bytes of a report."""
+    return _encoder.encode(report)
+
+
+def decode_report(data: bytes) -> Report:
+    """Return the report in bytes from a child.
+
+    Raises:
+        msgspec.DecodeError: the child is broken (hostile media may have taken it over).
+    """
+    return _report.decode(data)
