@@ -4,7 +4,7 @@ This is the only place that decides whether a region of a frame may be seen.
 """
 
 import math
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -28,9 +28,18 @@ class MaskPolicy:
     growth_per_s: float = 1.0
     """Grown on each side for each second between the frame and the nearest look at the track, besides the movement
     that its last two looks show: walking people turn and stop within half a second."""
+    blind_growth_per_s: float = 4.0
+    """The same for a track that was looked at once, whose movement is unknown: faces cross up to one of their own
+    widths in a quarter of a second. Tracks seen twice move with `growth_per_s`, or lone false detections aside,
+    every mask would swell."""
     max_growth: float = 0.75
     max_speed_per_s: float = 12.0
     """Believed movement, in boxes a second: a face of 16 cm at a walk (1.4 m/s) moves 9 of its widths a second."""
+    leap: float = 0.5
+    """Displacement between two looks, in boxes, beyond which the straight line between them is not trusted alone: two
+    ids that were exchanged would draw both masks into the middle. Both places are painted as well."""
+    jump: float = 1.0
+    """The same beyond which a clear track is masked: the boxes no longer meet, it may be somebody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +63,31 @@ def full(reason: FullReason) -> FramePlan:
 class _Look:
     """One verdict's word on one track."""
 
-    time: MediaTime
+    at_s: float
+    """Seconds since the timeline's first verdict: exact fractions order, floats weigh (they are 10 times cheaper)."""
     track: TrackVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One verdict, ready for looking up its tracks."""
+
+    verdict: Verdict
+    at_s: float
+    looks: dict[TrackId, _Look]
+
+    @property
+    def time(self) -> MediaTime:
+        return self.verdict.time
+
+
+_LooksById = dict[TrackId, list[_Look]]
+
+_ROUNDING_S = 1e-6
+"""Reaches include their ends, whatever floats make of them."""
+_MOST_VERDICTS = 4096
+"""Minutes at any sampling rate. Only frames that stopped coming let so many wait; then the newest is refused, and
+frames beyond the last one kept are fully mosaicked."""
 
 
 class Timeline:
@@ -63,134 +95,168 @@ class Timeline:
 
     def __init__(self, policy: MaskPolicy | None = None) -> None:
         self.policy = policy or MaskPolicy()
-        self._verdicts: list[Verdict] = []
+        self._entries: list[_Entry] = []
+        self._origin: MediaTime | None = None
 
     def __len__(self) -> int:
-        return len(self._verdicts)
+        return len(self._entries)
 
     @property
     def latest_time(self) -> MediaTime | None:
         """Time of the newest verdict."""
-        return self._verdicts[-1].time if self._verdicts else None
+        return self._entries[-1].time if self._entries else None
 
     def add(self, verdict: Verdict) -> None:
         """Take in a verdict, in any order. A second one for the same time can only mask more."""
-        index = bisect_left(self._verdicts, verdict.time, key=_time)
-        if index < len(self._verdicts) and self._verdicts[index].time == verdict.time:
-            self._verdicts[index] = _stricter(self._verdicts[index], verdict)
+        index = bisect_left(self._entries, verdict.time, key=_time)
+        if index < len(self._entries) and self._entries[index].time == verdict.time:
+            self._entries[index] = self._entry(_stricter(self._entries[index].verdict, verdict))
         else:
-            insort(self._verdicts, verdict, key=_time)
+            # Joined with nothing: a track that is named twice in one verdict is clear only if both say so.
+            self._entries.insert(index, self._entry(_stricter(Verdict(verdict.time, ()), verdict)))
+        del self._entries[_MOST_VERDICTS:]
 
     def forget_before(self, time: MediaTime) -> None:
         """Drop what can no longer matter for frames from `time` on."""
-        reach = Fraction(self.policy.hold_s + self.policy.max_gap_s).limit_denominator(1000)
+        reach_s = max(self.policy.hold_s, self.policy.max_gap_s) + self.policy.max_gap_s
         # The newest older verdict stays: it may be the earlier end of a bracket.
-        index = bisect_left(self._verdicts, time - reach, key=_time)
-        del self._verdicts[: max(0, index - 1)]
+        index = bisect_left(self._entries, time - _fraction(reach_s), key=_time)
+        del self._entries[: max(0, index - 1)]
 
     def plan(self, time: MediaTime, zones: Sequence[Box] = ()) -> FramePlan:
         """Return what to paint on the frame at `time`. `zones` are painted always."""
-        after = bisect_right(self._verdicts, time, key=_time)
+        after = bisect_right(self._entries, time, key=_time)
         before = after - 1
         if before < 0:
             return full("no_verdict")
-        a = self._verdicts[before]
+        a = self._entries[before]
         if a.time == time:
             b = a
-        elif after == len(self._verdicts):
+        elif after == len(self._entries):
             return full("no_verdict")
         else:
-            b = self._verdicts[after]
+            b = self._entries[after]
         if b.time - a.time > self.policy.max_gap_s:
             return full("gap_too_long")
-        regions = (*zones, *self._regions(time, a, None if b.scene_cut and b is not a else b, before))
+        joined = None if b.verdict.scene_cut and b is not a else b
+        regions = (*zones, *self._regions(self._since_origin_s(time), a, joined, before))
         disposition = Disposition.MASKED if regions else Disposition.CLEAR
         return FramePlan(disposition, regions, verdict_age_s=float(time - a.time))
 
     def can_change(self, time: MediaTime) -> bool:
-        """Return whether a verdict still to come could change the plan of `time` (for work without a deadline)."""
-        latest = self.latest_time
-        return latest is None or latest < time + Fraction(self.policy.lead_s).limit_denominator(1000)
+        """Return whether a verdict still to come could change the plan of `time` (for work without a deadline).
 
-    def _regions(self, time: MediaTime, a: Verdict, b: Verdict | None, index: int) -> Iterator[Box]:
-        """Yield the masked regions; `b` is None where a new scene begins before the next look."""
-        earlier, later = self._looks(time, index)
-        at_a = {track.track_id: track for track in a.tracks}
-        at_b = at_a if b is a else {track.track_id: track for track in b.tracks} if b else {}
-        for track_id in sorted(earlier.keys() | later.keys()):
-            past, future = earlier.get(track_id, []), later.get(track_id, [])
-            if self._is_clear(at_a.get(track_id), at_b.get(track_id), future):
-                continue
-            at_ends = (track_id in at_a) + (track_id in at_b)
-            if at_ends or _any_masked(past[-1:]) or _any_masked(future[:1]):
-                yield from self._track_regions(time, past, future, both_ends=at_ends == 2)
-
-    def _looks(self, time: MediaTime, index: int) -> tuple[dict[TrackId, list[_Look]], dict[TrackId, list[_Look]]]:
-        """Return the looks at each track before (or at) and after `time`, in this scene, within hold and lead.
-
-        Before: in order of time, the last is the nearest. After: the first is the nearest.
+        Beyond `lead` the next look counts too: it tells how the face moved that enters there.
         """
-        hold_s, lead_s = (max(reach, self.policy.max_gap_s) for reach in (self.policy.hold_s, self.policy.lead_s))
-        earlier: dict[TrackId, list[_Look]] = {}
-        later: dict[TrackId, list[_Look]] = {}
-        for i in range(index, -1, -1):
-            verdict = self._verdicts[i]
-            if time - verdict.time > hold_s:
-                break
-            _collect(earlier, verdict)
-            if verdict.scene_cut:
-                break
-        for i in range(index + 1, len(self._verdicts)):
-            verdict = self._verdicts[i]
-            if verdict.scene_cut or verdict.time - time > lead_s:
-                break
-            _collect(later, verdict)
-        return {track_id: looks[::-1] for track_id, looks in earlier.items()}, later
+        latest = self.latest_time
+        return latest is None or latest < time + _fraction(self.policy.lead_s + self.policy.max_gap_s)
 
-    @staticmethod
-    def _is_clear(at_a: TrackVerdict | None, at_b: TrackVerdict | None, future: list[_Look]) -> bool:
-        """Clear only if clear at both ends, for the same person, and no doubt follows within `lead`."""
-        if at_a is None or at_b is None or not (at_a.clear and at_b.clear):
+    def _entry(self, verdict: Verdict) -> _Entry:
+        at_s = self._since_origin_s(verdict.time)
+        return _Entry(verdict, at_s, {track.track_id: _Look(at_s, track) for track in verdict.tracks})
+
+    def _since_origin_s(self, time: MediaTime) -> float:
+        if self._origin is None:
+            self._origin = time
+        return float(time - self._origin)
+
+    def _regions(self, at_s: float, a: _Entry, b: _Entry | None, index: int) -> Iterator[Box]:
+        """Yield the masked regions; `b` is None where a new scene begins before the next look."""
+        earlier, later = self._earlier(at_s, index), self._later(at_s, index + 1)
+        for track_id in sorted(earlier.keys() | later.keys()):
+            at_a, at_b = a.looks.get(track_id), b.looks.get(track_id) if b else None
+            past, future = earlier.get(track_id, []), later.get(track_id, [])
+            if self._is_clear(at_a, at_b, future, at_s):
+                continue
+            at_ends = (at_a is not None) + (at_b is not None)
+            if at_ends or _any_masked(past[:1]) or _any_masked(future[:1]):
+                yield from self._track_regions(at_s, past, future, both_ends=at_ends == 2)
+
+    def _earlier(self, at_s: float, index: int) -> _LooksById:
+        """Return the looks at each track at or before `at_s` in this scene, the nearest first.
+
+        A track is in it if its nearest look is within hold; older looks, for its movement, reach back further.
+        """
+        reach_s = max(self.policy.hold_s, self.policy.max_gap_s) + _ROUNDING_S
+        looks: _LooksById = {}
+        for entry in reversed(self._entries[: index + 1]):
+            if at_s - entry.at_s > reach_s + self.policy.max_gap_s:
+                break
+            _collect(looks, entry)
+            if entry.verdict.scene_cut:
+                break
+        return {track_id: found for track_id, found in looks.items() if at_s - found[0].at_s <= reach_s}
+
+    def _later(self, at_s: float, index: int) -> _LooksById:
+        """Return the looks at each track after `at_s` in this scene, the nearest first; likewise for lead."""
+        reach_s = max(self.policy.lead_s, self.policy.max_gap_s) + _ROUNDING_S
+        looks: _LooksById = {}
+        for entry in self._entries[index:]:
+            if entry.verdict.scene_cut or entry.at_s - at_s > reach_s + self.policy.max_gap_s:
+                break
+            _collect(looks, entry)
+        return {track_id: found for track_id, found in looks.items() if found[0].at_s - at_s <= reach_s}
+
+    def _is_clear(self, at_a: _Look | None, at_b: _Look | None, future: list[_Look], at_s: float) -> bool:
+        """Clear only if clear at both ends, for the same person, without a jump or doubt following within `lead`."""
+        if at_a is None or at_b is None or not (at_a.track.clear and at_b.track.clear):
             return False
-        return at_a.person_id == at_b.person_id and all(look.track.clear for look in future)
+        if at_a.track.person_id != at_b.track.person_id or _displacement(at_a, at_b) > self.policy.jump:
+            return False
+        return all(look.track.clear for look in future if look.at_s - at_s <= self.policy.lead_s + _ROUNDING_S)
 
-    def _track_regions(self, time: MediaTime, past: list[_Look], future: list[_Look], both_ends: bool) -> Iterator[Box]:
-        """Yield where a masked track may be: interpolated, and where an end is missing, reached for from each side."""
+    def _track_regions(self, at_s: float, past: list[_Look], future: list[_Look], both_ends: bool) -> Iterator[Box]:
+        """Yield where a masked track may be: interpolated, and if that is not sure, reached for from each side."""
+        sure = False
         if past and future:
-            yield self._grow(*_between(past[-1], future[0], time))
-        if not (both_ends and past and future):
-            for looks in (past[::-1], future):
+            box, distance_s = _between(past[0], future[0], at_s)
+            yield self._grow(box, distance_s, self.policy.growth_per_s)
+            sure = both_ends and _displacement(past[0], future[0]) <= self.policy.leap
+        if not sure:
+            for looks in (past, future):
                 if looks:
-                    yield self._grow(*self._reach(looks, time))
+                    yield self._reach(looks, at_s)
 
-    def _grow(self, box: Box, distance_s: float) -> Box:
-        share = min(self.policy.max_growth, self.policy.margin + self.policy.growth_per_s * distance_s)
+    def _grow(self, box: Box, distance_s: float, growth_per_s: float) -> Box:
+        share = min(self.policy.max_growth, self.policy.margin + growth_per_s * distance_s)
         return _grown(box, share)
 
-    def _reach(self, looks: list[_Look], time: MediaTime) -> tuple[Box, float]:
-        """Return the hull of the nearest look's box and where its movement leads, and the distance in seconds."""
+    def _reach(self, looks: list[_Look], at_s: float) -> Box:
+        """Return the hull, grown, of the nearest look's box and where its movement leads."""
         nearest = looks[0].track.box
-        distance_s = abs(float(time - looks[0].time))
-        if len(looks) < 2 or distance_s == 0.0:
-            return nearest, distance_s
-        step_s = abs(float(looks[0].time - looks[1].time))
-        other = looks[1].track.box
+        distance_s = abs(at_s - looks[0].at_s)
+        if len(looks) < 2:
+            return self._grow(nearest, distance_s, self.policy.blind_growth_per_s)
+        step_s = abs(looks[0].at_s - looks[1].at_s)
         ratio = distance_s / step_s if step_s > 0 else 0.0
         limit = self.policy.max_speed_per_s * distance_s * max(nearest.width, nearest.height)
         dx, dy = (
             max(-limit, min(limit, (here - there) * ratio))
-            for here, there in zip(nearest.centre, other.centre, strict=True)
+            for here, there in zip(nearest.centre, looks[1].track.box.centre, strict=True)
         )
-        return _hull(nearest, Box(nearest.x1 + dx, nearest.y1 + dy, nearest.x2 + dx, nearest.y2 + dy)), distance_s
+        moved = Box(nearest.x1 + dx, nearest.y1 + dy, nearest.x2 + dx, nearest.y2 + dy)
+        return self._grow(_hull(nearest, moved), distance_s, self.policy.growth_per_s)
 
 
-def _time(verdict: Verdict) -> MediaTime:
-    return verdict.time
+def _time(entry: _Entry) -> MediaTime:
+    return entry.time
 
 
-def _collect(into: dict[TrackId, list[_Look]], verdict: Verdict) -> None:
-    for track in verdict.tracks:
-        into.setdefault(track.track_id, []).append(_Look(verdict.time, track))
+def _fraction(seconds: float) -> Fraction:
+    return Fraction(seconds).limit_denominator(1000)
+
+
+def _collect(into: _LooksById, entry: _Entry) -> None:
+    for track_id, look in entry.looks.items():
+        into.setdefault(track_id, []).append(look)
+
+
+def _displacement(one: _Look, other: _Look) -> float:
+    """Return how far the box has moved, in boxes (the smaller of the two), along the axis where that is more."""
+    a, b = one.track.box, other.track.box
+    (ax, ay), (bx, by) = a.centre, b.centre
+    width, height = max(1.0, min(a.width, b.width)), max(1.0, min(a.height, b.height))
+    return max(abs(ax - bx) / width, abs(ay - by) / height)
 
 
 def _any_masked(looks: list[_Look]) -> bool:
@@ -215,10 +281,10 @@ def _stricter_track(one: TrackVerdict, other: TrackVerdict) -> TrackVerdict:
     return replace(other if one.clear else one, box=box)
 
 
-def _between(past: _Look, future: _Look, time: MediaTime) -> tuple[Box, float]:
+def _between(past: _Look, future: _Look, at_s: float) -> tuple[Box, float]:
     """Interpolate, and return the distance in seconds to the nearer look."""
-    span = float(future.time - past.time)
-    weight = float(time - past.time) / span if span > 0 else 0.0
+    span = future.at_s - past.at_s
+    weight = (at_s - past.at_s) / span if span > 0 else 0.0
     box = Box(*(a + (b - a) * weight for a, b in zip(past.track.box, future.track.box, strict=True)))
     return box, min(weight, 1 - weight) * span
 

@@ -108,7 +108,8 @@ def test_a_job_waits_for_everything_that_could_matter() -> None:
     line.add_frame(ms(0), now=0)
     assert line.add_verdict(nobody(0), now=0) == []
     assert line.add_verdict(somebody(300), now=0) == []
-    assert outcome(line.add_verdict(nobody(400), now=0)) == [(0, MASKED)], "the lead of a face that enters at 300 ms"
+    assert line.add_verdict(nobody(400), now=0) == [], "the next look tells how a face moves that enters at 400 ms"
+    assert outcome(line.add_verdict(nobody(650), now=0)) == [(0, MASKED)], "the lead of a face that enters at 300 ms"
 
 
 def test_a_jobs_end_lets_out_the_rest() -> None:

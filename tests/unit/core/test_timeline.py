@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mosaicast.core.timeline import MaskPolicy, Timeline
@@ -100,6 +100,39 @@ def test_the_enrolled_are_clear_between_two_clear_looks() -> None:
     assert (plan.disposition, plan.regions) == (Disposition.CLEAR, ())
 
 
+def test_two_ids_that_were_exchanged_uncover_nobody() -> None:
+    line = timeline(look(0, stranger(1, 0), stranger(2, 400)), look(100, stranger(1, 400), stranger(2, 0)))
+    for at in range(0, 101, 10):
+        regions = line.plan(ms(at)).regions
+        assert covers(regions, stranger(1, 0).box)
+        assert covers(regions, stranger(1, 400).box)
+
+
+def test_a_face_seen_once_may_have_crossed_its_own_width() -> None:
+    line = timeline(*(look(at, *[stranger(1, 100)] * (at == 200)) for at in range(0, 500, 100)))
+    assert covers(line.plan(ms(100)).regions, stranger(1, 80).box)
+    assert covers(line.plan(ms(300)).regions, stranger(1, 120).box)
+
+
+def test_a_clear_face_that_jumps_is_masked_at_both_places() -> None:
+    regions = timeline(look(0, friend(1, 0)), look(100, friend(1, 41))).plan(ms(50)).regions
+    assert covers(regions, friend(1, 0).box)
+    assert covers(regions, friend(1, 41).box)
+    assert timeline(look(0, friend(1, 0)), look(100, friend(1, 39))).plan(ms(50)).disposition is Disposition.CLEAR
+
+
+@pytest.mark.parametrize("tracks", [(friend(1, 0), stranger(1, 0)), (stranger(1, 0), friend(1, 0))])
+def test_an_id_named_twice_in_one_verdict_is_clear_only_if_both_say_so(tracks: tuple[TrackVerdict, ...]) -> None:
+    assert covers(timeline(look(0, *tracks)).plan(ms(0)).regions, stranger(1, 0).box)
+
+
+def test_verdicts_without_frames_stay_bounded_and_the_refused_ones_mask() -> None:
+    line = timeline(*(look(at * 100) for at in range(5000)))
+    assert len(line) == 4096
+    assert line.plan(ms(100)).disposition is Disposition.CLEAR
+    assert line.plan(ms(450_000)).disposition is Disposition.FULL_MOSAIC
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -187,6 +220,25 @@ tracks_at = st.lists(
     max_size=4,
     unique_by=lambda track: track.track_id,
 )  # fmt: skip
+
+
+@given(st.integers(-400, 400), st.integers(5, 9), st.integers(1, 5), st.integers(0, 2000))
+@example(0, 5, 4, 1500)  # the last frame of the hold, and floats that say 0.6000000000000001
+@example(0, 7, 1, 300)
+def test_steady_movement_is_covered_from_lead_to_hold(speed_px_s: int, first: int, more: int, at_ms: int) -> None:
+    """The truth: a face 40 px wide that moves up to 10 of its widths a second, seen in `first` to `first + more`."""
+
+    def truth(at: int) -> TrackVerdict:
+        return stranger(1, speed_px_s * at / 1000)
+
+    last = first + more
+    line = timeline(*(look(at, *[truth(at)] * (first <= at // 100 <= last)) for at in range(0, 2100, 100)))
+    plan = line.plan(ms(at_ms))
+    near = first * 100 - 400 <= at_ms <= last * 100 + 600
+    assert plan.disposition is (Disposition.MASKED if near else Disposition.CLEAR)
+    assert covers(plan.regions, truth(at_ms).box) or not near
+
+
 looks = st.lists(
     st.builds(lambda at, tracks, cut: look(at * 20, *tracks, cut=cut), st.integers(0, 60), tracks_at, st.booleans()),
     max_size=14,
