@@ -47,7 +47,7 @@ def test_the_truth_is_where_the_face_is() -> None:
 
 def test_faces_leave_the_picture_bit_by_bit() -> None:
     visible = [
-        faces[0].visible if (faces := shot(still("coach", x)).faces) else 0.0 for x in (0.5, 0.9, 1.0, 1.05, 1.2)
+        faces[0].visible if (faces := shot(still("admiral", x)).faces) else 0.0 for x in (0.5, 0.9, 1.0, 1.05, 1.2)
     ]
     assert visible[0] == 1.0
     assert visible == sorted(visible, reverse=True)
