@@ -46,7 +46,7 @@ def run(settings: Settings, stop: StopEvent, make: Callable[[], Detector] | None
     chosen = settings.detector
     service = DetectorService(
         producer,
-        make or (lambda: make_detector(chosen.model, weights=chosen.weights, device=chosen.device)),
+        make or (lambda: make_detector(chosen.model, weights=chosen.weights, width=chosen.width, device=chosen.device)),
         metrics,
         Shape(settings.instance, chosen.workers, chosen.batch),
     )

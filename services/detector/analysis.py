@@ -14,8 +14,6 @@ from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks, Picture, crop_square, sharpness
 from services.detector.waiting import Job
 
-DETECTION_SIDE = 640
-"""The picture is reduced while decoding as long as its long side keeps this much."""
 SMALLEST_CROP_PX = 32
 """Source pixels of a box's shorter side; a face below cannot be recognised, so it is masked without a crop."""
 FINE_PX = 100
@@ -52,7 +50,7 @@ def analyse(detector: Detector, jobs: Sequence[Job]) -> list[Detections | Failur
         detector: of the calling thread.
         jobs: of any streams.
     """
-    views = [_viewed(job.frame) for job in jobs]
+    views = [_viewed(job.frame, detector) for job in jobs]
     whole = [place for place, view in enumerate(views) if isinstance(view, _View)]
     threshold = min((jobs[place].frame.detection_threshold for place in whole), default=1.0)
     found = dict(zip(whole, _found(detector, [_picture(views[place]) for place in whole], threshold), strict=True))
@@ -62,9 +60,10 @@ def analyse(detector: Detector, jobs: Sequence[Job]) -> list[Detections | Failur
     ]
 
 
-def _viewed(frame: SampledFrame) -> _View | Failure:
+def _viewed(frame: SampledFrame, detector: Detector) -> _View | Failure:
     try:
-        return _view(frame, _reduction(*jpeg.size_wh(frame.jpeg)))
+        width, height = jpeg.size_wh(frame.jpeg)
+        return _view(frame, _reduction(width, detector.input_size(width, height)[0]))
     except JpegError as exc:
         return Failure("bad_picture", str(exc))
 
@@ -74,10 +73,10 @@ def _view(frame: SampledFrame, reduction: Reduction) -> _View:
     return _View(picture, picture.shape[1] / frame.width, picture.shape[0] / frame.height)
 
 
-def _reduction(width: int, height: int) -> Reduction:
-    long = max(width, height)
+def _reduction(width: int, needed: int) -> Reduction:
+    """Return how much a picture may be reduced while it is decoded, so that the model misses nothing."""
     choices: tuple[Reduction, ...] = (8, 4, 2)
-    return next((choice for choice in choices if long >= choice * DETECTION_SIDE), 1)
+    return next((choice for choice in choices if width >= choice * needed), 1)
 
 
 def _picture(view: _View | Failure) -> Picture:

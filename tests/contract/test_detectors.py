@@ -57,6 +57,12 @@ def test_the_name_can_travel(detector: Detector) -> None:
     assert detector.name.isalnum()
 
 
+@pytest.mark.parametrize("size_wh", [(1280, 720), (600, 800), (40, 30)])
+def test_a_picture_of_the_input_size_is_enough(detector: Detector, size_wh: tuple[int, int]) -> None:
+    width, height = detector.input_size(*size_wh)
+    assert width / height == pytest.approx(size_wh[0] / size_wh[1], rel=0.02)
+
+
 def test_an_empty_batch_has_no_answer(detector: Detector) -> None:
     assert detector.detect([], 0.5) == []
 
@@ -81,8 +87,10 @@ def test_the_best_comes_first_and_scores_are_shares(detector: Detector) -> None:
 
 
 def test_a_higher_threshold_gives_a_part_of_the_faces(detector: Detector) -> None:
-    assert [face.box for face in detector.detect([HOPPER], 0.999)[0]] == []
-    assert len(detector.detect([HOPPER], 0.2)[0]) >= 1
+    few, many = (detector.detect([HOPPER], threshold)[0] for threshold in (0.6, 0.2))
+    assert 1 <= len(few) <= len(many)
+    assert all(face.score >= 0.6 for face in few)
+    assert detector.detect([HOPPER], 1.01) == [[]]
 
 
 @pytest.mark.parametrize("shape", [(512, 512), (512, 512, 1), (512, 512, 4)])

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from mosaicast.adapters.detectors.pictures import WIDTH
 from mosaicast.adapters.detectors.port import Detector
 from mosaicast.adapters.detectors.torch_device import Device
 from mosaicast.adapters.model_errors import ModelUnavailableError
@@ -10,8 +11,13 @@ from mosaicast.adapters.model_errors import ModelUnavailableError
 ModelName = Literal["centerface", "mtcnn", "ultralytics"]
 
 
-def make_detector(model: ModelName, *, weights: Path | None = None, device: Device = "auto") -> Detector:
+def make_detector(
+    model: ModelName, *, weights: Path | None = None, width: int = WIDTH, device: Device = "auto"
+) -> Detector:
     """Return a detector for the calling thread.
+
+    Args:
+        width: how large it looks at pictures; see `pictures.WIDTH`.
 
     Raises:
         ModelUnavailableError, ModelBrokenError: it cannot be had here; the text says what to do.
@@ -19,13 +25,13 @@ def make_detector(model: ModelName, *, weights: Path | None = None, device: Devi
     if model == "mtcnn":
         from mosaicast.adapters.detectors.mtcnn import Mtcnn
 
-        return Mtcnn(device)
+        return Mtcnn(width, device)
     if model == "ultralytics":
         from mosaicast.adapters.detectors.ultralytics_yolo import UltralyticsYolo
 
-        return UltralyticsYolo(weights, device)
+        return UltralyticsYolo(weights, width, device)
     if device == "cuda":
         raise ModelUnavailableError("centerface runs on the CPU; for CUDA choose mtcnn or ultralytics")
     from mosaicast.adapters.detectors.centerface import CenterFace
 
-    return CenterFace()
+    return CenterFace(width)

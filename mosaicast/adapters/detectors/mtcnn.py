@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.detectors.pictures import Fitted, fit, inside
+from mosaicast.adapters.detectors.pictures import WIDTH, Fitted, fit, inside, target_size
 from mosaicast.adapters.detectors.port import RawFace
 from mosaicast.adapters.detectors.torch_device import Device, extra_missing, pick_device
 from mosaicast.adapters.model_errors import InferenceError
@@ -28,7 +28,8 @@ class Mtcnn:
 
     name = "mtcnn"
 
-    def __init__(self, device: Device = "auto") -> None:
+    def __init__(self, width_16x9: int = WIDTH, device: Device = "auto") -> None:
+        self._width = width_16x9
         self._device = pick_device(device)
         try:
             from facenet_pytorch import MTCNN
@@ -36,13 +37,17 @@ class Mtcnn:
             raise extra_missing("mtcnn") from exc
         self._net = MTCNN(min_face_size=_SMALLEST_FACE, keep_all=True, select_largest=False, device=self._device).eval()
 
+    def input_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and height at which it looks at such a picture."""
+        return target_size(width, height, self._width)
+
     def detect(self, batch: Sequence[NDArray[np.uint8]], threshold: float) -> list[list[RawFace]]:
         """Return the faces of each picture, best first; see the port.
 
         Raises:
             InferenceError: the library failed.
         """
-        fitted = [fit(picture) for picture in batch]
+        fitted = [fit(picture, self._width) for picture in batch]
         found: list[list[RawFace]] = [[] for _ in batch]
         for places in _alike(fitted).values():
             for place, faces in zip(places, self._run([_canvas(fitted[p]) for p in places], threshold), strict=True):

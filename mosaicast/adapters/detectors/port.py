@@ -27,6 +27,9 @@ class Detector(Protocol):
     def name(self) -> str:
         """Name of the model, fit for a metric label and a message."""
 
+    def input_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and height at which it looks at such a picture; more pixels tell it nothing more."""
+
     def detect(self, batch: Sequence[NDArray[np.uint8]], threshold: float) -> list[list[RawFace]]:
         """Return the faces of each picture, best first.
 

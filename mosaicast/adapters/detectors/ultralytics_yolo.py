@@ -4,6 +4,7 @@ A `.pt` file is a pickle and could run code, so it is only read through ultralyt
 (`torch.load(weights_only=True)`); a folder `*_openvino_model` holds no code.
 """
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.detectors.pictures import to_bgr
+from mosaicast.adapters.detectors.pictures import WIDTH, to_bgr
 from mosaicast.adapters.detectors.port import RawFace
 from mosaicast.adapters.detectors.torch_device import Device, extra_missing, pick_device
 from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError, ModelUnavailableError
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks
 
-_INPUT_SIDE = 640
+_MULTIPLE = 32
+"""YOLO's largest stride."""
 _NMS_IOU = 0.5
 _MOST_FACES = 1000
 _TYPICAL = ((0.30, 0.38), (0.70, 0.38), (0.50, 0.60), (0.34, 0.78), (0.66, 0.78))
@@ -36,14 +38,20 @@ class UltralyticsYolo:
 
     name = "ultralytics"
 
-    def __init__(self, weights: Path | None, device: Device = "auto") -> None:
+    def __init__(self, weights: Path | None, width_16x9: int = WIDTH, device: Device = "auto") -> None:
         if weights is None or not weights.exists():
             raise ModelUnavailableError(
                 "the detector ultralytics needs an existing file in MOSAICAST_DETECTOR__WEIGHTS"
             )
+        self._side = math.ceil(width_16x9 / _MULTIPLE) * _MULTIPLE
         self._device = pick_device(device)
         self._model = _load(weights)
         self._classes = _face_classes(getattr(self._model, "names", None))
+
+    def input_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and height at which it looks at such a picture: it scales the longer side."""
+        scale = self._side / max(width, height)
+        return max(1, round(width * scale)), max(1, round(height * scale))
 
     def detect(self, batch: Sequence[NDArray[np.uint8]], threshold: float) -> list[list[RawFace]]:
         """Return the faces of each picture, best first; see the port.
@@ -63,7 +71,7 @@ class UltralyticsYolo:
     def _run(self, pictures: list[NDArray[np.uint8]], threshold: float) -> list[list[RawFace]]:
         try:
             results = self._model.predict(
-                pictures, conf=threshold, iou=_NMS_IOU, imgsz=_INPUT_SIDE, device=self._device,
+                pictures, conf=threshold, iou=_NMS_IOU, imgsz=self._side, device=self._device,
                 classes=self._classes, max_det=_MOST_FACES, verbose=False, save=False,
             )  # fmt: skip
             return [_faces(result) for result in results]

@@ -35,8 +35,8 @@ class DlibResnet:
 
     Args:
         cache_dir: the graph is built there once, named by the weights' SHA-256 and the graph's version.
-        precision: see `CompiledModel`. f32 on purpose: bf16 halves the 6 ms, but moves a vector by up to 0.0007 of
-            cosine (f32: 1e-7), where strangers differ from friends by a few hundredths, and machines would disagree.
+        precision: see `CompiledModel`. f32 on purpose: bf16 halves the 5 ms, but moves a vector by 0.0001 of cosine on
+            faces and 0.0007 on noise (f32: 1e-7), and machines with and without it would disagree.
 
     Raises:
         ModelUnavailableError, ModelBrokenError: the package with the weights is missing or is another one.

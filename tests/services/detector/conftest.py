@@ -49,6 +49,9 @@ class FakeDetector:
         self.thresholds: list[float] = []
         self.unanswered = 0
 
+    def input_size(self, width: int, height: int) -> tuple[int, int]:
+        return min(width, 640), min(height, 640)
+
     def detect(self, batch: Sequence[np.ndarray], threshold: float) -> list[list[RawFace]]:
         self.batches.append([picture.shape for picture in batch])
         self.thresholds.append(threshold)

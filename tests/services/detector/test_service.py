@@ -13,6 +13,7 @@ from mosaicast.adapters.kafka import BusConsumer, BusProducer, KafkaConfig
 from mosaicast.adapters.model_errors import ModelUnavailableError
 from mosaicast.contracts.messages import Detections, SampledFrame, StatusReport
 from mosaicast.contracts.topics import DETECTIONS, FRAMES, STATUS
+from mosaicast.runtime.clocks import monotonic_s
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.settings import KafkaSettings, Settings
@@ -33,13 +34,14 @@ class Bus:
         self.accepts = True
         self.changed = threading.Condition()
         self.done: Callable[[], bool] = lambda: False
+        self.deadline_s = monotonic_s() + WAIT_S
 
     def poll(self, timeout_s: float) -> list[Any]:
         if self.batches:
             return [SimpleNamespace(partition=0, message=message) for message in self.batches.pop(0)]
         with self.changed:
             self.changed.wait_for(self.done, timeout_s)
-        if self.done():
+        if self.done() or monotonic_s() > self.deadline_s:
             self.stop.set()
         return []
 
@@ -113,6 +115,9 @@ def test_our_own_mistakes_cost_one_frame_not_the_service(service: Callable, make
     class Mistaken:
         name = "mistaken"
         calls = 0
+
+        def input_size(self, width: int, height: int) -> tuple[int, int]:
+            return width, height
 
         def detect(self, batch: Sequence[np.ndarray], threshold: float) -> list[list[Any]]:
             self.calls += 1
