@@ -1,0 +1,297 @@
+"""The api's database: SQLite on one machine, PostgreSQL by URL. SQLAlchemy ends here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, delete, event, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from mosaicast.adapters.storage_models import PersonRow, PhotoRow, SecretRow, StreamRow
+from mosaicast.contracts.messages import Policy, Publication, Source, StreamSpec
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class StorageError(Exception):
+    """The database is away or refuses: ours or the operator's fault; trying again may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream as the api knows it."""
+
+    stream_id: str
+    owner_id: str
+    name: str
+    revision: int
+    source: Source
+    policy: Policy
+    panic: bool
+    publication: Publication | None
+    publication_client: str | None
+    """The edge's number of the publisher's connection."""
+    created_ms: int
+
+    def spec(self) -> StreamSpec:
+        """Return what the other parts are told."""
+        return StreamSpec(
+            stream_id=self.stream_id,
+            owner_id=self.owner_id,
+            revision=self.revision,
+            source=self.source,
+            publication=self.publication,
+            policy=self.policy,
+            panic=self.panic,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo of an enrolment and its verdict."""
+
+    file: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An enrolled person."""
+
+    person_id: str
+    owner_id: str
+    name: str
+    created_ms: int
+    photos: tuple[Photo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewStream:
+    """What a new stream is made from."""
+
+    stream_id: str
+    owner_id: str
+    name: str
+    key_sha256: str
+    source: Source
+    created_ms: int
+
+
+class Storage:
+    """Everything that survives a restart of the api. Thread-safe.
+
+    Args:
+        url: SQLAlchemy URL.
+
+    Raises:
+        StorageError: as every method here, when the database is away.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url, pool_pre_ping=True)
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _prepare_sqlite)
+        self._sessions = sessionmaker(self._engine, expire_on_commit=False)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, for migrations and their test."""
+        return self._engine
+
+    def migrate(self) -> None:
+        """Bring the tables up to date."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with _errors(), self._engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    def create_stream(self, new: NewStream) -> Stream:
+        """Add a stream and return it."""
+        row = StreamRow(
+            id=new.stream_id,
+            owner_id=new.owner_id,
+            name=new.name,
+            key_sha256=new.key_sha256,
+            revision=1,
+            source_kind=new.source.kind,
+            source_path=new.source.path,
+            policy=_plain(Policy()),
+            panic=False,
+            created_ms=new.created_ms,
+        )
+        with self._session() as session:
+            session.add(row)
+        return _stream(row)
+
+    def streams(self) -> list[Stream]:
+        """Return all streams, oldest first."""
+        with self._session() as session:
+            return [_stream(row) for row in session.scalars(select(StreamRow).order_by(StreamRow.created_ms))]
+
+    def stream(self, stream_id: str) -> Stream | None:
+        """Return a stream."""
+        with self._session() as session:
+            row = session.get(StreamRow, stream_id)
+            return _stream(row) if row else None
+
+    def stream_by_key(self, key_sha256: str) -> Stream | None:
+        """Return the stream that a key belongs to."""
+        with self._session() as session:
+            row = session.scalar(select(StreamRow).where(StreamRow.key_sha256 == key_sha256))
+            return _stream(row) if row else None
+
+    def delete_stream(self, stream_id: str) -> bool:
+        """Delete a stream; False: there is none."""
+        with self._session() as session:
+            return bool(_rows(session.execute(delete(StreamRow).where(StreamRow.id == stream_id))))
+
+    def set_key(self, stream_id: str, key_sha256: str) -> Stream | None:
+        """Change the key."""
+        return self._change(stream_id, key_sha256=key_sha256)
+
+    def set_policy(self, stream_id: str, policy: Policy) -> Stream | None:
+        """Change the policy."""
+        return self._change(stream_id, policy=_plain(policy))
+
+    def set_panic(self, stream_id: str, panic: bool) -> Stream | None:
+        """Set or release the full mosaic."""
+        return self._change(stream_id, panic=panic)
+
+    def set_publication(self, stream_id: str, publication: Publication, client: str) -> Stream | None:
+        """Note who publishes."""
+        return self._change(
+            stream_id,
+            publication_id=publication.publication_id,
+            publication_ms=publication.started_ms,
+            publication_client=client,
+        )
+
+    def end_publication(self, stream_id: str, client: str) -> Stream | None:
+        """Note that the publisher with this connection has gone; None: it was not the one that publishes."""
+        ended = {"publication_id": None, "publication_ms": None, "publication_client": None}
+        with self._session() as session:
+            found = session.execute(
+                update(StreamRow)
+                .where(StreamRow.id == stream_id, StreamRow.publication_client == client)
+                .values(**ended, revision=StreamRow.revision + 1)
+            )
+            if not _rows(found):
+                return None
+        return self.stream(stream_id)
+
+    def create_person(self, person: Person) -> None:
+        """Add a person with the verdicts on the photos."""
+        with self._session() as session:
+            session.add(
+                PersonRow(
+                    id=person.person_id, owner_id=person.owner_id, name=person.name, created_ms=person.created_ms
+                )
+            )
+            session.flush()
+            for photo in person.photos:
+                session.add(PhotoRow(person_id=person.person_id, file=photo.file[:255], verdict=photo.verdict))
+
+    def people(self, owner_id: str) -> list[Person]:
+        """Return an owner's people, oldest first."""
+        with self._session() as session:
+            rows = session.scalars(
+                select(PersonRow).where(PersonRow.owner_id == owner_id).order_by(PersonRow.created_ms)
+            )
+            return [_person(session, row) for row in rows]
+
+    def person(self, owner_id: str, person_id: str) -> Person | None:
+        """Return a person of an owner."""
+        with self._session() as session:
+            row = session.get(PersonRow, person_id)
+            return _person(session, row) if row and row.owner_id == owner_id else None
+
+    def delete_person(self, person_id: str) -> bool:
+        """Delete a person; False: there is none."""
+        with self._session() as session:
+            return bool(_rows(session.execute(delete(PersonRow).where(PersonRow.id == person_id))))
+
+    def secret_sha256(self, purpose: str) -> str | None:
+        """Return the hash of a secret."""
+        with self._session() as session:
+            row = session.get(SecretRow, purpose)
+            return row.sha256 if row else None
+
+    def keep_secret(self, purpose: str, sha256: str) -> None:
+        """Keep the hash of a secret, in place of an older one."""
+        with self._session() as session:
+            session.merge(SecretRow(purpose=purpose, sha256=sha256))
+
+    def _change(self, stream_id: str, **values: Any) -> Stream | None:
+        with self._session() as session:
+            session.execute(
+                update(StreamRow).where(StreamRow.id == stream_id).values(**values, revision=StreamRow.revision + 1)
+            )
+        return self.stream(stream_id)
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        with _errors(), self._sessions.begin() as session:
+            yield session
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except SQLAlchemyError as exc:
+        raise StorageError(f"the database failed: {type(exc).__name__}") from exc
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=5000", "secure_delete=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _rows(result: Any) -> int:
+    return int(result.rowcount)
+
+
+def _plain(policy: Policy) -> dict[str, object]:
+    plain: dict[str, object] = msgspec.to_builtins(policy)
+    return plain
+
+
+def _stream(row: StreamRow) -> Stream:
+    publication = None
+    if row.publication_id is not None:
+        publication = Publication(publication_id=row.publication_id, started_ms=row.publication_ms or 0)
+    kind: Literal["push", "file"] = "file" if row.source_kind == "file" else "push"
+    return Stream(
+        stream_id=row.id,
+        owner_id=row.owner_id,
+        name=row.name,
+        revision=row.revision,
+        source=Source(kind=kind, path=row.source_path),
+        policy=msgspec.convert(row.policy, Policy),
+        panic=row.panic,
+        publication=publication,
+        publication_client=row.publication_client,
+        created_ms=row.created_ms,
+    )
+
+
+def _person(session: Session, row: PersonRow) -> Person:
+    photos = session.scalars(select(PhotoRow).where(PhotoRow.person_id == row.id).order_by(PhotoRow.id))
+    return Person(
+        row.id, row.owner_id, row.name, row.created_ms, tuple(Photo(photo.file, photo.verdict) for photo in photos)
+    )

@@ -1,0 +1,59 @@
+"""Tables of the api's database. Keys and tokens are kept as hashes; names of people live here and nowhere else."""
+
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Integer, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+
+class StreamRow(Base):
+    """One stream: desired state, and who publishes on it now."""
+
+    __tablename__ = "streams"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    owner_id: Mapped[str] = mapped_column(String(64), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    key_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    revision: Mapped[int] = mapped_column(BigInteger)
+    source_kind: Mapped[str] = mapped_column(String(16))
+    source_path: Mapped[str | None] = mapped_column(String(1000))
+    policy: Mapped[dict[str, object]] = mapped_column(JSON)
+    panic: Mapped[bool] = mapped_column(Boolean)
+    publication_id: Mapped[str | None] = mapped_column(String(128))
+    publication_client: Mapped[str | None] = mapped_column(String(64))
+    publication_ms: Mapped[int | None] = mapped_column(BigInteger)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class PersonRow(Base):
+    """One enrolled person."""
+
+    __tablename__ = "people"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    owner_id: Mapped[str] = mapped_column(String(64), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class PhotoRow(Base):
+    """One photo's verdict; the photo itself is not kept."""
+
+    __tablename__ = "photos"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), index=True)
+    file: Mapped[str] = mapped_column(String(255))
+    verdict: Mapped[str] = mapped_column(String(32))
+
+
+class SecretRow(Base):
+    """Hash of a secret by its purpose (`admin_token`)."""
+
+    __tablename__ = "secrets"
+
+    purpose: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
