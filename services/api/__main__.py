@@ -1,0 +1,148 @@
+"""Composition root of the api: `python -m services.api`."""
+
+import asyncio
+import contextlib
+import sys
+import threading
+from collections.abc import AsyncIterator
+
+import uvicorn
+from fastapi import FastAPI
+from mosaicast.adapters.gallery import make_gallery
+
+from mosaicast.adapters.detectors import make_detector
+from mosaicast.adapters.embedders import DlibResnet
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig
+from mosaicast.adapters.storage import Storage, StorageError
+from mosaicast.contracts.messages import StatusReport
+from mosaicast.contracts.topics import STATUS
+from mosaicast.runtime import logs
+from mosaicast.runtime.children import ForkServer
+from mosaicast.runtime.clocks import monotonic_s, wall_ms
+from mosaicast.runtime.metrics import Metrics
+from mosaicast.runtime.settings import Settings, load
+from services.api.app import create_app
+from services.api.deps import Addresses, Deps, digest, new_secret
+from services.api.edge_control import EdgeControl
+from services.api.enrolment import Enroller
+from services.api.photos import PhotoDecoder
+from services.api.status import StatusBoard
+from services.api.upkeep import keep_up
+
+_POLL_S = 0.2
+
+
+def main() -> int:
+    """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
+    settings = load()
+    logs.configure("api", level=settings.log_level)
+    log = logs.get_logger(__name__)
+    try:
+        run(settings)
+    except (BusError, StorageError) as exc:
+        log.error("cannot_go_on", error=str(exc))
+        return 1
+    return 0
+
+
+def run(settings: Settings) -> None:
+    """Build the api from its settings and serve.
+
+    Raises:
+        StorageError: the database is away.
+        BusError: the message log refuses us for good.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    storage = Storage(settings.database.url or f"sqlite:///{settings.data_dir / 'mosaicast.db'}")
+    storage.migrate()
+    _keep_admin_token(storage, settings)
+    metrics = Metrics()
+    producer = BusProducer(_kafka(settings, "api"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
+    edge = EdgeControl(settings.edge.stat_url, settings.edge.control_url)
+    deps = _deps(settings, storage, producer, edge)
+    stop = threading.Event()
+    follower = threading.Thread(target=_follow_status, args=(settings, deps.board, metrics, stop), name="status")
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        follower.start()
+        task = asyncio.create_task(keep_up(deps))
+        try:
+            yield
+        finally:
+            task.cancel()
+            stop.set()
+            await asyncio.to_thread(follower.join)
+            await edge.close()
+            producer.close()
+            storage.close()
+
+    app = create_app(deps, metrics, ready=follower.is_alive, lifespan=lifespan)
+    uvicorn.run(
+        app, host=settings.api.host, port=settings.api.port, log_config=None, access_log=False, server_header=False
+    )
+
+
+def _deps(settings: Settings, storage: Storage, producer: BusProducer, edge: EdgeControl) -> Deps:
+    embedder = DlibResnet(settings.cache_dir)
+    enroller = Enroller(
+        PhotoDecoder(ForkServer(["services.api.photos"])), lambda: make_detector("centerface"), lambda: embedder
+    )
+    return Deps(
+        storage=storage,
+        producer=producer,
+        gallery=make_gallery(settings, embedder),
+        enroller=enroller,
+        edge=edge,
+        board=StatusBoard(),
+        addresses=Addresses(settings.edge.public_rtmp_url, settings.edge.public_hls_url),
+        edge_token=settings.edge.token.get_secret_value(),
+        media_dir=settings.media_dir,
+        wall_ms=wall_ms,
+        monotonic_s=monotonic_s,
+    )
+
+
+def _keep_admin_token(storage: Storage, settings: Settings) -> None:
+    """Keep the preset token, or make one at the first start and print it, this once."""
+    if settings.api.admin_token is not None:
+        storage.keep_secret("admin_token", digest(settings.api.admin_token.get_secret_value()))
+    elif storage.secret_sha256("admin_token") is None:
+        token = new_secret()
+        storage.keep_secret("admin_token", digest(token))
+        sys.stdout.write(f"administrator token (shown this once): {token}\n")
+        sys.stdout.flush()
+
+
+def _follow_status(settings: Settings, board: StatusBoard, metrics: Metrics, stop: threading.Event) -> None:
+    # Every instance of the api wants every report: a fixed share of one has all partitions, and starts at their end.
+    kafka = _kafka(settings, "api-status", all_partitions=True)
+    consumer = BusConsumer(
+        kafka,
+        [STATUS],
+        "api-status",
+        lambda _: None,
+        lambda _: None,
+        on_bad=lambda topic, reason: metrics.contract_errors.labels(topic, reason).inc(),
+    )
+    try:
+        while not stop.is_set():
+            for received in consumer.poll(_POLL_S):
+                if isinstance(received.message, StatusReport):
+                    board.take(received.message, monotonic_s())
+    finally:
+        consumer.close()
+
+
+def _kafka(settings: Settings, client: str, *, all_partitions: bool = False) -> KafkaConfig:
+    share = (0, 1) if all_partitions else None
+    return KafkaConfig(
+        settings.kafka.bootstrap,
+        f"{client}-{settings.instance}",
+        embedded=settings.kafka.embedded,
+        static_assignment=share,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

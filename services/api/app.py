@@ -1,0 +1,97 @@
+"""The HTTP app, from its parts."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
+from fastapi.security import HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from mosaicast.runtime.metrics import Metrics
+from services.api import hooks, problems, routes_people, routes_streams
+from services.api.deps import Deps, deps_of, require_admin
+from services.api.schemas import StatusOut
+
+PAGE = Path(__file__).parent / "status.html"
+LARGEST_BODY_BYTES = 420 * 1024 * 1024
+"""Twenty photos of 20 MB."""
+_DESCRIPTION = """Streams, enrolled people, and what becomes of every frame.
+
+Errors are `application/problem+json` (RFC 9457)."""
+
+
+def create_app(deps: Deps, metrics: Metrics, ready: Callable[[], bool], lifespan: Any = None) -> FastAPI:
+    """Return the app; nothing is opened before it runs.
+
+    Args:
+        ready: whether it can do its work now.
+        lifespan: what runs beside it.
+    """
+    app = FastAPI(
+        title="Mosaicast",
+        version="1",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        dependencies=[Depends(HTTPBearer(auto_error=False, description="The administrator's token."))],
+    )
+    app.state.deps = deps
+    problems.install(app)
+    for router in (routes_streams.router, routes_people.router, hooks.router):
+        app.include_router(router)
+    _add_status(app)
+    _add_probes(app, metrics, ready)
+    _add_limits(app, metrics)
+    return app
+
+
+def _add_status(app: FastAPI) -> None:
+    @app.get(
+        "/v1/status", tags=["status"], dependencies=[Depends(require_admin)], responses=problems.responses(401, 503)
+    )
+    def status(deps: Annotated[Deps, Depends(deps_of)]) -> StatusOut:
+        """All streams as they are now: state, latency, what became of the frames, faces by reason."""
+        now = deps.monotonic_s()
+        streams = [deps.board.view(s, deps.addresses.masked(s.stream_id), now) for s in deps.storage.streams()]
+        return StatusOut(streams=streams, at_ms=deps.wall_ms())
+
+    @app.get("/status", include_in_schema=False)
+    def page() -> HTMLResponse:
+        headers = {
+            "Content-Security-Policy": "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+        }
+        return HTMLResponse(PAGE.read_text(), headers=headers)
+
+
+def _add_probes(app: FastAPI, metrics: Metrics, ready: Callable[[], bool]) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    def healthz() -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    @app.get("/readyz", include_in_schema=False)
+    def readyz() -> Response:
+        good = ready()
+        return Response("ok\n" if good else "not now\n", 200 if good else 503, media_type="text/plain")
+
+    @app.get("/metrics", include_in_schema=False)
+    def prometheus() -> Response:
+        return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _add_limits(app: FastAPI, metrics: Metrics) -> None:
+    @app.middleware("http")
+    async def limit_and_count(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > LARGEST_BODY_BYTES:
+            answer = Response(
+                '{"type":"about:blank","title":"Content Too Large","status":413,"detail":"the request is too large"}',
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                media_type=problems.CONTENT_TYPE,
+            )
+        else:
+            answer = await call(request)
+        route = getattr(request.scope.get("route"), "path", "other")
+        metrics.http_requests.labels(route, request.method, answer.status_code).inc()
+        return answer

@@ -1,0 +1,58 @@
+"""nginx-rtmp's statistics and control pages."""
+
+from xml.etree.ElementTree import ParseError, fromstring
+
+import httpx
+
+_TIMEOUT_S = 1.0
+
+
+class EdgeControl:
+    """Asks the edge who publishes, and cuts publishers off. What is not configured is not used.
+
+    Args:
+        stat_url: the statistics page; None: unknown who publishes.
+        control_url: the control module; None: nobody is cut off.
+    """
+
+    def __init__(self, stat_url: str | None, control_url: str | None) -> None:
+        self._stat_url, self._control_url = stat_url, control_url
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False)
+
+    async def publishers(self) -> frozenset[str] | None:
+        """Return the raw streams that somebody publishes now; None: the edge does not say."""
+        if self._stat_url is None:
+            return None
+        try:
+            answer = await self._http.get(self._stat_url)
+            return parse_publishers(answer.text) if answer.is_success else None
+        except httpx.HTTPError:
+            return None
+
+    async def drop_publisher(self, stream_id: str) -> None:
+        """Cut off whoever publishes on a stream; an edge that is away has no publisher either."""
+        if self._control_url is None:
+            return
+        try:
+            await self._http.get(f"{self._control_url}/drop/publisher", params={"app": "live", "name": stream_id})
+        except httpx.HTTPError:
+            return
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+
+def parse_publishers(page: str) -> frozenset[str] | None:
+    """Return the names below the application `live` that have a publisher; None: this is no such page."""
+    try:
+        root = fromstring(page)  # noqa: S314 - as above
+    except ParseError:
+        return None
+    return frozenset(
+        stream.findtext("name", "")
+        for application in root.iter("application")
+        if application.findtext("name") == "live"
+        for stream in application.iter("stream")
+        if any(client.find("publishing") is not None for client in stream.iter("client"))
+    )

@@ -1,0 +1,92 @@
+"""Errors as problem+json (RFC 9457): who is at fault, what to do; no stack trace, no secret."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from mosaicast.adapters.storage import StorageError
+from mosaicast.runtime.logs import get_logger
+
+CONTENT_TYPE = "application/problem+json"
+_LOG = get_logger(__name__)
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field("about:blank", examples=["about:blank"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field("", examples=["there is no stream `abc`"])
+
+
+class ProblemError(Exception):
+    """An answer that is not the one asked for.
+
+    Args:
+        status: HTTP status.
+        detail: a plain sentence for the user.
+        more: further members of the problem.
+    """
+
+    def __init__(self, status: int, detail: str, more: Mapping[str, Any] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.more = status, detail, dict(more or {})
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of these errors."""
+    return {
+        status: {
+            "model": Problem,
+            "description": HTTPStatus(status).phrase,
+            "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` as a problem."""
+
+    @app.exception_handler(ProblemError)
+    async def own(_: Request, exc: ProblemError) -> JSONResponse:
+        return _answer(exc.status, exc.detail, exc.more)
+
+    @app.exception_handler(HTTPException)
+    async def framework(_: Request, exc: HTTPException) -> JSONResponse:
+        return _answer(exc.status_code, str(exc.detail), headers=exc.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, exc: RequestValidationError) -> JSONResponse:
+        # Values are left out: they may be secrets, and the sender knows them.
+        errors = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in exc.errors()]
+        first = f"{errors[0]['field']}: {errors[0]['message']}" if errors else "the request is not valid"
+        return _answer(422, first, {"errors": errors})
+
+    @app.exception_handler(StorageError)
+    async def storage(_: Request, exc: StorageError) -> JSONResponse:
+        _LOG.error("storage_failed", error=str(exc))
+        return _answer(503, "the database does not answer; try again", headers={"Retry-After": "2"})
+
+    @app.exception_handler(Exception)
+    async def bug(_: Request, exc: Exception) -> JSONResponse:
+        _LOG.error("bug", error=type(exc).__name__, exc_info=exc)
+        return _answer(500, "this is our mistake; it has been logged")
+
+
+def _answer(
+    status: int, detail: str, more: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **(more or {})}
+    extra = dict(headers or {})
+    if status == HTTPStatus.UNAUTHORIZED:
+        extra["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(body, status, extra, CONTENT_TYPE)

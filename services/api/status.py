@@ -1,0 +1,97 @@
+"""What the parts reported last, put together for people."""
+
+import threading
+from dataclasses import dataclass
+
+from mosaicast.adapters.storage import Stream
+from mosaicast.contracts.messages import PublicationState, StatusReport
+from services.api.schemas import FrameCounts, StreamStatus
+
+SILENT_S = 5.0
+"""A part reports every second; one that is silent for so long is not to be believed any more."""
+_FAILED: frozenset[PublicationState] = frozenset({"quarantined", "refused", "ended", "error"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    report: StatusReport
+    at_s: float
+
+
+class StatusBoard:
+    """The newest report of each part on each stream. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._heard: dict[tuple[str, str], _Heard] = {}
+
+    def take(self, report: StatusReport, now: float) -> None:
+        """Take in a report that arrived at `now` (monotonic seconds)."""
+        with self._lock:
+            self._heard[report.stream_id, report.service] = _Heard(report, now)
+
+    def forget(self, stream_id: str) -> None:
+        """Forget a deleted stream."""
+        with self._lock:
+            for key in [key for key in self._heard if key[0] == stream_id]:
+                del self._heard[key]
+
+    def view(self, stream: Stream, urls: tuple[str, str], now: float) -> StreamStatus:
+        """Return the state of a stream as its user should see it.
+
+        Args:
+            urls: where the masked stream is watched over RTMP and HLS.
+        """
+        with self._lock:
+            parts = {
+                service: heard for (stream_id, service), heard in self._heard.items() if stream_id == stream.stream_id
+            }
+        fresh = {service: heard.report for service, heard in parts.items() if now - heard.at_s <= SILENT_S}
+        state, reason = _state(stream, fresh)
+        counted = parts["compositor"].report.counters if "compositor" in parts else {}
+        read = parts["ingest"].report.counters if "ingest" in parts else {}
+        compositor, recognizer = fresh.get("compositor"), fresh.get("recognizer")
+        latency = compositor.gauges.get("end_to_end_ms") if compositor else None
+        return StreamStatus(
+            stream_id=stream.stream_id,
+            name=stream.name,
+            state=state,
+            reason=reason,
+            latency_ms=latency if state == "live" else None,
+            fps=compositor.gauges.get("fps", 0.0) if compositor else 0.0,
+            frames=_counts(read, counted),
+            tracks=_tracks(recognizer) if state == "live" else {},
+            rtmp_url=urls[0],
+            hls_url=urls[1],
+        )
+
+
+def _state(stream: Stream, fresh: dict[str, StatusReport]) -> tuple[PublicationState, str]:
+    ingest, compositor = fresh.get("ingest"), fresh.get("compositor")
+    for part in (ingest, compositor):
+        if part is not None and part.state in _FAILED:
+            return part.state, part.reason
+    if stream.publication is None and stream.source.kind == "push":
+        return "waiting", "nobody publishes"
+    if ingest is None:
+        return "starting", "ingest does not report"
+    if compositor is None or compositor.state != "live":
+        return "starting", ingest.reason or (compositor.reason if compositor else "")
+    return "live", compositor.reason or ingest.reason
+
+
+def _counts(read: dict[str, int], counted: dict[str, int]) -> FrameCounts:
+    by_reason = {name.removeprefix("dropped."): count for name, count in counted.items() if name.startswith("dropped.")}
+    return FrameCounts(
+        ingested=read.get("frames_ingested", 0),
+        clear=counted.get("clear", 0),
+        masked=counted.get("masked", 0),
+        full_mosaic=counted.get("full_mosaic", 0),
+        dropped=counted.get("dropped", 0),
+        dropped_by_reason=by_reason,
+    )
+
+
+def _tracks(report: StatusReport | None) -> dict[str, float]:
+    gauges = report.gauges if report else {}
+    return {name.removeprefix("tracks_"): value for name, value in gauges.items() if name.startswith("tracks_")}
