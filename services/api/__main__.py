@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 import uvicorn
 from fastapi import FastAPI
-from mosaicast.adapters.gallery import make_gallery
 
 from mosaicast.adapters.detectors import make_detector
-from mosaicast.adapters.embedders import DlibResnet
+from mosaicast.adapters.embedders import DlibResnet, Embedder
+from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig
 from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.contracts.messages import StatusReport
@@ -91,7 +91,7 @@ def _deps(settings: Settings, storage: Storage, producer: BusProducer, edge: Edg
     return Deps(
         storage=storage,
         producer=producer,
-        gallery=make_gallery(settings, embedder),
+        gallery=QdrantGallery(_gallery_config(settings, embedder)),
         enroller=enroller,
         edge=edge,
         board=StatusBoard(),
@@ -100,6 +100,19 @@ def _deps(settings: Settings, storage: Storage, producer: BusProducer, edge: Edg
         media_dir=settings.media_dir,
         wall_ms=wall_ms,
         monotonic_s=monotonic_s,
+    )
+
+
+def _gallery_config(settings: Settings, embedder: Embedder) -> GalleryConfig:
+    qdrant = settings.qdrant
+    return GalleryConfig(
+        model=embedder.name,
+        version=embedder.version,
+        dimension=embedder.dimension,
+        path=settings.qdrant_path,
+        url=qdrant.url,
+        api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
+        timeout_s=qdrant.timeout_s,
     )
 
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Form, UploadFile
-from mosaicast.adapters.gallery import GalleryUnavailable
 from numpy.typing import NDArray
 
+from mosaicast.adapters.gallery import GalleryUnavailable
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import Person, Photo
 from mosaicast.contracts.messages import GalleryChanged

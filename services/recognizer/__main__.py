@@ -1,0 +1,102 @@
+"""Composition root of the recognizer: `python -m services.recognizer`."""
+
+import sys
+from collections.abc import Callable
+
+import cv2
+
+from mosaicast.adapters.embedders import DlibResnet, Embedder
+from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader
+from mosaicast.contracts.topics import DETECTIONS, GALLERY, STREAMS
+from mosaicast.runtime import logs
+from mosaicast.runtime.health import HealthServer
+from mosaicast.runtime.lifecycle import StopEvent
+from mosaicast.runtime.metrics import Metrics
+from mosaicast.runtime.settings import Settings, load
+from services.recognizer.looking import Answer, Looker
+from services.recognizer.service import RecognizerService
+
+GROUP = "recognizer"
+
+
+def main() -> int:
+    """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
+    settings = load()
+    logs.configure("recognizer", level=settings.log_level)
+    cv2.setNumThreads(1)
+    try:
+        return run(settings, StopEvent().install())
+    except BusError as exc:
+        logs.get_logger(__name__).error("bus_failed", error=str(exc))
+        return 1
+
+
+def run(settings: Settings, stop: StopEvent) -> int:
+    """Build the service from its settings and run it.
+
+    Raises:
+        BusError: the message log refuses us for good.
+        OSError: the port of the health server is taken.
+    """
+    metrics = Metrics()
+    kafka = _kafka(settings)
+    producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
+
+    def make_looker(on_answer: Callable[[Answer], None], on_refreshed: Callable[[str], None]) -> Looker:
+        return Looker(
+            lambda: DlibResnet(settings.cache_dir),
+            lambda embedder: QdrantGallery(gallery_config(settings, embedder)),
+            metrics,
+            on_answer,
+            on_refreshed,
+        )
+
+    service = RecognizerService(producer, make_looker, metrics, settings.instance)
+    health = HealthServer(
+        settings.metrics_host,
+        settings.metrics_port,
+        metrics.registry,
+        lambda: service.ready,
+        lambda: not service.failure,
+    )
+    health.start()
+
+    def on_bad(topic: str, reason: str) -> None:
+        metrics.contract_errors.labels(topic, reason).inc()
+
+    detections = BusConsumer(kafka, [DETECTIONS], GROUP, service.on_assigned, service.on_revoked, on_bad=on_bad)
+    specs = StateReader(kafka, STREAMS, on_bad=on_bad)
+    changes = StateReader(kafka, GALLERY, on_bad=on_bad)
+    try:
+        service.run(detections, specs, changes, stop)
+    finally:
+        for closing in (detections, specs, changes, producer, health):
+            closing.close()
+    return 1 if service.failure else 0
+
+
+def gallery_config(settings: Settings, embedder: Embedder) -> GalleryConfig:
+    """Return where the templates of this embedder are."""
+    qdrant = settings.qdrant
+    return GalleryConfig(
+        model=embedder.name,
+        version=embedder.version,
+        dimension=embedder.dimension,
+        path=settings.qdrant_path,
+        url=qdrant.url,
+        api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
+        timeout_s=qdrant.timeout_s,
+    )
+
+
+def _kafka(settings: Settings) -> KafkaConfig:
+    kafka = settings.kafka
+    share = None if kafka.assignment_index is None else (kafka.assignment_index, kafka.assignment_count)
+    return KafkaConfig(
+        kafka.bootstrap, f"recognizer-{settings.instance}", embedded=kafka.embedded, static_assignment=share
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""The recognizer's loop: detections in, verdicts out; looking happens on another thread."""
+
+import queue
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from mosaicast.contracts.messages import Detections, GalleryChanged, Message, StatusReport, StreamSpec
+from mosaicast.contracts.topics import STATUS, VERDICTS, Topic
+from mosaicast.core.epochs import EpochGate
+from mosaicast.core.types import Epoch, OwnerId, Reason, StreamId
+from mosaicast.runtime.clocks import monotonic_s, wall_ms
+from mosaicast.runtime.lifecycle import StopEvent
+from mosaicast.runtime.metrics import Metrics
+from services.recognizer.looking import Answer, Look, Looker
+from services.recognizer.stream import StreamRecognition, first_track_id
+
+POLL_S = 0.02
+REPORT_S = 1.0
+SILENT_S = 60.0
+"""A stream without detections for so long is forgotten."""
+
+
+class Received(Protocol):
+    """A message as the bus hands it over."""
+
+    @property
+    def partition(self) -> int:
+        """The partition that it came from."""
+
+    @property
+    def key(self) -> str:
+        """The stream, or the owner."""
+
+    @property
+    def message(self) -> Any:
+        """The decoded message, None for a tombstone."""
+
+
+class Reader(Protocol):
+    """The bus's reading side."""
+
+    def poll(self, timeout_s: float) -> Sequence[Received]:
+        """Return what has arrived, waiting at most `timeout_s`."""
+
+
+class Producer(Protocol):
+    """The bus's writing side."""
+
+    def send(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> bool:
+        """Hand over a message without blocking; False: it was dropped."""
+
+
+class RecognizerService:
+    """Runs until told to stop. Its state belongs to the thread that calls `run`; the looker hands over by queues.
+
+    Args:
+        producer: where verdicts and reports go.
+        make_looker: builds the looker around our two hooks (an answer came; an owner's templates were read anew).
+    """
+
+    def __init__(
+        self,
+        producer: Producer,
+        make_looker: Callable[[Callable[[Answer], None], Callable[[str], None]], Looker],
+        metrics: Metrics,
+        instance: str,
+    ) -> None:
+        self._producer = producer
+        self._metrics = metrics
+        self._instance = instance
+        self._events: queue.SimpleQueue[Answer | str] = queue.SimpleQueue()
+        self._looker = make_looker(self._events.put, self._events.put)
+        self._gate = EpochGate()
+        self._specs: dict[str, StreamSpec] = {}
+        self._streams: dict[str, StreamRecognition] = {}
+        self._heard_s: dict[str, tuple[float, int]] = {}
+        self._partitions: frozenset[int] = frozenset()
+        self._reported_s = monotonic_s()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the model is loaded and the bus has given us partitions."""
+        return self._looker.ready and bool(self._partitions)
+
+    @property
+    def failure(self) -> str | None:
+        """Why nobody can be recognised; None while all is well."""
+        return self._looker.failure
+
+    def on_assigned(self, partitions: frozenset[int]) -> None:
+        """The bus gave us these partitions besides those we have."""
+        self._partitions |= partitions
+
+    def on_revoked(self, partitions: frozenset[int]) -> None:
+        """The bus took these partitions: who was known there must be recognised by another instance."""
+        self._partitions -= partitions
+        for stream_id, (_, partition) in list(self._heard_s.items()):
+            if partition in partitions:
+                self._forget(stream_id)
+
+    def run(self, detections: Reader, specs: Reader, gallery: Reader, stop: StopEvent) -> None:
+        """Work until `stop` is set or nobody can be recognised any more (then `failure` says why)."""
+        self._looker.start()
+        try:
+            while not stop.is_set() and self._looker.failure is None:
+                self.step(detections, specs, gallery)
+        finally:
+            self._looker.stop()
+
+    def step(self, detections: Reader, specs: Reader, gallery: Reader) -> None:
+        """Take in what has arrived, answer, and report."""
+        for received in specs.poll(0):
+            self._on_spec(received.key, received.message)
+        for received in gallery.poll(0):
+            if isinstance(received.message, GalleryChanged):
+                self._looker.refresh(received.message.owner_id)
+        for received in detections.poll(POLL_S):
+            if isinstance(received.message, Detections):
+                self._drain()
+                self._on_detections(received.message, received.partition)
+        self._drain()
+        self._report(monotonic_s())
+
+    def _drain(self) -> None:
+        while not self._events.empty():
+            event = self._events.get_nowait()
+            if isinstance(event, Answer):
+                stream = self._streams.get(event.look.stream_id)
+                if stream is not None and stream.epoch == event.look.epoch:
+                    stream.answer(event, monotonic_s())
+            else:
+                for stream_id, stream in self._streams.items():
+                    if self._owner(stream_id) == event:
+                        stream.gallery_changed()
+
+    def _on_spec(self, stream_id: str, spec: StreamSpec | None) -> None:
+        if spec is None:
+            self._specs.pop(stream_id, None)
+            self._forget(stream_id)
+            return
+        known = self._specs.get(stream_id)
+        if known is not None and known.owner_id != spec.owner_id:
+            self._forget(stream_id)
+        self._specs[stream_id] = spec
+
+    def _on_detections(self, detections: Detections, partition: int) -> None:
+        stream_id, now = detections.stream_id, monotonic_s()
+        if not self._gate.admit(StreamId(stream_id), Epoch(detections.epoch)):
+            return
+        stream = self._streams.get(stream_id)
+        if stream is None or stream.epoch != detections.epoch:
+            stream = self._streams[stream_id] = StreamRecognition(detections.epoch, first_track_id(wall_ms()))
+        self._heard_s[stream_id] = now, partition
+        verdict, wanted = stream.recognise(detections, now)
+        self._producer.send(VERDICTS, verdict)
+        owner = self._owner(stream_id)
+        if owner is not None:  # whose stream it is must be known before anybody can be somebody
+            self._looker.ask([Look(stream_id, stream.epoch, track_id, owner, face) for track_id, face in wanted])
+
+    def _owner(self, stream_id: str) -> OwnerId | None:
+        spec = self._specs.get(stream_id)
+        return OwnerId(spec.owner_id) if spec else None
+
+    def _forget(self, stream_id: str) -> None:
+        self._streams.pop(stream_id, None)
+        self._heard_s.pop(stream_id, None)
+        self._gate.forget(StreamId(stream_id))
+
+    def _report(self, now: float) -> None:
+        if now - self._reported_s < REPORT_S:
+            return
+        self._reported_s = now
+        for stream_id, (heard_s, _) in list(self._heard_s.items()):
+            if now - heard_s > SILENT_S:
+                self._forget(stream_id)
+                continue
+            self._producer.send(
+                STATUS, self._status(stream_id, self._streams[stream_id], live=now - heard_s < SILENT_S / 20)
+            )
+
+    def _status(self, stream_id: str, stream: StreamRecognition, *, live: bool) -> StatusReport:
+        clear = stream.reasons[Reason.ENROLLED]
+        gauges = {"tracks_clear": float(clear), "tracks_masked": float(stream.reasons.total() - clear)}
+        for reason in Reason:
+            self._metrics.tracks.labels(stream_id, reason.value).set(stream.reasons[reason])
+            if reason is not Reason.ENROLLED:
+                gauges[f"tracks_{reason.value}"] = float(stream.reasons[reason])
+        return StatusReport(
+            service="recognizer",
+            instance=self._instance,
+            stream_id=stream_id,
+            epoch=stream.epoch,
+            state="live" if live else "waiting",
+            counters={"verdicts": stream.verdicts},
+            gauges=gauges,
+            at_ms=wall_ms(),
+        )
