@@ -7,17 +7,27 @@ from pathlib import Path
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
+def children_of(pid: int) -> list[int]:
+    """Return the living children of a process."""
+    return _all_children().get(pid, [])
+
+
 def tree(root_pid: int) -> Iterator[int]:
     """Yield `root_pid` and all living descendants."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
-            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    children = _all_children()
     waiting = [root_pid]
     while waiting:
         pid = waiting.pop()
         yield pid
         waiting.extend(children.get(pid, ()))
+
+
+def _all_children() -> dict[int, list[int]]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    return children
 
 
 def cpu_seconds(root_pid: int) -> float:

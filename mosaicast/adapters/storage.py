@@ -210,11 +210,11 @@ class Storage:
             )
             return [_person(session, row) for row in rows]
 
-    def person(self, owner_id: str, person_id: str) -> Person | None:
-        """Return a person of an owner."""
+    def person(self, person_id: str) -> Person | None:
+        """Return a person."""
         with self._session() as session:
             row = session.get(PersonRow, person_id)
-            return _person(session, row) if row and row.owner_id == owner_id else None
+            return _person(session, row) if row else None
 
     def delete_person(self, person_id: str) -> bool:
         """Delete a person; False: there is none."""

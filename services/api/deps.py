@@ -19,9 +19,6 @@ from services.api.enrolment import Enroller
 from services.api.problems import ProblemError
 from services.api.status import StatusBoard
 
-OWNER = "default"
-"""The one owner until accounts come."""
-
 
 class Producer(Protocol):
     """The bus's writing side."""

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from mosaicast.adapters.storage import NewStream, Stream
 from mosaicast.contracts.messages import Policy, Source, Zone
 from mosaicast.contracts.topics import STREAMS
-from services.api.deps import OWNER, Deps, deps_of, digest, found, new_secret, require_admin
+from services.api.deps import Deps, deps_of, digest, found, new_secret, require_admin
 from services.api.problems import ProblemError, responses
 from services.api.schemas import PolicyBody, PolicyPatch, SourceIn, StreamCreated, StreamIn, StreamList, StreamOut
 
@@ -25,7 +25,7 @@ def create_stream(body: StreamIn, deps: D) -> StreamCreated:
     key = new_secret()
     new = NewStream(
         stream_id=new_id(),
-        owner_id=OWNER,
+        owner_id=body.owner,
         name=body.name,
         key_sha256=digest(key),
         source=_source(body.source, deps.media_dir),
@@ -121,6 +121,7 @@ def _out(stream: Stream, deps: Deps) -> StreamOut:
     rtmp_url, hls_url = deps.addresses.masked(stream.stream_id)
     return StreamOut(
         stream_id=stream.stream_id,
+        owner=stream.owner_id,
         name=stream.name,
         publish_url=f"{deps.addresses.rtmp_url}/live",
         rtmp_url=rtmp_url,

@@ -5,6 +5,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(min_length=1, max_length=200, examples=["Main square"])]
+Owner = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_.\-]{1,64}$",
+        description="Whose it is. People stay visible on the streams of their own owner only.",
+        examples=["default"],
+    ),
+]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -27,6 +35,7 @@ class StreamIn(Strict):
     """A stream to create."""
 
     name: Name
+    owner: Owner = "default"
     source: SourceIn = Field(default_factory=lambda: SourceIn(kind="push", path=None))
 
 
@@ -65,6 +74,7 @@ class StreamOut(BaseModel):
     """A stream."""
 
     stream_id: str
+    owner: str
     name: str
     publish_url: str = Field(description="OBS: Settings, Stream, Server.", examples=["rtmp://127.0.0.1:1935/live"])
     rtmp_url: str = Field(description="Where viewers watch.")
@@ -98,6 +108,7 @@ class PersonOut(BaseModel):
     """An enrolled person."""
 
     person_id: str
+    owner: str
     name: str
     photos: list[PhotoOut]
 

@@ -53,7 +53,7 @@ class ApiClient:
         """Delete what is at `path`."""
         self._call("DELETE", path)
 
-    def enrol(self, name: str, photos: list[Path]) -> Any:
+    def enrol(self, name: str, photos: list[Path], *, owner: str = "default") -> Any:
         """Enrol a person from photo files and return the answer with a verdict for each photo.
 
         Raises:
@@ -63,7 +63,7 @@ class ApiClient:
             files = [("photos", (photo.name, photo.read_bytes())) for photo in photos]
         except OSError as exc:
             raise ApiError(f"can't read {exc.filename}: {exc.strerror}") from exc
-        return self._call("POST", "/v1/people", data={"name": name}, files=files)
+        return self._call("POST", "/v1/people", data={"name": name, "owner": owner}, files=files)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         try:

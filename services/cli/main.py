@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
-from mosaicast.adapters.kafka import BusError
 from rich.console import Console
 from rich.table import Table
 
+from mosaicast.adapters.kafka import BusError
 from mosaicast.runtime.lifecycle import StopEvent
 from services.cli.client import ApiClient, ApiError
 from services.cli.edge import EdgeMissingError
@@ -29,6 +30,7 @@ app.add_typer(people, name="people")
 
 ApiUrl = Annotated[str, typer.Option(envvar="MOSAICAST_API_URL", help="Address of the api.")]
 Token = Annotated[str, typer.Option(envvar="MOSAICAST_TOKEN", help="Administrator token.", show_envvar=True)]
+Owner = Annotated[str, typer.Option(help="Whose stream or person it is.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -78,12 +80,13 @@ def enroll(
     name: Annotated[str, typer.Argument(help="Who it is.")],
     photos: Annotated[list[Path], typer.Argument(help="1 to 20 photos of that person.")],
     token: Token,
+    owner: Owner = "default",
     api_url: ApiUrl = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Enrol a person from photos: this face stays visible."""
     with ApiClient(api_url, token) as api:
-        person = api.enrol(name, photos)
+        person = api.enrol(name, photos, owner=owner)
     if as_json:
         return _print_json(person)
     _table("photo", "verdict", rows=[[p["file"], p["verdict"]] for p in person.get("photos", [])])
@@ -92,10 +95,10 @@ def enroll(
 
 
 @people.command("list")
-def people_list(token: Token, api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
+def people_list(token: Token, owner: Owner = "default", api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the enrolled people."""
     with ApiClient(api_url, token) as api:
-        found = api.get("/v1/people")["people"]
+        found = api.get(f"/v1/people?{urlencode({'owner': owner})}")["people"]
     if as_json:
         return _print_json(found)
     return _table("person", "name", rows=[[p["person_id"], p["name"]] for p in found])
@@ -112,12 +115,13 @@ def people_delete(person_id: str, token: Token, api_url: ApiUrl = DEFAULT_URL) -
 def streams_create(
     name: Annotated[str, typer.Argument(help="A title for people.")],
     token: Token,
+    owner: Owner = "default",
     api_url: ApiUrl = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Create a stream; prints its key, which is shown this once."""
     with ApiClient(api_url, token) as api:
-        stream = api.post("/v1/streams", {"name": name})
+        stream = api.post("/v1/streams", {"name": name, "owner": owner})
     if as_json:
         return _print_json(stream)
     return _print_stream(stream)

@@ -21,6 +21,8 @@ class ProcessSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     ready_url: str | None = None
     """Answers 200 when it can work; None: ready when started."""
+    health_url: str | None = None
+    """Answers 200 while it lives; one that stops answering is killed and started again."""
     inherit_stdout: bool = False
     """Its standard output is for the user (the api prints the first token)."""
 
@@ -62,9 +64,19 @@ class ManagedProcess:
         """Return how it ended (as `subprocess` does), or None while it runs or was never started."""
         return self._process.poll() if self._process else None
 
-    def wait(self) -> int:
-        """Block until it ends and return how (as `subprocess` does)."""
-        return self._process.wait() if self._process else 0
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for its end at most so long and return how it ended (as `subprocess` does), None while it runs."""
+        if self._process is None:
+            return 0
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        """End it and its group at once."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def stop(self, grace_s: float) -> None:
         """Ask it to end, and kill it and its group when it has not after `grace_s`."""
@@ -75,7 +87,7 @@ class ManagedProcess:
         try:
             self._process.wait(grace_s)
         except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self.kill()
             self._process.wait()
 
     def log_tail(self, lines: int = 8) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
+
 from mosaicast.adapters.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka_server import KafkaServer
-
 from services.cli import edge
 from services.cli.ports import free_port, require_free
 from services.cli.process import ManagedProcess, ProcessSpec
@@ -184,6 +184,7 @@ class Stack:
                 log_path=self._log_path(name),
                 environment={**shared, "MOSAICAST_METRICS_PORT": "0" if name == "api" else str(port)},
                 ready_url=f"http://127.0.0.1:{port}/readyz",
+                health_url=f"http://127.0.0.1:{port}/healthz",
                 inherit_stdout=name == "api",
             )
             if name == "api":
@@ -200,7 +201,7 @@ class Stack:
         )
         command = edge.prepare(config)
         ready = f"http://127.0.0.1:{self._ports['http']}/stat"
-        return ProcessSpec("edge", command, self._log_path("edge"), ready_url=ready)
+        return ProcessSpec("edge", command, self._log_path("edge"), ready_url=ready, health_url=ready)
 
     def _environment(self, bootstrap: str) -> dict[str, str]:
         options, ports = self.options, self._ports

@@ -1,6 +1,8 @@
-"""Keeps one process running: a thread that starts it, waits for its end, and starts it again with back-off."""
+"""Keeps one process running: starts it, asks whether it lives, and starts it again with back-off when it does not."""
 
 import threading
+
+import httpx
 
 from mosaicast.core.restarts import Quarantine, RestartPolicy, RestartState
 from mosaicast.runtime import logs
@@ -9,6 +11,14 @@ from services.cli.process import ManagedProcess
 
 _POLICY = RestartPolicy(quarantine_crashes=None)
 """Our own services are never given up: without them everything is masked, which is safe but not the product."""
+
+PROBE_EVERY_S = 1.0
+PROBE_TIMEOUT_S = 3.0
+"""A busy process on a busy machine answers late; a stopped or hung one never."""
+PROBES_MISSED = 2
+"""Then it is killed: with the time-outs, a process that hangs is replaced within ten seconds."""
+_STARTING_S = 60.0
+"""Until its first answer a process may take so long: models are rebuilt at the very first start."""
 
 
 class Supervisor:
@@ -42,14 +52,36 @@ class Supervisor:
             self._state.started(monotonic_s())
             if self._stopping.is_set():  # stop() came before there was a process to stop
                 self.process.stop(0)
-            status = self.process.wait()
+            status = self._attend()
             if self._stopping.is_set():
                 return
             self._log.error("a process ended", process=self.process.spec.name, status=status)
             self.restarts += 1
             self._pause()
 
+    def _attend(self) -> int:
+        """Probe the process until it ends; kill it when it does not answer. Return how it ended."""
+        started_s, answered, missed = monotonic_s(), False, 0
+        while (status := self.process.wait(PROBE_EVERY_S)) is None:
+            if self._stopping.is_set() or self.process.spec.health_url is None:
+                continue
+            if _lives(self.process.spec.health_url):
+                answered, missed = True, 0
+                continue
+            missed += answered or monotonic_s() - started_s > _STARTING_S
+            if missed >= PROBES_MISSED:
+                self._log.error("a process hangs", process=self.process.spec.name)
+                self.process.kill()
+        return status
+
     def _pause(self) -> None:
         step = self._state.crashed(monotonic_s())
         assert not isinstance(step, Quarantine), "this policy never gives up"
         self._stopping.wait(max(0.0, step.at_s - monotonic_s()))
+
+
+def _lives(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False

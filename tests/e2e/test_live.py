@@ -1,0 +1,111 @@
+"""The promises of the live path, on both brokers."""
+
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from bench.session import LiveStream, LiveWatch, Session, wait_until
+from bench.synthetic import presets
+from bench.synthetic.cast import Person
+from bench.synthetic.oracle import Oracle, SourceClip
+from tests.e2e.conftest import MakeClip
+
+RECOVERY_S = 15.0
+
+
+@pytest.fixture(scope="module")
+def owner(session: Session, people: Mapping[str, Person]) -> str:
+    session.enrol("Eileen", people["astronaut"], owner="pair")
+    return "pair"
+
+
+def warm(watch: LiveWatch, *, frames: int = 60) -> None:
+    wait_until(lambda: watch.count("clean") >= frames, 30, "masked frames")
+
+
+def test_strangers_masked_the_enrolled_visible_sound_in_step(
+    session: Session, owner: str, pair_clip: Path, pair_oracle: Oracle
+) -> None:
+    stream = session.create("first", owner=owner)
+    with session.publish(pair_clip, stream), LiveWatch(stream.rtmp_url, pair_oracle) as watch:
+        wait_until(lambda: watch.count("clean") >= 450, 60, "15 s of masked frames")
+        report = watch.report()
+    assert report.leaks == ()
+    assert report.enrolled_visible is not None
+    assert report.enrolled_visible > 0.8
+    assert report.order_violations == ()
+    assert report.av_offset_ms is not None
+    assert abs(report.av_offset_ms) <= 40
+    balance(session, stream)
+
+
+def test_three_streams_do_not_leak_into_each_other(
+    session: Session, people: Mapping[str, Person], make_clip: MakeClip
+) -> None:
+    names = ("astronaut", "admiral", "coach")
+    script = presets.small(names, seconds=24)
+    clip = make_clip("three", script)
+    watches: list[LiveWatch] = []
+    streams: list[LiveStream] = []
+    for name in names:
+        session.enrol(name, people[name], owner=f"only-{name}")
+        streams.append(session.create(name, owner=f"only-{name}"))
+    publishers = [session.publish(clip, stream) for stream in streams]
+    try:
+        source = SourceClip.load(clip)
+        watches = [
+            LiveWatch(stream.rtmp_url, Oracle([source], [name])).__enter__()
+            for stream, name in zip(streams, names, strict=True)
+        ]
+        for watch in watches:
+            wait_until(lambda watch=watch: watch.count("clean") >= 240, 60, "8 s of masked frames")  # type: ignore[misc]
+        reports = [watch.report() for watch in watches]
+    finally:
+        for watch in watches:
+            watch.__exit__()
+        for publisher in publishers:
+            publisher.stop()
+    for report in reports:
+        assert report.leaks == ()
+        assert report.enrolled_visible is not None
+        assert report.enrolled_visible > 0.5, "the enrolled one of this stream is visible, the others are not"
+
+
+Fault = Callable[[Session], None]
+FAULTS: dict[str, Fault] = {
+    "detector": lambda session: session.signal_service("detector", signal.SIGKILL),
+    "recognizer": lambda session: session.signal_service("recognizer", signal.SIGKILL),
+    "compositor_child": lambda session: session.kill_child("compositor"),
+    "ingest_child": lambda session: session.kill_child("ingest"),
+    "detector_stopped": lambda session: session.signal_service("detector", signal.SIGSTOP),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_part_dies_nobody_is_shown_and_the_stream_recovers(
+    session: Session, owner: str, pair_clip: Path, pair_oracle: Oracle, fault: str
+) -> None:
+    stream = session.create(fault, owner=owner)
+    with session.publish(pair_clip, stream), LiveWatch(stream.rtmp_url, pair_oracle) as watch:
+        warm(watch)
+        FAULTS[fault](session)
+        hit_s = time.monotonic()
+        # What was on its way is shown first; only frames from well after the hit speak of a recovery.
+        wait_until(lambda: recovered(watch, hit_s), RECOVERY_S, f"masked frames after {fault}")
+        wait_until(lambda: watch.count("clean", hit_s) >= 90, 20, "3 s of masked frames")
+        report = watch.report()
+    assert report.leaks == ()
+    assert report.order_violations == ()
+    balance(session, stream)
+
+
+def recovered(watch: LiveWatch, hit_s: float) -> bool:
+    return watch.count("clean", hit_s + 3.0) >= 30
+
+
+def balance(session: Session, stream: LiveStream) -> None:
+    wait_until(lambda: session.books(stream).balanced, 10, f"ingested = published + dropped ({session.books(stream)})")
+    assert session.books(stream).published > 0
