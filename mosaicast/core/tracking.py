@@ -20,7 +20,7 @@ class TrackingPolicy:
     reach_growth_per_s: float = 1.5
     size_ratio: float = 1.6
     """Largest change of size between two looks."""
-    forget_s: float = 0.5
+    forget_s: float = 0.35
     """A face unseen for so long begins a new track: its identity must be earned again."""
     rival_share: float = 0.5
     """A second candidate with this share of the best one's score makes the match ambiguous."""

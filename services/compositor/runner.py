@@ -117,6 +117,11 @@ class StreamRunner:
             self._end(self._link)
         self._tell(self.ledger.drop("stopped"))
 
+    def rest(self) -> None:
+        """Let the child go; the books stay, and the next packet starts another."""
+        if self._link is not None:
+            self._end(self._link)
+
     def idle(self, now: float, idle_s: float) -> bool:
         """Whether nothing has come for so long that the child may go."""
         return self._link is not None and now - self.last_packet_s > idle_s and self.ledger.in_flight == 0

@@ -14,7 +14,9 @@ from services.compositor.runner import Spawn, StreamRunner
 POLL_S = 0.02
 REPORT_S = 1.0
 IDLE_S = 60.0
-"""A child without packets for so long is let go; the next packet starts another."""
+"""A child without packets for so long is let go; the next packet starts another ..."""
+UNPUBLISHED_S = 5.0
+"""... and so long after its publisher has gone: a reconnecting one finds it, and viewers stay connected."""
 
 
 class Received(Protocol):
@@ -101,8 +103,8 @@ class CompositorService:
         now = self._clock()
         for runner in list(self._runners.values()):
             runner.tick(now)
-            if runner.idle(now, IDLE_S):
-                self._forget(runner.stream_id)
+            if runner.idle(now, self._idle_s(runner.stream_id)):
+                runner.rest()
         self._report(now)
 
     def _on_spec(self, stream_id: str, spec: StreamSpec | None) -> None:
@@ -132,6 +134,10 @@ class CompositorService:
             if stream_id in self._specs:
                 runner.on_spec(self._specs[stream_id])
         return runner
+
+    def _idle_s(self, stream_id: str) -> float:
+        spec = self._specs.get(stream_id)
+        return UNPUBLISHED_S if spec is not None and spec.publication is None else IDLE_S
 
     def _forget(self, stream_id: str) -> None:
         runner = self._runners.pop(stream_id, None)

@@ -24,17 +24,15 @@ class StreamRecognition:
         self.verdicts = 0
         self._tracker = Tracker(first_id=first_id)
         self._identity = IdentityMachine(policy)
-        self._next_seq: int | None = None
 
     def recognise(
         self, detections: Detections, now: float
     ) -> tuple[VerdictMessage, list[tuple[TrackId, FaceDetection]]]:
         """Return the verdict on one frame, and the faces to look at now."""
-        # A hole in the sequence may have swallowed a scene cut: nobody is followed across it.
-        hole = self._next_seq is not None and detections.seq != self._next_seq
-        self._next_seq = detections.seq + 1
+        # Holes in the sequence are frames that the detector dropped when it was behind. It never drops a scene cut
+        # silently (the next answer says that it begins a scene), so people are followed across short holes.
         boxes = [face.box for face in detections.faces]
-        tracked = self._tracker.update(detections.time, boxes, scene_cut=detections.scene_cut or hole)
+        tracked = self._tracker.update(detections.time, boxes, scene_cut=detections.scene_cut)
         faces = {one.track_id: detections.faces[one.index] for one in tracked}
         verdicts, wanted = self._identity.look(tracked, {t: _quality(face) for t, face in faces.items()}, now)
         self.reasons = Counter(verdict.reason for verdict in verdicts)

@@ -107,5 +107,9 @@ def recovered(watch: LiveWatch, hit_s: float) -> bool:
 
 
 def balance(session: Session, stream: LiveStream) -> None:
-    wait_until(lambda: session.books(stream).balanced, 10, f"ingested = published + dropped ({session.books(stream)})")
+    try:
+        wait_until(lambda: session.books(stream).balanced, 10, "ingested = published + dropped")
+    except TimeoutError:
+        pytest.fail(f"the books do not balance: {session.books(stream)}")
     assert session.books(stream).published > 0
+    session.api.delete(f"/v1/streams/{stream.stream_id}")
