@@ -20,7 +20,7 @@ up: setup  ## run Mosaicast on this machine
 	@.venv/bin/mosaicast up
 
 demo: setup  ## a sample broadcast, masked, with its addresses (SECONDS=60: that long, checked, with an exit status)
-	@.venv/bin/mosaicast demo $(if $(filter file,$(origin SECONDS))$(filter command line,$(origin SECONDS))$(filter environment,$(origin SECONDS)),--seconds $(SECONDS)) $(DEMO_ARGS)
+	@$(PY) -m bench.demo $(if $(SECONDS),--seconds $(SECONDS)) $(DEMO_ARGS)
 
 test: setup-dev setup-kafka  ## everything that must hold: linters, types, unit, contract and end-to-end tests
 	@scripts/test

@@ -4,6 +4,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from mosaicast.core.masks import reach_edges
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Disposition, Style
 from mosaicast.imaging.masking import mask_yuv420, mosaic_all_yuv420
@@ -34,7 +35,7 @@ def paint(frame: av.VideoFrame, plan: FramePlan, style: Style) -> None:
     if plan.disposition is Disposition.FULL_MOSAIC:
         mosaic_all_yuv420(y, u, v, style)
     else:
-        mask_yuv420(y, u, v, plan.regions, style)
+        mask_yuv420(y, u, v, reach_edges(plan.regions, frame.width, frame.height), style)
 
 
 def _plane(frame: av.VideoFrame, index: int) -> NDArray[np.uint8]:

@@ -1,0 +1,35 @@
+"""Masks near the frame's edge go on to it."""
+
+import math
+
+import pytest
+
+from mosaicast.core.masks import reach_edges
+from mosaicast.core.types import Box
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        (Box(300, 200, 400, 300), Box(300, 200, 400, 300)),
+        (Box(30, 200, 130, 300), Box(0, 200, 130, 300)),
+        (Box(520, 200, 620, 300), Box(520, 200, 640, 300)),
+        (Box(300, 10, 400, 110), Box(300, 0, 400, 110)),
+        (Box(300, 240, 400, 340), Box(300, 240, 400, 360)),
+        (Box(-20, -20, 80, 80), Box(-20, -20, 80, 80)),
+        (Box(620, 200, 720, 300), Box(620, 200, 720, 300)),
+        (Box(5, 5, 5, 5), Box(5, 5, 5, 5)),
+        (Box(9, 9, 1, 1), Box(9, 9, 1, 1)),
+    ],
+)
+def test_stretching(box: Box, expected: Box) -> None:
+    assert reach_edges([box], 640, 360) == (expected,)
+
+
+def test_nothing_in_nothing_out() -> None:
+    assert reach_edges([], 640, 360) == ()
+
+
+def test_a_box_that_is_not_a_number_is_left_to_the_kernel() -> None:
+    (box,) = reach_edges([Box(math.nan, 0, 10, 10)], 640, 360)
+    assert math.isnan(box.x1)
