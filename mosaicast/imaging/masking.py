@@ -18,8 +18,11 @@ Plane = NDArray[np.uint8]
 BLOCKS = 8
 """Averages across a region at most. Faces pixelated at 8 across are below what people or networks recognise."""
 _QUANTUM = 8
-"""Averages keep their upper 5 bits: many mosaics of a moving face would otherwise add up to more detail."""
+"""Averages are rounded to 5 bits: many mosaics of a moving face would otherwise add up to more detail. To the nearest
+multiple, so that grey (chroma 128) stays grey: with bins that begin at 128, noise tints it green and magenta."""
 _SOLID_QUANTUM = 32
+_SHRINK = 4
+"""OpenCV averages by this exact factor ten times faster than by the odd ones of a grid."""
 
 
 def mask_yuv420(y: Plane, u: Plane, v: Plane, boxes: Sequence[Box], style: Style) -> float:
@@ -29,7 +32,8 @@ def mask_yuv420(y: Plane, u: Plane, v: Plane, boxes: Sequence[Box], style: Style
         y: uint8 [H, W]; views with strides are fine.
         u: uint8 [ceil(H/2), ceil(W/2)].
         v: the same.
-        boxes: clipped to the frame and grown to even pixels; empty and inverted ones count as one pixel.
+        boxes: clipped to the frame and grown to even pixels; an empty one counts as one pixel, an inverted one as the
+            same corners in order, one that is not finite as the whole of that axis. What overlaps counts twice.
         style: mosaic, blur or solid.
     """
     height, width = y.shape
@@ -40,9 +44,10 @@ def mask_yuv420(y: Plane, u: Plane, v: Plane, boxes: Sequence[Box], style: Style
         if right <= left or bottom <= top:
             continue
         block = _block_of(box, width, height)
-        _paint(y[top:bottom, left:right], block, style)
+        grid_wh = _blocks(right - left, block), _blocks(bottom - top, block)
+        _paint(y[top:bottom, left:right], grid_wh, style)
         for chroma in (u, v):
-            _paint(chroma[top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2], block / 2, style)
+            _paint(chroma[top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2], grid_wh, style)
         painted += (right - left) * (bottom - top)
     return min(1.0, painted / (width * height)) if width and height else 0.0
 
@@ -50,19 +55,26 @@ def mask_yuv420(y: Plane, u: Plane, v: Plane, boxes: Sequence[Box], style: Style
 def mosaic_all_yuv420(y: Plane, u: Plane, v: Plane, style: Style) -> None:
     """Paint the whole picture in place: `BLOCKS` blocks across its shorter side, for a face may be as wide."""
     height, width = y.shape
-    if not (width and height):
-        return
     block = _at_least_two(min(width, height) / BLOCKS)
-    _paint(y, block, style)
-    for chroma in (u, v):
-        _paint(chroma, block / 2, style)
+    grid_wh = _blocks(width, block), _blocks(height, block)
+    for plane in (y, u, v):
+        _paint(plane, grid_wh, style)
 
 
 def _block_of(box: Box, width: int, height: int) -> float:
-    """Return the block's side in luma pixels, from the whole box: the part in the frame may be half a face."""
-    sides = (abs(box.width), abs(box.height))
-    longest = max(side if math.isfinite(side) else max(width, height) for side in sides)
+    """Return the least side of a block in luma pixels, from the whole box: the part in the frame may be half a face."""
+    longest = max(_even_length(box.x1, box.x2, width), _even_length(box.y1, box.y2, height))
     return _at_least_two(longest / BLOCKS)
+
+
+def _even_length(start: float, end: float, size: int) -> int:
+    if not (math.isfinite(start) and math.isfinite(end)):
+        return size
+    return math.ceil(max(start, end) / 2) * 2 - math.floor(min(start, end) / 2) * 2
+
+
+def _blocks(length: int, block: float) -> int:
+    return max(1, int(length / block))
 
 
 def _at_least_two(side: float) -> float:
@@ -79,16 +91,31 @@ def _even_span(start: float, end: float, size: int) -> tuple[int, int]:
     return first, min(size, (last + 1) // 2 * 2)
 
 
-def _paint(region: Plane, block: float, style: Style) -> None:
-    """Replace a region by its averages over blocks of at least `block` pixels."""
+def _paint(region: Plane, grid_wh: tuple[int, int], style: Style) -> None:
+    """Replace a region by the averages of a grid of so many columns and rows."""
     height, width = region.shape
     if not (height and width):
         return
-    grid_wh = max(1, int(width / block)), max(1, int(height / block))
-    averages = np.asarray(cv2.resize(region, grid_wh, interpolation=cv2.INTER_AREA)).reshape(grid_wh[::-1])
-    averages = averages // _QUANTUM * _QUANTUM + _QUANTUM // 2
+    averages = _averages(region, grid_wh)
     if style is Style.SOLID:
-        region[:] = int(averages.mean()) // _SOLID_QUANTUM * _SOLID_QUANTUM + _SOLID_QUANTUM // 2
+        region[:] = _rounded(averages.mean(keepdims=True), _SOLID_QUANTUM)
         return
     up = cv2.INTER_LINEAR if style is Style.BLUR else cv2.INTER_NEAREST
-    region[:] = np.asarray(cv2.resize(averages, (width, height), interpolation=up)).reshape(height, width)
+    painted = cv2.resize(_rounded(averages, _QUANTUM), (width, height), interpolation=up)
+    region[:] = np.asarray(painted).reshape(height, width)
+
+
+def _averages(region: Plane, grid_wh: tuple[int, int]) -> Plane:
+    height, width = region.shape
+    if min(width // grid_wh[0], height // grid_wh[1]) >= _SHRINK * 4:
+        # The up to 3 pixels at the far edges that are left out do not change an average of 16 or more.
+        width, height = width // _SHRINK, height // _SHRINK
+        even = region[: height * _SHRINK, : width * _SHRINK]
+        region = np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
+    averages = np.asarray(cv2.resize(region, grid_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    return averages.reshape(grid_wh[::-1])
+
+
+def _rounded(values: NDArray[np.uint8] | NDArray[np.float64], quantum: int) -> Plane:
+    nearest = (values.astype(np.int32) + quantum // 2) // quantum * quantum
+    return np.minimum(nearest, 255).astype(np.uint8)
