@@ -1,6 +1,6 @@
 """How long a 100 kB message takes from `send` to `poll`, on both brokers, and what they cost when nothing happens.
 
-usage: python -m bench.kafka_latency [--seconds 10] [--kib 100] [--per-second 30] [--idle-consumers 6]
+usage: python -m bench.kafka_latency [--seconds 10] [--warm-up 3] [--kib 100] [--per-second 30] [--idle-consumers 6]
 Prints one JSON object a broker. The real one only if it is installed (`make setup-kafka`).
 """
 
@@ -99,6 +99,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--warm-up", type=float, default=3.0, help="seconds before counting: a cold JVM is slow")
     parser.add_argument("--kib", type=int, default=100)
     parser.add_argument("--per-second", type=float, default=30.0)
     parser.add_argument("--idle-consumers", type=int, default=6)
@@ -108,8 +109,8 @@ def main() -> None:
             print(json.dumps({"broker": name, "skipped": missing()}))
             continue
         with broker() as config:
-            count = int(options.seconds * options.per_second)
-            took = latencies_ms(config, count, options.kib * 1024, 1 / options.per_second)
+            cold, count = (int(length * options.per_second) for length in (options.warm_up, options.seconds))
+            took = latencies_ms(config, cold + count, options.kib * 1024, 1 / options.per_second)[cold:]
             cut = statistics.quantiles(took, n=100)
             print(json.dumps({
                 "broker": name, "sent": count, "arrived": len(took), "median_ms": round(cut[49], 2),

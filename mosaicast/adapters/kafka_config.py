@@ -1,10 +1,10 @@
 """Settings of every Kafka client, each with its reason. docs/kafka.md tells operators the same."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mosaicast.adapters.kafka_log import ClientLog
 from mosaicast.contracts.topics import KIB, LARGEST_MESSAGE_BYTES, MIB
 
 ENVELOPE_BYTES = 64 * KIB
@@ -79,7 +79,7 @@ def client_settings(config: KafkaConfig) -> dict[str, Any]:
         "allow.auto.create.topics": config.embedded,  # elsewhere topics come from the contracts, with their limits
         "log_level": 4,  # syslog's warning
         "log.connection.close": False,
-        "logger": logging.getLogger("mosaicast.kafka"),
+        "logger": ClientLog(),
         **config.options,
     }
 

@@ -11,6 +11,7 @@ from confluent_kafka import Message as RawMessage
 
 from mosaicast.adapters.kafka_config import KafkaConfig
 from mosaicast.adapters.kafka_errors import bus_error
+from mosaicast.adapters.kafka_log import RateLimit
 from mosaicast.adapters.kafka_producer import BusProducer
 from mosaicast.contracts.codec import decode, key_of
 from mosaicast.contracts.errors import ContractError
@@ -42,22 +43,6 @@ class Received:
 
 def ignore_bad(topic: str, reason: str) -> None:
     """Count nothing."""
-
-
-class RateLimit:
-    """At most `per_second` in each second that starts with a first event."""
-
-    def __init__(self, per_second: int) -> None:
-        self._per_second = per_second
-        self._since_s = float("-inf")
-        self._count = 0
-
-    def admit(self, now_s: float) -> bool:
-        """Return whether one more is allowed at `now_s` (monotonic seconds)."""
-        if now_s - self._since_s >= 1.0:
-            self._since_s, self._count = now_s, 0
-        self._count += 1
-        return self._count <= self._per_second
 
 
 class Inbox:

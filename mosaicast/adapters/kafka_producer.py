@@ -21,7 +21,12 @@ DropHook = Callable[[str, str], None]
 
 _log = logging.getLogger(__name__)
 _SERVE_S = 0.1
-_REASONS = {KafkaError._MSG_TIMED_OUT: "timeout", KafkaError.MSG_SIZE_TOO_LARGE: "too_large"}
+_REASONS = {
+    KafkaError._MSG_TIMED_OUT: "timeout",
+    KafkaError.MSG_SIZE_TOO_LARGE: "too_large",
+    KafkaError._PURGE_INFLIGHT: "closed",
+    KafkaError._PURGE_QUEUE: "closed",
+}
 
 
 def ignore_drop(topic: str, reason: str) -> None:

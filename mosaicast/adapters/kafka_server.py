@@ -172,8 +172,10 @@ class KafkaServer:
                 raise BusError(f"Kafka is not up after {START_S} s:\n{self._log_tail()}", fault="broker", retry=True)
 
     def _log_tail(self, lines: int = 8) -> str:
+        """Return what its log says last, without the stack traces that would hide it."""
         with contextlib.suppress(OSError):
-            return "\n".join((self._dir / "kafka.log").read_text(errors="replace").splitlines()[-lines:])
+            text = (self._dir / "kafka.log").read_text(errors="replace")
+            return "\n".join([line for line in text.splitlines() if not line.startswith("\tat ")][-lines:])
         return ""
 
 

@@ -1,0 +1,168 @@
+"""The real Kafka as a child: keeps its data, its limits, and never outlives us."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from mosaicast.adapters import kafka_server
+from mosaicast.adapters.kafka import BusError, BusProducer, KafkaConfig, StateReader, ensure_topics
+from mosaicast.adapters.kafka_server import KafkaServer, find_java, missing
+from mosaicast.adapters.kafka_topics import topic_settings
+from mosaicast.contracts.topics import PARTITIONS, STREAMS, TOPICS
+from tests.contract.bus_tools import LIMIT_S, within_limit
+from tests.contract.examples import SPEC
+
+HOST = """
+import sys
+from pathlib import Path
+from mosaicast.adapters.kafka_server import KafkaServer
+with KafkaServer(Path(sys.argv[1])) as server:
+    print(server.pid, flush=True)
+    sys.stdin.read()
+"""
+
+kafka = pytest.mark.kafka
+
+
+@pytest.fixture
+def installed() -> None:
+    lack = missing()
+    if lack is not None:
+        pytest.skip(lack)
+
+
+def ended(pid: int) -> bool:
+    """Wait until a process that is not our child has ended."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], LIMIT_S)[0])
+    finally:
+        os.close(handle)
+
+
+def broker_settings(admin: AdminClient, topic: str) -> Any:
+    """Return a topic's settings as the broker holds them (it learns of a change a moment after the answer)."""
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    return admin.describe_configs([resource])[resource].result()
+
+
+def kept(config: KafkaConfig) -> dict[str, object]:
+    """Return the state of `streams`."""
+    found: dict[str, object] = {}
+    reader = StateReader(config, STREAMS)
+    within_limit(
+        lambda: reader.caught_up,
+        lambda: found.update({received.key: received.message for received in reader.poll(0.1)}),
+    )
+    reader.close()
+    return found
+
+
+@kafka
+@pytest.mark.usefixtures("installed")
+def test_data_outlives_a_crash_and_an_ordered_stop(tmp_path: Path) -> None:
+    with KafkaServer(tmp_path) as server:
+        config = KafkaConfig(server.bootstrap, "tests")
+        ensure_topics(config)
+        producer = BusProducer(config)
+        producer.send(STREAMS, SPEC)
+        assert producer.flush(10.0) == 0
+        producer.close()
+        os.kill(server.pid, signal.SIGKILL)
+    with KafkaServer(tmp_path) as server:
+        assert kept(KafkaConfig(server.bootstrap, "tests")) == {SPEC.stream_id: SPEC}
+        pid = server.pid
+    assert ended(pid)
+    assert server.pid == 0
+    with pytest.raises(BusError):
+        _ = server.bootstrap
+
+
+@kafka
+@pytest.mark.usefixtures("installed")
+def test_it_dies_with_its_parent(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOST, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        pid = int(host.stdout.readline())
+        host.kill()
+    assert ended(pid)
+
+
+@kafka
+@pytest.mark.usefixtures("installed")
+def test_a_second_server_on_the_same_data_says_why_it_ended(tmp_path: Path) -> None:
+    with KafkaServer(tmp_path), pytest.raises(BusError, match=r"(?s)ended at its start.*lock") as caught:
+        KafkaServer(tmp_path).__enter__()
+    assert caught.value.fault == "operator"
+
+
+@kafka
+def test_topics_on_the_broker_are_those_of_the_contracts(real_kafka: KafkaServer) -> None:
+    admin = AdminClient({"bootstrap.servers": real_kafka.bootstrap})
+    held = admin.list_topics(timeout=10).topics
+    for topic in TOPICS:
+        assert len(held[topic.name].partitions) == PARTITIONS
+        entries = broker_settings(admin, topic.name)
+        assert {name: entries[name].value for name in topic_settings(topic)} == topic_settings(topic)
+
+
+@kafka
+@pytest.mark.usefixtures("installed")
+def test_changed_limits_are_brought_back_and_wrong_partitions_refused(tmp_path: Path) -> None:
+    with KafkaServer(tmp_path) as server:
+        config = KafkaConfig(server.bootstrap, "tests")
+        admin = AdminClient({"bootstrap.servers": server.bootstrap})
+        frames = NewTopic("frames", num_partitions=PARTITIONS, replication_factor=1)  # kept for a week
+        admin.create_topics([frames])["frames"].result()
+        ensure_topics(config)
+        within_limit(lambda: broker_settings(admin, "frames")["retention.ms"].value == "45000", lambda: None)
+        admin.delete_topics(["media"])["media"].result()
+        admin.create_topics([NewTopic("media", num_partitions=1, replication_factor=1)])["media"].result()
+        within_limit(lambda: "media" in admin.list_topics(timeout=10).topics, lambda: None)
+        with pytest.raises(BusError, match="media has 1 partitions") as caught:
+            ensure_topics(config)
+        assert (caught.value.fault, caught.value.retry) == ("operator", False)
+
+
+def test_without_the_jars_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOSAICAST_KAFKA_HOME", str(tmp_path))
+    assert "make setup-kafka" in (missing() or "")
+    with pytest.raises(BusError, match="make setup-kafka") as caught:
+        KafkaServer(tmp_path / "data").__enter__()
+    assert caught.value.fault == "operator"
+    assert not (tmp_path / "data").exists()
+
+
+def fake_java(folder: Path, version: str) -> Path:
+    java = folder / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
+    java.chmod(0o755)
+    return java
+
+
+@pytest.mark.parametrize(("version", "fits"), [("1.8.0_402", False), ("11.0.2", False), ("17", True), ("25.0.1", True)])
+def test_java_must_be_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, fits: bool) -> None:
+    java = fake_java(tmp_path, version)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.setattr(kafka_server, "_packaged_java", lambda: None)
+    assert find_java() == (str(java) if fits else None)
+
+
+def test_jars_without_a_java_are_not_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kafka_2.13-4.1.1.jar").touch()
+    monkeypatch.setenv("MOSAICAST_KAFKA_HOME", str(tmp_path))
+    monkeypatch.setattr(kafka_server, "find_java", lambda: None)
+    assert "Java" in (missing() or "")
