@@ -40,8 +40,9 @@ class SourceLimits:
 
     open_s: float = 5.0
     read_s: float = 5.0
-    probe_s: float = 2.0
-    """Media time that FFmpeg may read to learn the tracks; only a live stream without sound uses all of it."""
+    probe_s: float = 1.0
+    """Media time that FFmpeg may read to learn the tracks. Only a live stream without sound uses all of it, and starts
+    that much later; sound that begins later than this is not heard before the next epoch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,24 +5,29 @@ from collections.abc import Iterable
 from mosaicast.core.types import Box
 
 EDGE_REACH = 0.4
-"""Share of a mask's longer side: a mask that ends so near the frame's edge goes on to it. A face that enters or leaves is
+"""Share of a mask's longer side: a mask that ends so near the edge goes on to it. A face that enters or leaves is
 cut by the edge, and detectors put their box on the part that they understand: a profile walking in at a face width in
 0.1 s was boxed up to 30 px inside of where its visible part ended."""
+EDGE_GROWTH = 0.2
+"""Share of its longer side by which such a mask grows on all sides: the same boxes were a quarter too low."""
 
 
 def reach_edges(boxes: Iterable[Box], width: int, height: int) -> tuple[Box, ...]:
-    """Return the boxes, each stretched to the frame's edges that it nearly reaches; pixels of the frame."""
+    """Return the boxes, those near the frame's edges grown and stretched to them; pixels of the frame."""
     return tuple(_stretched(box, width, height) for box in boxes)
 
 
 def _stretched(box: Box, width: int, height: int) -> Box:
-    reach = EDGE_REACH * max(box.width, box.height)
+    side = max(box.width, box.height)
     # A box without a sane size reaches nothing: the kernel clips it as it is.
-    if not reach > 0:
+    if not side > 0:
         return box
+    left, top = box.x1 < EDGE_REACH * side, box.y1 < EDGE_REACH * side
+    right, bottom = width - box.x2 < EDGE_REACH * side, height - box.y2 < EDGE_REACH * side
+    by = EDGE_GROWTH * side if left or top or right or bottom else 0.0
     return Box(
-        min(box.x1, 0.0) if box.x1 < reach else box.x1,
-        min(box.y1, 0.0) if box.y1 < reach else box.y1,
-        max(box.x2, float(width)) if width - box.x2 < reach else box.x2,
-        max(box.y2, float(height)) if height - box.y2 < reach else box.y2,
+        min(box.x1 - by, 0.0) if left else box.x1 - by,
+        min(box.y1 - by, 0.0) if top else box.y1 - by,
+        max(box.x2 + by, float(width)) if right else box.x2 + by,
+        max(box.y2 + by, float(height)) if bottom else box.y2 + by,
     )

@@ -23,7 +23,7 @@ class MaskPolicy:
     """Two verdicts further apart bracket nothing (design: nobody crosses the picture between two looks)."""
     lead_s: float = 0.4
     hold_s: float = 0.6
-    margin: float = 0.15
+    margin: float = 0.2
     """Grown on each side always: a detector's box ends at the skin, hair and ears tell people apart too."""
     growth_per_s: float = 1.0
     """Grown on each side for each second between the frame and the nearest look at the track, besides the movement
