@@ -118,6 +118,7 @@ def _print_addresses(console: Console, stream: LiveStream, api_url: str, token: 
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("watch (VLC, ffplay)", stream.rtmp_url)
     table.add_row("watch (HLS)", stream.hls_url)
+    table.add_row("watch (browser)", f"{api_url}/watch/{stream.stream_id}")
     table.add_row("status page", f"{api_url}/status#token={token}")
     console.print(table, soft_wrap=True)
 

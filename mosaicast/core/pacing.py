@@ -10,12 +10,10 @@ class PacingPolicy:
     """How the tie follows a source whose clock or network is not ours."""
 
     delay_s: float = 1.0
-    window_s: float = 10.0
+    window_s: float = 5.0
     """Arrivals of so long decide whether everything has become later."""
-    slack_s: float = 0.25
+    slack_s: float = 0.1
     """Lateness that is jitter: the delay absorbs it."""
-    longest_shift_s: float = 1.0
-    """The tie moves later by at most this in one epoch: latency stays bounded; what is later still is masked."""
 
 
 class Pacer:
@@ -23,14 +21,13 @@ class Pacer:
 
     The tie is the smallest `arrival - media time` seen: a reader that joins late gets a burst of old packets first,
     and only the ones that arrive without waiting tell the truth. If for a whole window every packet is later than
-    the tie by more than the slack (the source's clock is slow, or it stalled), the tie moves to the earliest of them,
-    bounded.
+    the tie by more than the slack (the source's clock is slow, it stalled, or one packet lied about its time), the tie
+    moves to the earliest of them. It never moves beyond what has arrived, so that no frame waits longer than the delay.
     """
 
     def __init__(self, policy: PacingPolicy | None = None) -> None:
         self.policy = policy or PacingPolicy()
         self._tie_s: float | None = None
-        self._first_tie_s = 0.0
         self._window_start_s = 0.0
         self._window_least_s = float("inf")
 
@@ -38,8 +35,6 @@ class Pacer:
         """Take note that the packet with presentation (better: decoding) `time` arrived at `now`."""
         offset = now - float(time)
         if self._tie_s is None or offset < self._tie_s:
-            if self._tie_s is None or offset < self._first_tie_s:
-                self._first_tie_s = offset
             self._tie_s = offset
             self._open_window(now)
             return
@@ -59,12 +54,12 @@ class Pacer:
 
     def set_delay(self, delay_s: float) -> None:
         """Use another delay from now on."""
-        self.policy = PacingPolicy(delay_s, self.policy.window_s, self.policy.slack_s, self.policy.longest_shift_s)
+        self.policy = PacingPolicy(delay_s, self.policy.window_s, self.policy.slack_s)
 
     def _follow(self, now: float) -> None:
         assert self._tie_s is not None
         if self._window_least_s - self._tie_s > self.policy.slack_s:
-            self._tie_s = min(self._window_least_s, self._first_tie_s + self.policy.longest_shift_s)
+            self._tie_s = self._window_least_s
         self._open_window(now)
 
     def _open_window(self, now: float) -> None:

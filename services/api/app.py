@@ -1,5 +1,6 @@
 """The HTTP app, from its parts."""
 
+import json
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -16,6 +17,8 @@ from services.api.deps import Deps, deps_of, require_admin
 from services.api.schemas import StatusOut
 
 PAGE = Path(__file__).parent / "status.html"
+WATCH_PAGE = Path(__file__).parent / "watch.html"
+_POLICY = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; media-src * blob:"
 LARGEST_BODY_BYTES = 420 * 1024 * 1024
 """Twenty photos of 20 MB."""
 _DESCRIPTION = """Streams, enrolled people, and what becomes of every frame.
@@ -59,10 +62,13 @@ def _add_status(app: FastAPI) -> None:
 
     @app.get("/status", include_in_schema=False)
     def page() -> HTMLResponse:
-        headers = {
-            "Content-Security-Policy": "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-        }
-        return HTMLResponse(PAGE.read_text(), headers=headers)
+        return HTMLResponse(PAGE.read_text(), headers={"Content-Security-Policy": _POLICY})
+
+    @app.get("/watch/{stream_id}", include_in_schema=False)
+    def watch(stream_id: str, deps: Annotated[Deps, Depends(deps_of)]) -> HTMLResponse:
+        _, hls_url = deps.addresses.masked(deps.stream(stream_id).stream_id)
+        text = WATCH_PAGE.read_text().replace("HLS_URL", json.dumps(hls_url))
+        return HTMLResponse(text, headers={"Content-Security-Policy": _POLICY})
 
 
 def _add_probes(app: FastAPI, metrics: Metrics, ready: Callable[[], bool]) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from mosaicast.contracts.messages import MediaPacket, StreamSpec, VerdictMessage
 from mosaicast.core.restarts import Quarantine, RestartState
+from mosaicast.core.types import Disposition
 from mosaicast.runtime import logs
 from mosaicast.runtime.children import ChildProcess
 from services.compositor.ledger import Ledger
@@ -56,6 +57,7 @@ class StreamRunner:
         self._spawn, self._on_outcomes = spawn, on_outcomes
         self._spec: StreamSpec | None = None
         self._replay = Replay()
+        self._newest = (0, -1)
         self._state = RestartState()
         self._restart_s = 0.0
         self._link: _Link | None = None
@@ -83,6 +85,12 @@ class StreamRunner:
     def on_media(self, packet: MediaPacket, now: float) -> None:
         """Take in a packet from the log."""
         self.last_packet_s = now
+        if packet.epoch < self._newest[0]:
+            self._refuse_old(packet)
+            return
+        if (packet.epoch, packet.index) <= self._newest:
+            return  # the log delivers at least once
+        self._newest = packet.epoch, packet.index
         if packet.track == "video" and not packet.end_of_epoch:
             self.ledger.take(packet.epoch, packet.index)
         self._replay.add_packet(packet)
@@ -93,6 +101,12 @@ class StreamRunner:
                 self._start(now)  # the replay carries the packet
         else:
             self._send(packet)
+
+    def _refuse_old(self, packet: MediaPacket) -> None:
+        if packet.track == "video" and not packet.end_of_epoch:
+            self.ledger.take(packet.epoch, packet.index)
+            old = Outcome(packet.epoch, packet.index, Disposition.DROPPED, "old_epoch")
+            self._tell(self.ledger.settle([old]))
 
     def on_verdict(self, verdict: VerdictMessage) -> None:
         """Take in a verdict from the log."""

@@ -150,6 +150,8 @@ class RecognizerService:
         stream = self._streams.get(stream_id)
         if stream is None or stream.epoch != detections.epoch:
             stream = self._streams[stream_id] = StreamRecognition(detections.epoch, first_track_id(wall_ms()))
+        elif detections.seq <= stream.newest_seq:
+            return  # the log delivers at least once
         self._heard_s[stream_id] = now, partition
         verdict, wanted = stream.recognise(detections, now)
         self._producer.send(VERDICTS, verdict)

@@ -22,6 +22,7 @@ class StreamRecognition:
         self.epoch = epoch
         self.reasons: Counter[Reason] = Counter()
         self.verdicts = 0
+        self.newest_seq = -1
         self._tracker = Tracker(first_id=first_id)
         self._identity = IdentityMachine(policy)
 
@@ -31,6 +32,7 @@ class StreamRecognition:
         """Return the verdict on one frame, and the faces to look at now."""
         # Holes in the sequence are frames that the detector dropped when it was behind. It never drops a scene cut
         # silently (the next answer says that it begins a scene), so people are followed across short holes.
+        self.newest_seq = detections.seq
         boxes = [face.box for face in detections.faces]
         tracked = self._tracker.update(detections.time, boxes, scene_cut=detections.scene_cut)
         faces = {one.track_id: detections.faces[one.index] for one in tracked}

@@ -1,0 +1,161 @@
+"""Publishers and sources that misbehave, and a browser that watches."""
+
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bench.session import LiveStream, LiveWatch, Session, wait_until
+from bench.synthetic import presets
+from bench.synthetic.cast import Person
+from bench.synthetic.oracle import Oracle, SourceClip
+from bench.synthetic.publisher import Publisher
+from tests.e2e.conftest import MakeClip
+
+REPUBLISH_S = 5.0
+ENDED = {"refused", "ended", "quarantined", "error"}
+
+
+@pytest.fixture(scope="module")
+def owner(quick_session: Session, people: Mapping[str, Person]) -> str:
+    quick_session.enrol("Eileen", people["astronaut"], owner="edges")
+    return "edges"
+
+
+def sequence(stream: LiveStream) -> int:
+    text = httpx.get(stream.hls_url, timeout=5.0, trust_env=False).text
+    found = re.search(r"#EXT-X-MEDIA-SEQUENCE:(\d+)", text)
+    return int(found.group(1)) if found else -1
+
+
+def test_a_publisher_that_was_killed_comes_back_in_another_size(
+    quick_session: Session, owner: str, make_clip: MakeClip
+) -> None:
+    session = quick_session
+    script = presets.small(["astronaut", "admiral"], seconds=24)
+    first = make_clip("before", script)
+    second = make_clip("after", replace(script, size_wh=(854, 480), first_number=2000))
+    oracle = Oracle([SourceClip.load(first), SourceClip.load(second)], ["astronaut"])
+    stream = session.create("comes back", owner=owner)
+    with LiveWatch(stream.rtmp_url, oracle) as watch:
+        publisher = session.publish(first, stream)
+        wait_until(lambda: watch.count("clean") >= 150, 40, "masked frames")
+        before = sequence(stream)
+        publisher.kill()
+        wait_until(lambda: session.status(stream)["state"] == "waiting", 10, "the end of the first publisher")
+        with session.publish(second, stream):
+            back_s = time.monotonic()
+            wait_until(lambda: watch.count("clean", back_s + 0.5) > 0, REPUBLISH_S, "masked frames again")
+            wait_until(lambda: watch.count("clean", back_s) >= 150, 20, "5 s of masked frames")
+            wait_until(lambda: sequence(stream) > before, 20, "HLS goes on")
+        report = watch.report()
+    assert before >= 0
+    assert report.leaks == ()
+    assert report.order_violations == (), "no old frame after a new one"
+
+
+def test_a_wrong_key_is_refused(quick_session: Session, pair_clip: Path) -> None:
+    with Publisher(pair_clip, f"{quick_session.stack.addresses.publish_url}/wrong-key") as publisher:
+        assert publisher.wait(10) not in {None, 0}
+
+
+def test_nobody_publishes_masked_pictures_but_the_compositor(quick_session: Session, pair_clip: Path) -> None:
+    stream = quick_session.create("forged")
+    with Publisher(pair_clip, stream.rtmp_url) as publisher:
+        assert publisher.wait(10) not in {None, 0}
+
+
+def test_nobody_plays_raw_pictures(quick_session: Session, owner: str, pair_clip: Path, pair_oracle: Oracle) -> None:
+    stream = quick_session.create("raw", owner=owner)
+    with quick_session.publish(pair_clip, stream):
+        wait_until(lambda: quick_session.status(stream)["state"] == "live", 20, "the stream is live")
+        raw = stream.rtmp_url.replace("/masked/", "/live/")
+        with LiveWatch(raw, pair_oracle) as watch, LiveWatch(f"{raw}?token=guess", pair_oracle) as guess:
+            with LiveWatch(stream.rtmp_url, pair_oracle) as masked:
+                wait_until(lambda: masked.report().frames >= 90, 20, "the masked one plays")
+            assert watch.report().frames == 0
+            assert guess.report().frames == 0
+
+
+def test_a_second_publisher_is_refused_and_does_the_first_no_harm(
+    quick_session: Session, owner: str, pair_clip: Path, pair_oracle: Oracle
+) -> None:
+    stream = quick_session.create("twice", owner=owner)
+    with quick_session.publish(pair_clip, stream), LiveWatch(stream.rtmp_url, pair_oracle) as watch:
+        wait_until(lambda: watch.count("clean") >= 30, 30, "masked frames")
+        with quick_session.publish(pair_clip, stream) as second:
+            assert second.wait(10) not in {None, 0}
+        refused_s = time.monotonic()
+        wait_until(lambda: watch.count("clean", refused_s) >= 90, 10, "the first goes on")
+        report = watch.report()
+    assert report.leaks == ()
+    assert report.order_violations == ()
+    assert report.freezes == 0
+
+
+@pytest.fixture(scope="module")
+def malformed() -> Iterator[list[str]]:
+    if "MOSAICAST_DATA" not in os.environ:
+        pytest.skip("MOSAICAST_DATA does not name the shared data folder")
+    root = Path(os.environ["MOSAICAST_DATA"]) / "malformed"
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+@pytest.mark.data
+def test_every_malformed_source_ends_in_a_clear_state_and_hurts_nobody(
+    quick_session: Session, malformed: list[str]
+) -> None:
+    session = quick_session
+    pids = {name: session.stack.process(name).pid for name in ("api", "ingest", "detector", "recognizer", "compositor")}
+    states: dict[str, tuple[str, str]] = {}
+    for start in range(0, len(malformed), 4):
+        batch = {path: session.create(path, {"kind": "file", "path": path}) for path in malformed[start : start + 4]}
+        for path, stream in batch.items():
+            states[path] = settled(session, stream)
+            session.api.delete(f"/v1/streams/{stream.stream_id}")
+    assert pids == {name: session.stack.process(name).pid for name in pids}, "a service died"
+    silent = {path: state for path, state in states.items() if state[0] in ENDED - {"ended"} and not state[1]}
+    assert silent == {}, "a state without a reason"
+    assert {state for state, _ in states.values()} <= ENDED | {"live"}, json.dumps(states, indent=1)
+
+
+def settled(session: Session, stream: LiveStream) -> tuple[str, str]:
+    def done() -> bool:
+        return session.status(stream)["state"] in ENDED | {"live"}
+
+    with contextlib.suppress(TimeoutError):
+        wait_until(done, 30, "a clear state")
+    status = session.status(stream)
+    return status["state"], status["reason"]
+
+
+def test_hls_plays_in_a_browser(quick_session: Session, owner: str, pair_clip: Path, tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    stream = quick_session.create("browser", owner=owner)
+    with quick_session.publish(pair_clip, stream), playwright.sync_playwright() as driver:
+        wait_until(lambda: hls_is_there(stream), 30, "the playlist")
+        browser = driver.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
+                  "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
+        )  # fmt: skip
+        page = browser.new_page(viewport={"width": 900, "height": 600})
+        page.goto(f"{quick_session.stack.addresses.api_url}/watch/{stream.stream_id}")
+        page.wait_for_function("document.querySelector('video').currentTime > 2", timeout=30_000)
+        size = page.evaluate(
+            "[document.querySelector('video').videoWidth, document.querySelector('video').videoHeight]"
+        )
+        page.screenshot(path=str(Path(os.environ.get("MOSAICAST_SCREENSHOTS", tmp_path)) / "hls.png"))
+        browser.close()
+    assert size == [640, 360]
+
+
+def hls_is_there(stream: LiveStream) -> bool:
+    return httpx.get(stream.hls_url, timeout=5.0, trust_env=False).text.count("#EXTINF") >= 2
