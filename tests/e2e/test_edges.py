@@ -146,7 +146,7 @@ def test_hls_plays_in_a_browser(quick_session: Session, owner: str, pair_clip: P
             args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
                   "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
         )  # fmt: skip
-        page = browser.new_page(viewport={"width": 900, "height": 600})
+        page = browser.new_page(viewport={"width": 900, "height": 600}, bypass_csp=True)
         page.goto(f"{quick_session.stack.addresses.api_url}/watch/{stream.stream_id}")
         page.wait_for_function("document.querySelector('video').currentTime > 2", timeout=30_000)
         size = page.evaluate(
