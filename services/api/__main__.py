@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from mosaicast.adapters.detectors import make_detector
 from mosaicast.adapters.embedders import DlibResnet, Embedder
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
-from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, ensure_topics
 from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.contracts.messages import StatusReport
 from mosaicast.contracts.topics import STATUS
@@ -56,6 +56,7 @@ def run(settings: Settings) -> None:
     storage = Storage(settings.database.url or f"sqlite:///{settings.data_dir / 'mosaicast.db'}")
     storage.migrate()
     _keep_admin_token(storage, settings)
+    ensure_topics(_kafka(settings, "api"))
     metrics = Metrics()
     producer = BusProducer(_kafka(settings, "api"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
     edge = EdgeControl(settings.edge.stat_url, settings.edge.control_url)

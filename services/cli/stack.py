@@ -13,6 +13,7 @@ from typing import Literal
 import httpx
 
 from mosaicast.adapters.embedded_broker import EmbeddedBroker
+from mosaicast.adapters.kafka import KafkaConfig, ensure_topics
 from mosaicast.adapters.kafka_server import KafkaServer
 from services.cli import edge
 from services.cli.ports import free_port, require_free
@@ -118,6 +119,8 @@ class Stack:
         """
         try:
             bootstrap = self._start_broker(progress)
+            progress("making the topics")
+            ensure_topics(KafkaConfig(bootstrap, "mosaicast-up", embedded=self._embedded))
             self._addresses = self._make_addresses(bootstrap)
             for spec in self._specs(bootstrap):
                 progress(f"starting {spec.name}")
@@ -160,6 +163,10 @@ class Stack:
             return self._resources.enter_context(server).bootstrap
         progress("starting the embedded broker")
         return self._resources.enter_context(EmbeddedBroker()).bootstrap
+
+    @property
+    def _embedded(self) -> bool:
+        return self.options.bootstrap is None and self.options.kafka == "embedded"
 
     def _make_addresses(self, bootstrap: str) -> Addresses:
         public, ports = self.options.public_host, self._ports
@@ -209,7 +216,7 @@ class Stack:
         environment = {
             "MOSAICAST_DATA_DIR": str(options.data_dir.resolve()),
             "MOSAICAST_KAFKA__BOOTSTRAP": bootstrap,
-            "MOSAICAST_KAFKA__EMBEDDED": str(options.bootstrap is None and options.kafka == "embedded").lower(),
+            "MOSAICAST_KAFKA__EMBEDDED": str(self._embedded).lower(),
             # One instance of each service owns every partition: after a crash it goes on at once.
             "MOSAICAST_KAFKA__ASSIGNMENT_INDEX": "0",
             "MOSAICAST_KAFKA__ASSIGNMENT_COUNT": "1",
