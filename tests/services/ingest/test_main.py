@@ -1,0 +1,90 @@
+"""The process as it is run: settings from the environment, the embedded broker, SIGTERM."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mosaicast.adapters.embedded_broker import EmbeddedBroker
+from mosaicast.adapters.kafka import BusConsumer, BusProducer, KafkaConfig
+from mosaicast.contracts.messages import MediaPacket, SampledFrame, StatusReport
+from mosaicast.contracts.topics import FRAMES, MEDIA, STATUS, STREAMS
+from tests.contract.av_clips import make_clip
+from tests.services.ingest.fakes import file_spec
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def broker():
+    with EmbeddedBroker() as running:
+        yield KafkaConfig(running.bootstrap, "test", embedded=True, static_assignment=(0, 1))
+
+
+@pytest.fixture
+def ingest(broker, tmp_path):
+    environment = os.environ | {
+        "MOSAICAST_KAFKA__BOOTSTRAP": broker.bootstrap,
+        "MOSAICAST_KAFKA__EMBEDDED": "true",
+        "MOSAICAST_KAFKA__ASSIGNMENT_INDEX": "0",
+        "MOSAICAST_MEDIA_DIR": str(tmp_path),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.ingest"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def children_of(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    found = [int(line) for line in listed.stdout.split()]
+    return found + [pid for child in found for pid in children_of(child)]
+
+
+def collect(consumer: BusConsumer, done) -> list:
+    """Poll until `done(messages)`."""
+    messages: list = []
+    for _ in range(600):
+        messages += [item.message for item in consumer.poll(0.05)]
+        if done(messages):
+            return messages
+    raise AssertionError(f"only {len(messages)} messages came")
+
+
+def told_the_end(seen: list) -> bool:
+    """Whether the last words of the stream are there, on every topic (which a consumer reads side by side)."""
+    return (
+        any(isinstance(message, MediaPacket) and message.end_of_epoch for message in seen)
+        and any(isinstance(message, StatusReport) and message.state == "stopped" for message in seen)
+        and any(isinstance(message, SampledFrame) for message in seen)
+    )
+
+
+def test_a_stream_goes_through_the_broker_and_sigterm_ends_all_of_it(broker, ingest, tmp_path):
+    make_clip(tmp_path / "clip.mp4", frames=150)
+    consumer = BusConsumer(broker, [MEDIA, FRAMES, STATUS], "t", lambda _: None, lambda _: None, from_beginning=True)
+    producer = BusProducer(broker)
+    producer.send(STREAMS, file_spec("clip.mp4", stream_id="f1"))
+    collect(consumer, lambda seen: any(isinstance(m, StatusReport) and m.state == "live" for m in seen))
+    family = [os.pidfd_open(pid) for pid in children_of(ingest.pid)]
+    ingest.send_signal(signal.SIGTERM)
+    _, errors = ingest.communicate(timeout=5)
+    assert ingest.returncode == 0, errors
+    assert len(family) >= 2
+    assert all(select.select([handle], [], [], 5)[0] for handle in family), "a process outlives its service"
+    consumer.close()
+
+    again = BusConsumer(broker, [MEDIA, FRAMES, STATUS], "t", lambda _: None, lambda _: None, from_beginning=True)
+    seen = collect(again, told_the_end)
+    media = [message for message in seen if isinstance(message, MediaPacket)]
+    assert [packet.index for packet in media] == list(range(len(media)))
+    assert media[-1].end_of_epoch
+    assert "Traceback" not in errors
+    again.close()
+    producer.close()
