@@ -10,6 +10,7 @@ from mosaicast.adapters.kafka_inbox import BadHook, Inbox, Received, ignore_bad
 from mosaicast.contracts.topics import PARTITIONS, Topic
 
 LARGEST_BATCH = 500
+STATE_FETCH_WAIT_MS = 100
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ class StateReader:
         self._unread = set(range(PARTITIONS))
         self._assigned = False
         settings = {**consumer_settings(config, from_beginning=True), **alone_settings(config.client_id)}
+        # Desired state is not a picture: the embedded broker is asked ten times a second, not a hundred.
+        settings["fetch.wait.max.ms"] = STATE_FETCH_WAIT_MS
         self._consumer = Consumer({**settings, "enable.partition.eof": True})
 
     @property

@@ -194,9 +194,7 @@ class Storage:
         """Add a person with the verdicts on the photos."""
         with self._session() as session:
             session.add(
-                PersonRow(
-                    id=person.person_id, owner_id=person.owner_id, name=person.name, created_ms=person.created_ms
-                )
+                PersonRow(id=person.person_id, owner_id=person.owner_id, name=person.name, created_ms=person.created_ms)
             )
             session.flush()
             for photo in person.photos:

@@ -1,8 +1,8 @@
 """Keeps one process running: starts it, asks whether it lives, and starts it again with back-off when it does not."""
 
+import http.client
 import threading
-
-import httpx
+from urllib.parse import urlsplit
 
 from mosaicast.core.restarts import Quarantine, RestartPolicy, RestartState
 from mosaicast.runtime import logs
@@ -81,7 +81,13 @@ class Supervisor:
 
 
 def _lives(url: str) -> bool:
+    """Ask once, on a connection of its own: a pooled one would tell of the process that it was opened to."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PROBE_TIMEOUT_S)
     try:
-        return httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False).status_code == httpx.codes.OK
-    except httpx.HTTPError:
+        connection.request("GET", parts.path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
