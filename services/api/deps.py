@@ -1,10 +1,11 @@
 """What the api's routes work with, built in the composition root."""
 
+import asyncio
 import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,6 +60,36 @@ class Addresses:
         return f"{self.rtmp_url}/masked/{stream_id}", f"{self.hls_url}/{stream_id}.m3u8"
 
 
+class Readers:
+    """Lets a publisher begin when ingest listens: whoever joins later waits for the next keyframe, often for seconds.
+
+    Used by one event loop only.
+    """
+
+    def __init__(self, longest_s: float = 2.0) -> None:
+        self._longest_s = longest_s
+        self._expected: dict[str, asyncio.Event] = {}
+
+    def expect(self, stream_id: str) -> None:
+        """A publication is about to be announced."""
+        self._expected[stream_id] = asyncio.Event()
+
+    def came(self, stream_id: str) -> None:
+        """Ingest plays the raw stream."""
+        if stream_id in self._expected:
+            self._expected[stream_id].set()
+
+    async def wait(self, stream_id: str) -> bool:
+        """Wait until ingest plays, at most `longest_s`; False: it did not, and the publisher begins all the same."""
+        try:
+            await asyncio.wait_for(self._expected[stream_id].wait(), self._longest_s)
+        except TimeoutError:
+            return False
+        finally:
+            self._expected.pop(stream_id, None)
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Deps:
     """Everything that the routes use."""
@@ -74,6 +105,7 @@ class Deps:
     media_dir: Path | None
     wall_ms: Callable[[], int]
     monotonic_s: Callable[[], float]
+    readers: Readers = field(default_factory=Readers)
 
     def announce(self, stream: Stream) -> None:
         """Tell the other parts what is wanted of a stream."""

@@ -53,8 +53,10 @@ async def publish(request: Request, deps: D) -> Response:
     published = await run_in_threadpool(deps.storage.set_publication, stream.stream_id, publication, client)
     if published is None:
         raise ProblemError(403, "this stream was deleted")
+    deps.readers.expect(stream.stream_id)
     deps.announce(published)
-    _LOG.info("publisher_came", stream=stream.stream_id)
+    heard = await deps.readers.wait(stream.stream_id)
+    _LOG.info("publisher_came", stream=stream.stream_id, ingest_listens=heard)
     # The edge takes a bare name as the stream's new name: from here on nobody sees the key.
     return Response(status_code=302, headers={"Location": stream.stream_id})
 
@@ -77,7 +79,10 @@ async def publish_done(request: Request, deps: D) -> Response:
 async def play(request: Request, deps: D) -> Response:
     """Admit a player: of masked streams anybody, of raw ones only ingest."""
     form = await _form(request)
-    if form.get("app") == "masked" or same(form.get("token", ""), deps.edge_token):
+    if form.get("app") == "masked":
+        return Response(status_code=204)
+    if same(form.get("token", ""), deps.edge_token):
+        deps.readers.came(form.get("name", ""))
         return Response(status_code=204)
     raise ProblemError(403, "raw pictures are not for viewers")
 

@@ -63,10 +63,13 @@ rtmp {
         ping_timeout 5s;
         notify_method post;
 
-        # What streamers send. Only ingest may play it: the api checks the token of the play address.
+        # What streamers send. Only ingest may play it: the api checks the token of the play address. It may come
+        # before the publisher (idle_streams), and it wants everything at once: with wait_key it would get sound
+        # without pictures until the next keyframe, and take the source for one without video.
         application live {
             live on;
-            wait_key on;
+            wait_key off;
+            idle_streams on;
             drop_idle_publisher 10s;
             on_publish $hooks/publish?token=$token;
             on_publish_done $hooks/publish_done?token=$token;
