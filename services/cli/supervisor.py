@@ -31,6 +31,8 @@ class Supervisor:
     def __init__(self, process: ManagedProcess) -> None:
         self.process = process
         self.restarts = 0
+        self.answered = False
+        """Whether the process that runs now has answered a probe."""
         self._stopping = threading.Event()
         self._state = RestartState(_POLICY)
         self._log = logs.get_logger(__name__)
@@ -61,14 +63,15 @@ class Supervisor:
 
     def _attend(self) -> int:
         """Probe the process until it ends; kill it when it does not answer. Return how it ended."""
-        started_s, answered, missed = monotonic_s(), False, 0
+        started_s, missed = monotonic_s(), 0
+        self.answered = False
         while (status := self.process.wait(PROBE_EVERY_S)) is None:
             if self._stopping.is_set() or self.process.spec.health_url is None:
                 continue
             if _lives(self.process.spec.health_url):
-                answered, missed = True, 0
+                self.answered, missed = True, 0
                 continue
-            missed += answered or monotonic_s() - started_s > _STARTING_S
+            missed += self.answered or monotonic_s() - started_s > _STARTING_S
             if missed >= PROBES_MISSED:
                 self._log.error("a process hangs", process=self.process.spec.name)
                 self.process.kill()
