@@ -136,7 +136,8 @@ class KafkaServer:
             )
 
     def _format(self, settings: Path) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
+        # An id that begins with a hyphen would be taken for an option; Kafka's own ids avoid it too.
+        cluster = "M" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:21]
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings))
         try:
             done = subprocess.run(command, capture_output=True, timeout=_FORMAT_S, check=False)
