@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from mosaicast.core.types import Box
 
-EDGE_REACH = 0.4
+EDGE_REACH = 0.2
 """Share of a mask's longer side: a mask that ends so near the edge goes on to it. A face that enters or leaves is
 cut by the edge, and detectors put their box on the part that they understand: a profile walking in at a face width in
 0.1 s was boxed up to 30 px inside of where its visible part ended."""
