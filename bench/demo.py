@@ -28,8 +28,10 @@ from services.cli.stack import Stack, StackError, StackOptions
 ENROLLED = "astronaut"
 PLAYING_S = 120.0
 """The masked stream is there within so long of the start."""
+LEAST_FRAMES = 60
+MOST_UNREADABLE = 0.01
 _GROUND_S = 5.0
-"""The first seconds after the enrolment show the enrolled person masked until she is recognised."""
+"""It runs for so long at least: until the enrolled person is recognised she is masked like everybody."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -100,7 +102,7 @@ def _judge(report: PlaybackReport, console: Console, *, checked: bool) -> int:
     faults = [
         text
         for text, wrong in (
-            ("the masked stream did not play", not report.played),
+            ("the masked stream did not play", not _played(report)),
             (f"{len(report.leaks)} faces were seen that should be masked", bool(report.leaks)),
             ("the enrolled person was not visible", not (report.enrolled_visible or 0.0) > 0.5),
             ("sound and picture are more than 40 ms apart", abs(report.av_offset_ms or 0.0) > 40),
@@ -112,6 +114,12 @@ def _judge(report: PlaybackReport, console: Console, *, checked: bool) -> int:
     if not faults:
         console.print("✓ strangers masked, the enrolled person visible, sound in step")
     return 1 if checked and faults else 0
+
+
+def _played(report: PlaybackReport) -> bool:
+    """Whether numbered frames came in order. A mask may cover the number itself, but only now and then."""
+    clean, unreadable = report.by_kind.get("clean", 0), report.by_kind.get("unreadable", 0)
+    return clean >= LEAST_FRAMES and not report.order_violations and unreadable <= report.frames * MOST_UNREADABLE
 
 
 def _print_addresses(console: Console, stream: LiveStream, api_url: str, token: str) -> None:
