@@ -1,0 +1,74 @@
+"""Clips as the messages that ingest would send."""
+
+from pathlib import Path
+
+import av
+
+from mosaicast.contracts.messages import CodecParameters, MediaPacket, StreamSpec, TimeBase, VerdictMessage, WireTrack
+from mosaicast.core.types import Box, Reason
+
+STREAM = "st-1"
+
+
+def packets(path: Path, *, epoch: int = 1) -> list[MediaPacket]:
+    """Return a clip's packets, video and audio, as one epoch."""
+    messages: list[MediaPacket] = []
+    with av.open(str(path)) as container:
+        streams = [*container.streams.video[:1], *container.streams.audio[:1]]
+        parameters = {stream.index: _parameters(stream) for stream in streams}
+        for packet in container.demux(streams):
+            if packet.dts is None:
+                continue
+            of = parameters[packet.stream.index]
+            starts = of.track == "video" and packet.is_keyframe
+            messages.append(
+                MediaPacket(
+                    stream_id=STREAM,
+                    epoch=epoch,
+                    index=len(messages),
+                    track=of.track,
+                    pts=packet.pts,
+                    dts=packet.dts,
+                    duration=packet.duration or 0,
+                    time_base=of.time_base,
+                    keyframe=packet.is_keyframe,
+                    codecs=tuple(parameters.values()) if starts else (),
+                    data=bytes(packet),
+                    read_ms=1,
+                )
+            )
+    return messages
+
+
+def _parameters(stream: av.stream.Stream) -> CodecParameters:
+    context, is_video = stream.codec_context, stream.type == "video"
+    return CodecParameters(
+        track="video" if is_video else "audio",
+        codec=context.name,
+        time_base=TimeBase(stream.time_base.numerator, stream.time_base.denominator),
+        extradata=context.extradata or b"",
+        width=context.width if is_video else 0,
+        height=context.height if is_video else 0,
+        frame_rate=30.0 if is_video else 0.0,
+        sample_rate=0 if is_video else context.sample_rate,
+    )
+
+
+def spec(revision: int = 1, **changes: object) -> StreamSpec:
+    """Return a stream's spec."""
+    return StreamSpec(stream_id=STREAM, owner_id="o", revision=revision, **changes)  # type: ignore[arg-type]
+
+
+def verdict(packet: MediaPacket, *boxes: Box, epoch: int | None = None) -> VerdictMessage:
+    """Return the verdict on a packet's frame: strangers in these boxes."""
+    return VerdictMessage(
+        stream_id=STREAM,
+        epoch=epoch or packet.epoch,
+        seq=packet.index,
+        pts=packet.pts,
+        time_base=packet.time_base,
+        width=320,
+        height=180,
+        tracks=tuple(WireTrack(track_id=n, box=box, clear=False, reason=Reason.UNKNOWN) for n, box in enumerate(boxes)),
+        read_ms=1,
+    )
