@@ -10,7 +10,7 @@ from typing import IO
 
 import imageio_ffmpeg
 
-from mosaicast.runtime.children import die_with_parent
+from mosaicast.runtime.children import taken_along
 
 _TAIL_BYTES = 4000
 
@@ -35,12 +35,11 @@ class Publisher:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-loglevel", "warning"]
         command += ["-re", *repeat, "-i", str(clip), "-c", "copy", "-f", "flv", url]
         self._process = subprocess.Popen(
-            command,
+            taken_along(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             start_new_session=True,  # Ctrl-C reaches it through us
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - only a system call
         )
 
     def __enter__(self) -> "Publisher":

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import resource
 import select
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -179,16 +180,26 @@ def apply_limits(limits: Limits) -> None:
         _lower(resource.RLIMIT_CPU, limits.cpu_seconds)
 
 
-def die_with_parent(number: signal.Signals = signal.SIGKILL) -> None:
-    """Ask the kernel to send this process `number` when its parent ends. No effect outside Linux."""
+def taken_along(command: Sequence[str], number: signal.Signals = signal.SIGKILL) -> list[str]:
+    """Return a command line that runs `command`, and has the kernel send it `number` when its parent ends.
+
+    By util-linux' `setpriv`, which turns into the command: Python code between fork and exec (`preexec_fn`) hangs
+    now and then in a process that has threads. Where there is no `setpriv`, the command itself is returned.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", number.name.removeprefix("SIG"), "--", *command] if setpriv else list(command)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent ends. No effect outside Linux."""
     parent = os.getppid()
     try:
         prctl = ctypes.CDLL(None, use_errno=True).prctl
     except (OSError, AttributeError):
         return
-    prctl(_PR_SET_PDEATHSIG, int(number))
+    prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
     if os.getppid() != parent:  # it went between the two calls
-        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _lower(what: int, value: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from mosaicast.runtime.children import die_with_parent
+from mosaicast.runtime.children import taken_along
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,12 @@ class ManagedProcess:
 
     def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            list(self.spec.command),
+            taken_along(self.spec.command, signal.SIGTERM),
             stdin=subprocess.DEVNULL,
             stdout=None if self.spec.inherit_stdout else log,
             stderr=log,
             env={**os.environ, **self.spec.environment},
             start_new_session=True,
-            preexec_fn=_take_along,  # noqa: PLW1509 - only system calls, before any thread of the child
         )
 
     def poll(self) -> int | None:
@@ -96,7 +95,3 @@ class ManagedProcess:
             return "\n".join(self.spec.log_path.read_text(errors="replace").splitlines()[-lines:])
         except OSError:
             return ""
-
-
-def _take_along() -> None:
-    die_with_parent(signal.SIGTERM)

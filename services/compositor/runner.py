@@ -149,9 +149,10 @@ class StreamRunner:
         threading.Thread(target=self._write, args=(link,), name=f"write-{self.stream_id}", daemon=True).start()
         if self._spec is not None:
             self._send(self._spec)
-        shown = frozenset(
-            p.index for p in self._replay.packets if p.track == "video" and self.ledger.is_settled(p.epoch, p.index)
-        )
+        video = frozenset((p.epoch, p.index) for p in self._replay.packets if p.track == "video")
+        # What the child before was given and this one is not (a keyframe came in between) has no other end.
+        self._tell(self.ledger.drop("compositor_crash", keep=video))
+        shown = frozenset(index for epoch, index in video if self.ledger.is_settled(epoch, index))
         self._send(Settled(self._replay.epoch, shown))
         for packet in self._replay.packets:
             self._send(packet)
@@ -181,8 +182,6 @@ class StreamRunner:
             self._tell(self.ledger.drop("quarantined"))
             return
         self._restart_s = step.at_s
-        again = frozenset((p.epoch, p.index) for p in self._replay.packets if p.track == "video")
-        self._tell(self.ledger.drop("compositor_crash", keep=again))
 
     def _end(self, link: _Link) -> None:
         self._link = None
