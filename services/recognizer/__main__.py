@@ -14,7 +14,7 @@ from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.settings import Settings, load
-from services.recognizer.looking import Answer, Looker
+from services.recognizer.looking import Answer, Looker, People
 from services.recognizer.service import RecognizerService
 
 GROUP = "recognizer"
@@ -43,13 +43,12 @@ def run(settings: Settings, stop: StopEvent) -> int:
     kafka = _kafka(settings)
     producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
 
-    def make_looker(on_answer: Callable[[Answer], None], on_refreshed: Callable[[str], None]) -> Looker:
+    def make_looker(on_event: Callable[[Answer | People], None]) -> Looker:
         return Looker(
             lambda: DlibResnet(settings.cache_dir),
             lambda embedder: QdrantGallery(gallery_config(settings, embedder)),
             metrics,
-            on_answer,
-            on_refreshed,
+            on_event,
         )
 
     service = RecognizerService(producer, make_looker, metrics, settings.instance)
@@ -87,6 +86,7 @@ def gallery_config(settings: Settings, embedder: Embedder) -> GalleryConfig:
         url=qdrant.url,
         api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
         timeout_s=qdrant.timeout_s,
+        patience_s=0.3,  # longer, and everybody is masked meanwhile
     )
 
 

@@ -1,17 +1,18 @@
 """The recognizer's loop: detections in, verdicts out; looking happens on another thread."""
 
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from mosaicast.contracts.messages import Detections, GalleryChanged, Message, StatusReport, StreamSpec
 from mosaicast.contracts.topics import STATUS, VERDICTS, Topic
 from mosaicast.core.epochs import EpochGate
-from mosaicast.core.types import Epoch, OwnerId, Reason, StreamId
+from mosaicast.core.types import Epoch, OwnerId, PersonId, Reason, StreamId
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
-from services.recognizer.looking import Answer, Look, Looker
+from services.recognizer.looking import Answer, Look, Looker, People
 from services.recognizer.stream import StreamRecognition, first_track_id
 
 POLL_S = 0.02
@@ -55,24 +56,25 @@ class RecognizerService:
 
     Args:
         producer: where verdicts and reports go.
-        make_looker: builds the looker around our two hooks (an answer came; an owner's templates were read anew).
+        make_looker: builds the looker around our hook for its events.
     """
 
     def __init__(
         self,
         producer: Producer,
-        make_looker: Callable[[Callable[[Answer], None], Callable[[str], None]], Looker],
+        make_looker: Callable[[Callable[[Answer | People], None]], Looker],
         metrics: Metrics,
         instance: str,
     ) -> None:
         self._producer = producer
         self._metrics = metrics
         self._instance = instance
-        self._events: queue.SimpleQueue[Answer | str] = queue.SimpleQueue()
-        self._looker = make_looker(self._events.put, self._events.put)
+        self._events: queue.SimpleQueue[Answer | People] = queue.SimpleQueue()
+        self._looker = make_looker(self._events.put)
         self._gate = EpochGate()
         self._specs: dict[str, StreamSpec] = {}
         self._streams: dict[str, StreamRecognition] = {}
+        self._people: dict[str, Mapping[PersonId, str]] = {}
         self._heard_s: dict[str, tuple[float, int]] = {}
         self._partitions: frozenset[int] = frozenset()
         self._reported_s = monotonic_s()
@@ -122,16 +124,18 @@ class RecognizerService:
         self._report(monotonic_s())
 
     def _drain(self) -> None:
+        now = monotonic_s()
         while not self._events.empty():
             event = self._events.get_nowait()
             if isinstance(event, Answer):
                 stream = self._streams.get(event.look.stream_id)
                 if stream is not None and stream.epoch == event.look.epoch:
-                    stream.answer(event, monotonic_s())
+                    stream.answer(event, now)
             else:
+                self._people[event.owner] = event.versions
                 for stream_id, stream in self._streams.items():
-                    if self._owner(stream_id) == event:
-                        stream.gallery_changed()
+                    if self._owner(stream_id) == event.owner:
+                        stream.people_changed(event.versions, now)
 
     def _on_spec(self, stream_id: str, spec: StreamSpec | None) -> None:
         if spec is None:
@@ -142,6 +146,9 @@ class RecognizerService:
         if known is not None and known.owner_id != spec.owner_id:
             self._forget(stream_id)
         self._specs[stream_id] = spec
+        stream = self._streams.get(stream_id)
+        if known is None and stream is not None:
+            stream.people_changed(self._people.get(spec.owner_id, {}), monotonic_s())
 
     def _on_detections(self, detections: Detections, partition: int) -> None:
         stream_id, now = detections.stream_id, monotonic_s()
@@ -149,15 +156,28 @@ class RecognizerService:
             return
         stream = self._streams.get(stream_id)
         if stream is None or stream.epoch != detections.epoch:
-            stream = self._streams[stream_id] = StreamRecognition(detections.epoch, first_track_id(wall_ms()))
+            stream = self._begin(stream_id, detections.epoch, now)
         elif detections.seq <= stream.newest_seq:
             return  # the log delivers at least once
         self._heard_s[stream_id] = now, partition
-        verdict, wanted = stream.recognise(detections, now)
+        owner = self._owner(stream_id)  # must be known before anybody can be somebody
+        if owner is None:
+            verdict, _ = stream.recognise(detections, None, now)
+            self._producer.send(VERDICTS, verdict)
+            return
+        self._looker.follow(owner)
+        verdict, wanted = stream.recognise(detections, self._looker.gallery_seen_s(owner), now)
         self._producer.send(VERDICTS, verdict)
+        self._looker.ask(
+            [Look(stream_id, stream.epoch, want.track_id, want.ask, owner, face, want.urgent) for want, face in wanted]
+        )
+
+    def _begin(self, stream_id: str, epoch: int, now: float) -> StreamRecognition:
+        stream = self._streams[stream_id] = StreamRecognition(epoch, first_track_id(wall_ms()))
         owner = self._owner(stream_id)
-        if owner is not None:  # whose stream it is must be known before anybody can be somebody
-            self._looker.ask([Look(stream_id, stream.epoch, track_id, owner, face) for track_id, face in wanted])
+        if owner is not None:
+            stream.people_changed(self._people.get(owner, {}), now)
+        return stream
 
     def _owner(self, stream_id: str) -> OwnerId | None:
         spec = self._specs.get(stream_id)
@@ -167,6 +187,9 @@ class RecognizerService:
         self._streams.pop(stream_id, None)
         self._heard_s.pop(stream_id, None)
         self._gate.forget(StreamId(stream_id))
+        for reason in Reason:
+            with suppress(KeyError):
+                self._metrics.tracks.remove(stream_id, reason.value)
 
     def _report(self, now: float) -> None:
         if now - self._reported_s < REPORT_S:

@@ -2,11 +2,21 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from mosaicast.contracts.messages import Detections, FaceDetection, VerdictMessage, WireTrack
-from mosaicast.core.identity import FaceQuality, IdentityMachine, IdentityPolicy
+from mosaicast.core.identity import (
+    Answered,
+    Decided,
+    FaceQuality,
+    IdentityMachine,
+    IdentityPolicy,
+    Looked,
+    LookWanted,
+    PeopleChanged,
+)
 from mosaicast.core.tracking import Tracker
-from mosaicast.core.types import Reason, TrackId, TrackVerdict
+from mosaicast.core.types import PersonId, Reason, TrackVerdict
 from services.recognizer.looking import Answer
 
 
@@ -27,34 +37,45 @@ class StreamRecognition:
         self._identity = IdentityMachine(policy)
 
     def recognise(
-        self, detections: Detections, now: float
-    ) -> tuple[VerdictMessage, list[tuple[TrackId, FaceDetection]]]:
-        """Return the verdict on one frame, and the faces to look at now."""
+        self, detections: Detections, gallery_seen_s: float | None, now: float
+    ) -> tuple[VerdictMessage, list[tuple[LookWanted, FaceDetection]]]:
+        """Return the verdict on one frame, and the faces to look at now.
+
+        Args:
+            gallery_seen_s: when the gallery last proved that it is there, for the owner of this stream; None: away.
+        """
         # Holes in the sequence are frames that the detector dropped when it was behind. It never drops a scene cut
         # silently (the next answer says that it begins a scene), so people are followed across short holes.
         self.newest_seq = detections.seq
-        boxes = [face.box for face in detections.faces]
-        tracked = self._tracker.update(detections.time, boxes, scene_cut=detections.scene_cut)
+        tracked = self._tracker.update(
+            detections.time,
+            [face.box for face in detections.faces],
+            [face.score for face in detections.faces],
+            scene_cut=detections.scene_cut,
+        )
         faces = {one.track_id: detections.faces[one.index] for one in tracked}
-        verdicts, wanted = self._identity.look(tracked, {t: _quality(face) for t, face in faces.items()}, now)
+        looked = Looked([(one, _quality(faces[one.track_id])) for one in tracked], gallery_seen_s)
+        commands = self._identity.handle(looked, now)
+        verdicts = [verdict for command in commands if isinstance(command, Decided) for verdict in command.verdicts]
         self.reasons = Counter(verdict.reason for verdict in verdicts)
         self.verdicts += 1
-        return _message(detections, verdicts), [(track_id, faces[track_id]) for track_id in wanted]
+        wanted = [(command, faces[command.track_id]) for command in commands if isinstance(command, LookWanted)]
+        return _message(detections, verdicts), wanted
 
     def answer(self, answer: Answer, now: float) -> None:
         """Take in what became of a look."""
-        self._identity.answer(answer.look.track_id, answer.matches, now)
+        self._identity.handle(Answered(answer.look.track_id, answer.look.ask, answer.matches), now)
 
-    def gallery_changed(self) -> None:
-        """People of the owner came, went or changed."""
-        self._identity.gallery_changed()
+    def people_changed(self, versions: Mapping[PersonId, str], now: float) -> None:
+        """Take in who the owner's people are."""
+        self._identity.handle(PeopleChanged(versions), now)
 
 
 def _quality(face: FaceDetection) -> FaceQuality:
-    return FaceQuality(face.box, face.landmarks, face.sharpness, face.crop is not None)
+    return FaceQuality(face.landmarks, face.sharpness, face.crop is not None)
 
 
-def _message(detections: Detections, verdicts: list[TrackVerdict]) -> VerdictMessage:
+def _message(detections: Detections, verdicts: Sequence[TrackVerdict]) -> VerdictMessage:
     return VerdictMessage(
         stream_id=detections.stream_id,
         epoch=detections.epoch,

@@ -1,0 +1,189 @@
+"""One behaviour suite for every home of the gallery: a folder, and a server where its address is given."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mosaicast.adapters.gallery import GalleryConfig, GalleryUnavailable, QdrantGallery
+from mosaicast.core.identity import Match
+from mosaicast.core.types import OwnerId
+
+SERVER = os.environ.get("MOSAICAST_TEST_QDRANT_URL")
+DIMENSION = 8
+ME, OTHER = OwnerId("owner-1"), OwnerId("owner-2")
+
+
+def unit(*numbers: float) -> np.ndarray:
+    """A vector of length 1 whose first numbers have these proportions."""
+    vector = np.zeros(DIMENSION, np.float32)
+    vector[: len(numbers)] = numbers
+    return vector / np.linalg.norm(vector)
+
+
+@pytest.fixture(params=["folder", "server"])
+def config(request: pytest.FixtureRequest, tmp_path) -> Iterator[GalleryConfig]:
+    if request.param == "folder":
+        yield GalleryConfig("test", uuid.uuid4().hex, DIMENSION, tmp_path / "qdrant", patience_s=1.0)
+        return
+    if SERVER is None:
+        pytest.skip("no Qdrant server: set MOSAICAST_TEST_QDRANT_URL")
+    config = GalleryConfig("test", uuid.uuid4().hex, DIMENSION, tmp_path, url=SERVER)
+    yield config
+    from qdrant_client import QdrantClient
+
+    client = QdrantClient(url=SERVER)
+    client.delete_collection(config.collection)
+    client.close()
+
+
+@pytest.fixture
+def make(config: GalleryConfig) -> Iterator[Callable[..., QdrantGallery]]:
+    made: list[QdrantGallery] = []
+
+    def build(**changes: object) -> QdrantGallery:
+        made.append(QdrantGallery(replace(config, **changes)))
+        return made[-1]
+
+    yield build
+    for gallery in made:
+        gallery.close()
+
+
+@pytest.fixture
+def gallery(make: Callable[..., QdrantGallery]) -> QdrantGallery:
+    return make()
+
+
+def found(gallery: QdrantGallery, vector: np.ndarray, owner: OwnerId = ME) -> list[Match]:
+    gallery.refresh(owner)
+    return gallery.search(owner, vector[None])[0]
+
+
+def test_an_empty_gallery_knows_nobody(gallery):
+    assert gallery.refresh(ME) == {}
+    assert gallery.search(ME, np.stack([unit(1), unit(0, 1)])) == [[], []]
+
+
+def test_no_face_is_no_answer(gallery):
+    assert gallery.search(ME, np.zeros((0, DIMENSION), np.float32)) == []
+
+
+def test_the_best_of_each_persons_templates_counts_best_person_first(gallery):
+    gallery.upsert_templates(ME, "ana", np.stack([unit(1), unit(0, 0, 1)]))
+    gallery.upsert_templates(ME, "ben", unit(1, 1)[None])
+    first, second = found(gallery, unit(0, 1, 0.1))
+    assert [first.person_id, second.person_id] == ["ben", "ana"]
+    assert first.similarity == pytest.approx(float(unit(1, 1) @ unit(0, 1, 0.1)), abs=1e-5)
+    assert second.similarity == pytest.approx(float(unit(0, 0, 1) @ unit(0, 1, 0.1)), abs=1e-5)
+
+
+def test_each_face_has_its_answer_in_order(gallery):
+    for person, vector in (("ana", unit(1)), ("ben", unit(0, 1))):
+        gallery.upsert_templates(ME, person, vector[None])
+    gallery.refresh(ME)
+    answers = gallery.search(ME, np.stack([unit(0, 1), unit(1), unit(0, 1)]))
+    assert [answer[0].person_id for answer in answers] == ["ben", "ana", "ben"]
+
+
+def test_owners_never_meet(gallery):
+    gallery.upsert_templates(ME, "ana", unit(1)[None])
+    gallery.upsert_templates(OTHER, "ana", unit(0, 1)[None])
+    assert [match.similarity for match in found(gallery, unit(0, 1), ME)] == [pytest.approx(0.0, abs=1e-6)]
+    assert gallery.refresh(OwnerId("owner")) == {}
+    gallery.delete_person(OTHER, "ana")
+    assert len(found(gallery, unit(1), ME)) == 1
+
+
+def test_models_never_meet(make):
+    make().upsert_templates(ME, "ana", unit(1)[None])
+    newer = make(version=uuid.uuid4().hex) if SERVER is None else make(model="other")
+    assert found(newer, unit(1)) == []
+
+
+def test_the_second_person_is_found_behind_twenty_templates_of_the_first(gallery):
+    gallery.upsert_templates(ME, "ana", np.stack([unit(1, 0, number / 1000) for number in range(20)]))
+    gallery.upsert_templates(ME, "ben", unit(1, 1)[None])
+    assert [match.person_id for match in found(gallery, unit(1))] == ["ana", "ben"]
+
+
+def test_erased_people_are_not_found(gallery):
+    gallery.upsert_templates(ME, "ana", np.stack([unit(1), unit(1, 0.1)]))
+    gallery.upsert_templates(ME, "ben", unit(0, 1)[None])
+    gallery.delete_person(ME, "ana")
+    assert [match.person_id for match in found(gallery, unit(1))] == ["ben"]
+    gallery.delete_person(ME, "nobody")
+
+
+def test_refresh_tells_who_is_there_and_whose_templates_differ(gallery):
+    gallery.upsert_templates(ME, "ana", unit(1)[None])
+    gallery.upsert_templates(ME, "ben", unit(0, 1)[None])
+    first = gallery.refresh(ME)
+    assert first.keys() == {"ana", "ben"}
+    assert gallery.refresh(ME) == first
+    gallery.upsert_templates(ME, "ben", unit(0, 0, 1)[None])
+    second = gallery.refresh(ME)
+    assert second["ana"] == first["ana"]
+    assert second["ben"] != first["ben"]
+    gallery.delete_person(ME, "ana")
+    gallery.upsert_templates(ME, "ana", unit(1)[None])
+    assert gallery.refresh(ME)["ana"] != first["ana"]
+
+
+def test_what_another_process_writes_is_seen_after_refresh(make):
+    writer, reader = make(), make()
+    assert found(reader, unit(1)) == []
+    writer.upsert_templates(ME, "ana", unit(1)[None])
+    assert [match.person_id for match in found(reader, unit(1))] == ["ana"]
+    writer.delete_person(ME, "ana")
+    assert found(reader, unit(1)) == []
+
+
+def test_it_lasts(make):
+    writer = make()
+    writer.upsert_templates(ME, "ana", unit(1)[None])
+    writer.close()
+    assert len(found(make(), unit(1))) == 1
+
+
+def test_a_zero_vector_is_like_nobody(gallery):
+    gallery.upsert_templates(ME, "ana", unit(1)[None])
+    assert all(match.similarity == 0.0 for match in found(gallery, np.zeros(DIMENSION, np.float32)))
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        np.zeros((1, DIMENSION)),
+        np.full((1, DIMENSION), np.nan),
+        np.ones((1, DIMENSION)),
+        np.eye(DIMENSION)[0],
+        np.eye(DIMENSION + 1)[:1],
+        np.repeat(np.eye(DIMENSION), 3, axis=0)[:21],
+    ],
+    ids=["zero", "NaN", "too long", "one dimension", "another model's", "21 templates"],
+)
+def test_wrong_vectors_are_refused(gallery, vectors):
+    with pytest.raises(ValueError, match="vectors of"):
+        gallery.upsert_templates(ME, "ana", vectors.astype(np.float32))
+    assert gallery.refresh(ME) == {}
+
+
+def test_a_person_who_is_kept_in_part_is_erased(gallery, config, monkeypatch):
+    """The library fails after it has written: nobody must be left whom no one knows of."""
+    from qdrant_client import QdrantClient
+
+    upsert = QdrantClient.upsert
+
+    def fails(self, *args, **kwargs):
+        upsert(self, *args, **kwargs)
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(QdrantClient, "upsert", fails)
+        with pytest.raises(GalleryUnavailable, match="OSError"):
+            gallery.upsert_templates(ME, "ana", unit(1)[None])
+    assert gallery.refresh(ME) == {}

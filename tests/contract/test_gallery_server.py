@@ -1,0 +1,143 @@
+"""A Qdrant server that is away, slow, wrong, or comes back: by a small stand-in that speaks its HTTP."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from mosaicast.adapters.gallery import GalleryConfig, GalleryUnavailable, QdrantGallery
+from mosaicast.core.types import OwnerId
+
+ME = OwnerId("owner-1")
+ONE = np.eye(4, dtype=np.float32)[:1]
+
+
+class StandIn(ThreadingHTTPServer):
+    """Answers as `mode` says, and remembers what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.mode = "well"
+        self.collections: set[str] = set()
+        self.asked: list[tuple[str, str, object]] = []
+        self.keys: set[str | None] = set()
+        self.hung = threading.Event()
+
+    def answer(self, method: str, path: str) -> object:
+        path = path.partition("?")[0]
+        name = path.split("/")[2]
+        if path.endswith("/exists"):
+            return {"exists": name in self.collections}
+        if method == "PUT" and path.endswith(name):
+            self.collections.add(name)
+            return True
+        if path.endswith("/points/query/batch"):
+            points = [{"id": 1, "version": 1, "score": 0.9, "payload": {"owner": ME, "person": "ana"}}]
+            return [{"points": points}]
+        return {"operation_id": 1, "status": "completed"}
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: StandIn
+
+    def handle_any(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.server.asked.append((self.command, self.path, json.loads(body) if body else None))
+        self.server.keys.add(self.headers.get("api-key"))
+        if self.server.mode == "hangs":
+            self.server.hung.wait(30)
+            return
+        failed = self.server.mode == "fails"
+        text = b"<html>" if self.server.mode == "garbage" else json.dumps(
+            {"result": self.server.answer(self.command, self.path), "status": "ok", "time": 0.0}
+        ).encode()  # fmt: skip
+        self.send_response(500 if failed else 200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_PUT = do_POST = handle_any  # noqa: N815 - the library's names
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with StandIn() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.hung.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def gallery(server: StandIn, tmp_path) -> Iterator[QdrantGallery]:
+    port = server.server_address[1]
+    gallery = QdrantGallery(GalleryConfig("test", "1", 4, tmp_path, url=f"http://127.0.0.1:{port}", timeout_s=0.5))
+    yield gallery
+    gallery.close()
+
+
+def test_the_collection_is_made_once_with_the_owner_as_tenant(gallery, server):
+    gallery.check()
+    gallery.check()
+    puts = [(path.split("?")[0], body) for method, path, body in server.asked if method == "PUT"]
+    assert [path for path, _ in puts] == ["/collections/faces-test-1", "/collections/faces-test-1/index"]
+    assert puts[0][1]["vectors"] == {"size": 4, "distance": "Cosine"}
+    assert puts[1][1] == {"field_name": "owner", "field_schema": {"type": "keyword", "is_tenant": True}}
+
+
+def test_all_faces_are_asked_for_at_once_and_only_among_the_owners_people(gallery, server):
+    assert gallery.search(ME, ONE)[0][0].person_id == "ana"
+    [batch] = [body for _, path, body in server.asked if "query/batch" in path]
+    [search] = batch["searches"]
+    assert search["filter"]["must"] == [{"key": "owner", "match": {"value": ME}}]
+    assert search["limit"] == 40
+
+
+@pytest.mark.parametrize("mode", ["fails", "garbage", "hangs"])
+def test_a_server_that_does_not_answer_well_is_unavailable_and_heals(gallery, server, mode):
+    gallery.check()
+    server.mode = mode
+    for call in (gallery.check, lambda: gallery.search(ME, ONE), lambda: gallery.upsert_templates(ME, "ana", ONE)):
+        with pytest.raises(GalleryUnavailable):
+            call()
+    server.mode = "well"
+    assert not gallery.check()
+    assert len(gallery.search(ME, ONE)[0]) == 1
+
+
+def test_a_server_that_lost_everything_is_unavailable_once_and_empty_then(gallery, server):
+    gallery.check()
+    server.collections.clear()
+    with pytest.raises(GalleryUnavailable, match="no_collection"):
+        gallery.check()
+    assert not gallery.check()
+    assert server.collections == {"faces-test-1"}
+
+
+def test_nobody_listens(tmp_path, server):
+    port = server.server_address[1]
+    gallery = QdrantGallery(GalleryConfig("test", "1", 4, tmp_path, url=f"http://127.0.0.1:{port}"))
+    server.server_close()
+    with pytest.raises(GalleryUnavailable):
+        gallery.check()
+
+
+def test_the_key_is_sent(server, tmp_path):
+    port = server.server_address[1]
+    config = GalleryConfig("test", "1", 4, tmp_path, url=f"http://127.0.0.1:{port}", api_key="secret")
+    gallery = QdrantGallery(config)
+    with pytest.warns(UserWarning, match="insecure connection"):
+        gallery.check()
+    gallery.close()
+    assert server.keys == {"secret"}

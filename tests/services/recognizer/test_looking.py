@@ -1,0 +1,274 @@
+"""The looker: what is asked is answered, a bad gallery or face is no answer, nothing waits for ever."""
+
+import threading
+
+import pytest
+
+from mosaicast.adapters.model_errors import ModelUnavailableError
+from mosaicast.core.types import OwnerId, TrackId
+from mosaicast.runtime.metrics import Metrics
+from services.recognizer.looking import CHECK_S, QUEUE, Answer, Look, Looker, People
+from tests.services.recognizer.fakes import BROKEN, Clock, FakeEmbedder, FakeGallery, face
+
+
+class Stage:
+    """A looker whose turns the test takes itself."""
+
+    def __init__(self, **people):
+        self.gallery = FakeGallery(**people)
+        self.embedder, self.clock, self.metrics = FakeEmbedder(), Clock(), Metrics()
+        self.events = []
+        self.looker = Looker(None, None, self.metrics, self.events.append, self.clock)
+
+    def turn(self) -> list:
+        """One turn that never waits: a check is always due, unless looks or news are there."""
+        if not self.looker._urgent and not self.looker._others and not self.looker._has_news():
+            self.clock.now += CHECK_S
+        self.looker.work(self.embedder, self.gallery)
+        events, self.events[:] = list(self.events), []
+        return events
+
+    def follow(self, *owners: str) -> None:
+        for owner in owners:
+            self.looker.follow(owner)
+        self.turn()
+
+    def seen_ago(self, owner: str = "o1") -> float | None:
+        seen_s = self.looker.gallery_seen_s(owner)
+        return None if seen_s is None else round(self.clock.now - seen_s, 3)
+
+    def dropped(self) -> float:
+        return self.metrics.registry.get_sample_value(
+            "mosaicast_queue_drops_total", {"queue": "looks", "reason": "full"}
+        )
+
+
+def look(track: int = 1, value: int = 100, owner: str = "o1", urgent: bool = False, **changes) -> Look:
+    return Look("s1", 1, TrackId(track), track, OwnerId(owner), face(value=value, **changes), urgent)
+
+
+def told(events) -> list:
+    """Answers as (track, people), None for no answer."""
+    return [
+        (event.look.track_id, None if event.matches is None else [match.person_id for match in event.matches])
+        for event in events
+        if isinstance(event, Answer)
+    ]
+
+
+def test_a_followed_owners_people_are_read_and_told_once():
+    stage = Stage(o1={"ana": 100})
+    stage.looker.follow("o1")
+    assert stage.turn() == [People("o1", {"ana": "100"})]
+    stage.looker.follow("o1")
+    assert stage.turn() == []
+    assert stage.seen_ago() == 0
+
+
+def test_looks_are_answered_in_order_several_with_one_search():
+    stage = Stage(o1={"ana": 100, "ben": 50})
+    stage.follow("o1")
+    stage.looker.ask([look(1, 100), look(2, 50), look(3, 77)])
+    assert told(stage.turn()) == [(1, ["ana"]), (2, ["ben"]), (3, [])]
+    assert stage.gallery.searched == [("o1", [100, 50, 77])]
+
+
+def test_owners_are_asked_for_among_their_own_people_only():
+    stage = Stage(o1={"ana": 100}, o2={"ben": 50})
+    stage.follow("o1", "o2")
+    stage.looker.ask([look(1, 50), look(2, 50, "o2"), look(3, 100), look(4, 100, "o2")])
+    assert sorted(told(stage.turn())) == [(1, []), (2, ["ben"]), (3, ["ana"]), (4, [])]
+
+
+def test_clear_tracks_come_first():
+    stage = Stage(o1={})
+    stage.follow("o1")
+    stage.looker.ask([look(track) for track in range(6)] + [look(9, urgent=True)])
+    assert [track for track, _ in told(stage.turn())] == [9, 0, 1, 2]
+
+
+def test_a_full_queue_drops_the_oldest_of_those_that_are_not_clear_and_says_so():
+    stage = Stage(o1={})
+    stage.follow("o1")
+    stage.looker.ask([look(0, urgent=True)] + [look(track) for track in range(1, QUEUE + 2)])
+    assert told(stage.events) == [(1, None), (2, None)]
+    assert stage.dropped() == 2
+    stage.looker.ask([look(1000 + track, urgent=True) for track in range(QUEUE)])
+    assert told(stage.events)[-1] == (0, None)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [look(1, BROKEN), look(1, jpeg=b"no picture"), look(1, crop=None), look(1, value=0)],
+    ids=["model fails", "no JPEG", "no crop", "zero vector"],
+)
+def test_a_face_that_cannot_be_embedded_has_no_answer_and_harms_no_other(bad):
+    stage = Stage(o1={"ana": 100})
+    stage.follow("o1")
+    stage.looker.ask([bad, look(2)])
+    assert told(stage.turn()) == [(1, None), (2, ["ana"])]
+
+
+def test_only_bad_faces_ask_the_gallery_for_nothing():
+    stage = Stage(o1={"ana": 100})
+    stage.follow("o1")
+    stage.looker.ask([look(1, BROKEN)])
+    assert told(stage.turn()) == [(1, None)]
+    assert stage.gallery.searched == []
+
+
+def test_the_gallerys_signs_of_life_are_dated():
+    stage = Stage(o1={})
+    assert stage.seen_ago() is None
+    stage.follow("o1")
+    stage.clock.now += 0.15
+    assert stage.seen_ago() == 0.15
+    stage.turn()
+    assert stage.seen_ago() == 0
+
+
+def test_a_failed_check_is_the_end_of_trust_until_it_works_again():
+    stage = Stage(o1={})
+    stage.follow("o1")
+    stage.gallery.away = True
+    stage.turn()
+    assert stage.seen_ago() is None
+    assert stage.metrics.registry.get_sample_value("mosaicast_gallery_errors_total", {"reason": "told_to_fail"}) == 1
+    stage.gallery.away = False
+    stage.turn()
+    assert stage.seen_ago() == 0
+
+
+def test_a_failed_search_too():
+    stage = Stage(o1={"ana": 100})
+    stage.follow("o1")
+    stage.gallery.away = True
+    stage.looker.ask([look(1)])
+    assert told(stage.turn()) == [(1, None)]
+    assert stage.seen_ago() is None
+
+
+def test_a_gallery_that_is_away_is_asked_at_the_pace_of_checks_only():
+    stage = Stage(o1={"ana": 100})
+    stage.gallery.away = True
+    stage.looker.follow("o1")
+    stage.turn()
+    stage.looker.ask([look(track) for track in range(8)])
+    asked = len(stage.gallery.calls)
+    assert told(stage.turn() + stage.turn()) == [(track, None) for track in range(8)]
+    assert len(stage.gallery.calls) == asked
+    stage.turn()
+    assert len(stage.gallery.calls) == asked + 1
+
+
+def test_what_could_not_be_read_is_read_when_the_gallery_is_back():
+    stage = Stage(o1={"ana": 100})
+    stage.gallery.away = True
+    stage.follow("o1")
+    stage.gallery.away = False
+    assert stage.turn() == [People("o1", {"ana": "100"})]
+    assert stage.seen_ago() == 0
+
+
+def test_a_change_of_a_followed_owner_is_read_before_the_next_look():
+    stage = Stage(o1={"ana": 100}, o2={})
+    stage.follow("o1", "o2")
+    stage.gallery.people["o1"] = {}
+    stage.looker.refresh("o1")
+    stage.looker.ask([look(1)])
+    events = stage.turn()
+    assert events[0] == People("o1", {})
+    assert told(events) == [(1, [])]
+
+
+def test_until_it_is_read_the_trust_grows_old():
+    """Not lost at once: reading takes a tenth of a second, and nobody should blink for it."""
+    stage = Stage(o1={})
+    stage.follow("o1")
+    stage.looker.refresh("o1")
+    stage.clock.now += 0.3
+    assert stage.seen_ago() == 0.3
+    assert len(stage.turn()) == 1
+    assert stage.seen_ago() == 0
+
+
+def test_changes_of_owners_whom_nobody_follows_are_left_alone():
+    stage = Stage(o1={})
+    stage.follow("o1")
+    stage.looker.refresh("o2")
+    stage.gallery.calls.clear()
+    stage.turn()
+    assert stage.gallery.calls == ["check"]
+
+
+def test_a_change_that_only_the_store_tells_of_is_noticed():
+    """The event may be lost; the store is looked at anyway."""
+    stage = Stage(o1={}, o2={})
+    stage.follow("o1", "o2")
+    stage.gallery.changed = True
+    assert [event.owner for event in stage.turn()] == ["o1", "o2"]
+
+
+class Running:
+    """A looker on its own thread."""
+
+    def __init__(self, make_embedder, gallery):
+        self.answered = threading.Event()
+        self.events = []
+        self.looker = Looker(make_embedder, lambda embedder: gallery, Metrics(), self._take)
+
+    def _take(self, event) -> None:
+        self.events.append(event)
+        if isinstance(event, Answer):
+            self.answered.set()
+
+
+def test_the_thread_answers_and_ends():
+    running = Running(FakeEmbedder, FakeGallery(o1={"ana": 100}))
+    running.looker.start()
+    running.looker.follow("o1")
+    running.looker.ask([look(1)])
+    assert running.answered.wait(10)
+    assert running.looker.ready
+    running.looker.stop()
+    assert not running.looker.ready
+    assert running.looker.failure is None
+    assert told(running.events) == [(1, ["ana"])]
+
+
+def test_a_gallery_that_hangs_blocks_no_caller():
+    hanging, release = threading.Event(), threading.Event()
+
+    class Hanging(FakeGallery):
+        def check(self) -> bool:
+            hanging.set()
+            release.wait(30)
+            return False
+
+    running = Running(FakeEmbedder, Hanging())
+    running.looker.start()
+    assert hanging.wait(10)
+    running.looker.follow("o1")
+    running.looker.ask([look(track) for track in range(QUEUE + 1)])
+    running.looker.refresh("o1")
+    assert running.looker.gallery_seen_s("o1") is None
+    release.set()
+    running.looker.stop()
+
+
+def missing() -> FakeEmbedder:
+    raise ModelUnavailableError("the weights are not installed")
+
+
+def bug() -> FakeEmbedder:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(("make", "failure"), [(missing, "the weights are not installed"), (bug, "ZeroDivisionError")])
+def test_a_looker_that_cannot_work_says_why(make, failure):
+    running = Running(make, FakeGallery())
+    running.looker.start()
+    running.looker._thread.join(10)
+    assert running.looker.failure == failure
+    assert not running.looker.ready
+    running.looker.stop()
