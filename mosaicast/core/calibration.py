@@ -1,0 +1,292 @@
+"""From labelled scores to curves and thresholds: what a detector or a recogniser lets pass, and at what price.
+
+Everywhere: a score is a similarity or a confidence, higher means more alike; genuine scores are of the same person (or
+of a true face), impostor scores of two persons (or of no face); a score passes a threshold when it is at or above it.
+Functions raise ValueError for scores that are not finite or not there at all: a figure made from nothing is none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Scores = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+"""How sure a stated rate is, where nothing else is asked for: at 0.95 "no impostor of n" means a rate below 3/n."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roc:
+    """Both rates at every threshold where one of them changes, thresholds falling from infinity.
+
+    ROC draws `true_match_rate` over `false_match_rate`; DET draws `miss_rate` over it, both axes logarithmic.
+    """
+
+    thresholds: Scores
+    false_match_rate: Scores
+    true_match_rate: Scores
+
+    @property
+    def miss_rate(self) -> Scores:
+        """Share of genuine scores that do not pass."""
+        return 1.0 - self.true_match_rate
+
+    @property
+    def equal_error_rate(self) -> float:
+        """The rate at which strangers pass as often as the person does not, in the middle of the nearest point."""
+        nearest = int(np.argmin(np.abs(self.false_match_rate - self.miss_rate)))
+        return float(self.false_match_rate[nearest] + self.miss_rate[nearest]) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionRecall:
+    """Precision and recall at every threshold where one of them changes, thresholds falling."""
+
+    thresholds: Scores
+    precision: Scores
+    recall: Scores
+
+    @property
+    def average_precision(self) -> float:
+        """Area under the curve of the best precision at each recall or beyond (PASCAL VOC from 2010 on)."""
+        best = np.maximum.accumulate(self.precision[::-1])[::-1]
+        return float(np.sum(np.diff(self.recall, prepend=0.0) * best))
+
+    @property
+    def best_f1(self) -> tuple[float, float]:
+        """The largest harmonic mean of precision and recall, and the highest threshold that reaches it."""
+        f1 = 2 * self.precision * self.recall / np.maximum(self.precision + self.recall, np.finfo(float).tiny)
+        best = int(np.argmax(f1))
+        return float(f1[best]), float(self.thresholds[best])
+
+
+@dataclass(frozen=True, slots=True)
+class Operating:
+    """What happens at one threshold."""
+
+    threshold: float
+    false_match_rate: float
+    """Measured, on these impostors."""
+    true_match_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A threshold for a false-match rate, and how far the impostors at hand prove it."""
+
+    threshold: float
+    false_matches: int
+    comparisons: int
+    rate_at_most: float
+    """The false-match rate is below this with the confidence that was asked for."""
+    proven: bool
+    """Whether `rate_at_most` is within what was asked for. If not, no impostor passes, but there are too few."""
+
+
+def roc(genuine: ArrayLike, impostor: ArrayLike) -> Roc:
+    """Return the rates at every distinct score; the first point is (0, 0) at infinity, the last (1, 1)."""
+    same, other = checked(genuine), checked(impostor)
+    distinct = np.unique(np.concatenate([same, other]))[::-1]
+    thresholds = np.concatenate([[np.inf], distinct])
+    return Roc(thresholds, passing(other, thresholds) / len(other), passing(same, thresholds) / len(same))
+
+
+def precision_recall(true: ArrayLike, false: ArrayLike, missed: int = 0) -> PrecisionRecall:
+    """Return precision and recall at every distinct score.
+
+    Args:
+        true: scores of what was found and is there.
+        false: scores of what was found and is not; may be empty.
+        missed: how many that are there got no score at all: they count against recall at every threshold.
+    """
+    hits, others = checked(true), checked(false, least=0)
+    thresholds = np.unique(np.concatenate([hits, others]))[::-1]
+    found, wrong = passing(hits, thresholds), passing(others, thresholds)
+    return PrecisionRecall(thresholds, found / (found + wrong), found / (len(hits) + missed))
+
+
+def operating(genuine: ArrayLike, impostor: ArrayLike, threshold: float) -> Operating:
+    """Return the two rates at one threshold."""
+    same, other = checked(genuine), checked(impostor)
+    at = np.array([threshold])
+    return Operating(threshold, float(passing(other, at)[0]) / len(other), float(passing(same, at)[0]) / len(same))
+
+
+def tar_at_far(genuine: ArrayLike, impostor: ArrayLike, far: float) -> Operating:
+    """Return the lowest threshold that at most a share `far` of the impostors passes, and what passes there.
+
+    With fewer than 1 / far impostors none may pass.
+    """
+    other = checked(impostor)
+    # A share such as 0.07 of 100 is 7.000000000000001: whole numbers are meant to be reached.
+    allowed = int(np.floor(far * len(other) + 1e-9))
+    return operating(genuine, other, threshold_letting(other, allowed))
+
+
+def threshold_for(impostor: ArrayLike, false_match_rate: float, confidence: float = CONFIDENCE) -> Recommendation:
+    """Return the lowest threshold whose false-match rate is proven to be at most what is asked for.
+
+    The measured rate alone proves nothing when few impostors pass; the upper limit of its exact confidence interval
+    does (`rate_bound`). It counts comparisons as independent; those of the same two persons are not, so a set with few
+    persons proves less than it says.
+
+    Raises:
+        ValueError: no impostors, or a rate or confidence outside 0 to 1.
+    """
+    if not 0 < false_match_rate < 1:
+        raise ValueError(f"a false-match rate of {false_match_rate} is not between 0 and 1")
+    other = checked(impostor)
+    allowed = _allowed(len(other), false_match_rate, confidence)
+    passes = max(0, allowed)
+    bound = rate_bound(passes, len(other), confidence)
+    threshold = threshold_letting(other, passes)
+    matches = int(passing(other, np.array([threshold]))[0])
+    return Recommendation(
+        threshold, matches, len(other), min(bound, rate_bound(matches, len(other), confidence)), allowed >= 0
+    )
+
+
+def rate_bound(events: int, trials: int, confidence: float = CONFIDENCE) -> float:
+    """Return the rate that the true one is below with this confidence, after `events` in `trials` independent ones.
+
+    Exact and one-sided (Clopper and Pearson 1934). Without any event it is 1 - (1 - confidence)^(1/n), the rule of
+    three: 3/n at 0.95 (Hanley and Lippman-Hand 1983).
+
+    Raises:
+        ValueError: no trials, more events than trials, or a confidence outside 0 to 1.
+    """
+    if not (0 <= events <= trials and trials > 0):
+        raise ValueError(f"{events} of {trials} is no rate")
+    if not 0 < confidence < 1:
+        raise ValueError(f"a confidence of {confidence} is not between 0 and 1")
+    if events == trials:
+        return 1.0
+    low, high = events / trials, 1.0
+    for _ in range(60):  # halves the interval each time: below double precision
+        middle = (low + high) / 2
+        if _at_most(events, trials, middle) > 1 - confidence:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def threshold_letting(scores: ArrayLike, count: int) -> float:
+    """Return the lowest threshold that at most `count` of the scores pass; -infinity if all may."""
+    falling = np.sort(checked(scores))[::-1]
+    return -np.inf if count >= len(falling) else float(np.nextafter(falling[count], np.inf))
+
+
+def track_score(looks: ArrayLike, votes: int) -> float:
+    """Return the highest threshold at which `votes` looks in a row pass: what a track reaches, by one number.
+
+    One look below voids those before it, as in the identity machine. -infinity for fewer looks than votes.
+
+    Args:
+        looks: similarities of one track to one person, in order.
+        votes: at least 1.
+    """
+    if votes < 1:
+        raise ValueError("a track needs at least one vote")
+    values = checked(looks, least=0)
+    if len(values) < votes:
+        return -np.inf
+    windows = np.lib.stride_tricks.sliding_window_view(values, votes)
+    return float(windows.min(axis=1).max())
+
+
+def agrees(looks: ArrayLike, thresholds: Sequence[float], votes: int) -> bool:
+    """Return whether `votes` looks in a row pass the threshold of every network at once.
+
+    Args:
+        looks: [n, networks], in order.
+    """
+    values = np.asarray(looks, np.float64).reshape(-1, len(thresholds))
+    if not np.isfinite(values).all():
+        raise ValueError("a score is not finite")
+    return track_score((values >= np.asarray(thresholds)).all(axis=1), votes) >= 1.0
+
+
+def pair_for(genuine: ArrayLike, impostor: ArrayLike, allowed: int = 0) -> tuple[float, float]:
+    """Return the thresholds of two networks that both have to say yes, for the most genuine scores.
+
+    Args:
+        genuine: [n, 2].
+        impostor: [m, 2].
+        allowed: how many impostors may pass both.
+
+    Returns:
+        The pair at which at most `allowed` impostors pass; the lowest first threshold of equally good ones.
+    """
+    same, other = checked(genuine, columns=2), checked(impostor, columns=2)
+    best, chosen = -1, (np.inf, np.inf)
+    for first in np.unique(same[:, 0]):
+        rivals = other[other[:, 0] >= first, 1]
+        second = threshold_letting(rivals, allowed) if len(rivals) else -np.inf
+        passed = int(np.sum((same[:, 0] >= first) & (same[:, 1] >= second)))
+        if passed > best:
+            best, chosen = passed, (float(first), second)
+    return chosen
+
+
+def z_sum(scores: ArrayLike, impostor: ArrayLike) -> Scores:
+    """Return the sum of several networks' scores, each in standard deviations above its mean impostor.
+
+    Args:
+        scores: [n, networks].
+        impostor: [m, networks].
+    """
+    other = checked(impostor, columns=np.shape(impostor)[-1])
+    deviation = other.std(axis=0)
+    if not deviation.all():
+        raise ValueError("a network gives all impostors the same score")
+    z = (checked(scores, columns=other.shape[1]) - other.mean(axis=0)) / deviation
+    return np.asarray(z.sum(axis=1), np.float64)
+
+
+def passing(scores: Scores, thresholds: Scores) -> NDArray[np.int64]:
+    """Return how many scores pass each threshold."""
+    return np.asarray(len(scores) - np.searchsorted(np.sort(scores), thresholds, side="left"), np.int64)
+
+
+def checked(scores: ArrayLike, *, least: int = 1, columns: int | None = None) -> Scores:
+    """Return scores as float64: [n], or [n, columns].
+
+    Raises:
+        ValueError: fewer than `least`, or not finite.
+    """
+    shape: Any = (-1,) if columns is None else (-1, columns)
+    values = np.asarray(scores, np.float64).reshape(shape)
+    if len(values) < least:
+        raise ValueError("there are no scores")
+    if not np.isfinite(values).all():
+        raise ValueError("a score is not finite")
+    return values
+
+
+def _allowed(trials: int, rate: float, confidence: float) -> int:
+    """Return the largest number of events that still proves the rate; -1 if not even none does."""
+    low, high = -1, trials
+    while high - low > 1:
+        middle = (low + high) // 2
+        if rate_bound(middle, trials, confidence) <= rate:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _at_most(events: int, trials: int, rate: float) -> float:
+    """Return the chance of at most `events` of `trials`, by logarithms: the terms leave the range of a double."""
+    if rate >= 1.0:
+        return 0.0
+    if rate <= 0.0:
+        return 1.0
+    step = np.arange(1, events + 1)
+    ratios = np.log((trials - step + 1) / step) + np.log(rate) - np.log1p(-rate)
+    terms = trials * np.log1p(-rate) + np.concatenate([[0.0], np.cumsum(ratios)])
+    largest = terms.max()
+    return float(np.exp(largest) * np.exp(terms - largest).sum())
