@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, delete, event, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
@@ -17,6 +18,7 @@ from mosaicast.adapters.storage_models import PersonRow, PhotoRow, SecretRow, St
 from mosaicast.contracts.messages import Policy, Publication, Source, StreamSpec
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_NOBODY: dict[str, Any] = {"publication_id": None, "publication_ms": None, "publication_client": None}
 
 
 class StorageError(Exception):
@@ -94,7 +96,8 @@ class Storage:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = create_engine(url, pool_pre_ping=True)
+        # Parameters are names and hashes: no error's text may carry them into a log.
+        self._engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _prepare_sqlite)
         self._sessions = sessionmaker(self._engine, expire_on_commit=False)
@@ -157,8 +160,8 @@ class Storage:
             return bool(_rows(session.execute(delete(StreamRow).where(StreamRow.id == stream_id))))
 
     def set_key(self, stream_id: str, key_sha256: str) -> Stream | None:
-        """Change the key."""
-        return self._change(stream_id, key_sha256=key_sha256)
+        """Change the key, and end the publication that the old one began."""
+        return self._change(stream_id, key_sha256=key_sha256, **_NOBODY)
 
     def set_policy(self, stream_id: str, policy: Policy) -> Stream | None:
         """Change the policy."""
@@ -168,23 +171,35 @@ class Storage:
         """Set or release the full mosaic."""
         return self._change(stream_id, panic=panic)
 
-    def set_publication(self, stream_id: str, publication: Publication, client: str) -> Stream | None:
-        """Note who publishes."""
-        return self._change(
-            stream_id,
-            publication_id=publication.publication_id,
-            publication_ms=publication.started_ms,
-            publication_client=client,
-        )
+    def set_publication(self, seen: Stream, publication: Publication, client: str, key_sha256: str) -> Stream | None:
+        """Note who publishes; None: the key is another, or somebody else came since `seen` was read."""
+        before = seen.publication.publication_id if seen.publication else None
+        with self._session() as session:
+            found = session.execute(
+                update(StreamRow)
+                .where(
+                    StreamRow.id == seen.stream_id,
+                    StreamRow.key_sha256 == key_sha256,
+                    StreamRow.publication_id.is_not_distinct_from(before),
+                )
+                .values(
+                    publication_id=publication.publication_id,
+                    publication_ms=publication.started_ms,
+                    publication_client=client,
+                    revision=StreamRow.revision + 1,
+                )
+            )
+            if not _rows(found):
+                return None
+        return self.stream(seen.stream_id)
 
     def end_publication(self, stream_id: str, client: str) -> Stream | None:
         """Note that the publisher with this connection has gone; None: it was not the one that publishes."""
-        ended = {"publication_id": None, "publication_ms": None, "publication_client": None}
         with self._session() as session:
             found = session.execute(
                 update(StreamRow)
                 .where(StreamRow.id == stream_id, StreamRow.publication_client == client)
-                .values(**ended, revision=StreamRow.revision + 1)
+                .values(**_NOBODY, revision=StreamRow.revision + 1)
             )
             if not _rows(found):
                 return None
@@ -251,6 +266,8 @@ def _errors() -> Iterator[None]:
         raise
     except SQLAlchemyError as exc:
         raise StorageError(f"the database failed: {type(exc).__name__}") from exc
+    except CommandError as exc:
+        raise StorageError(f"the database does not fit this version: {exc}") from exc
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -119,8 +119,10 @@ def _gallery_config(settings: Settings, embedder: Embedder) -> GalleryConfig:
 
 def _keep_admin_token(storage: Storage, settings: Settings) -> None:
     """Keep the preset token, or make one at the first start and print it, this once."""
-    if settings.api.admin_token is not None:
-        storage.keep_secret("admin_token", digest(settings.api.admin_token.get_secret_value()))
+    # Empty is how a compose file passes on what is not set; it must not become a token that everybody knows.
+    preset = settings.api.admin_token.get_secret_value().strip() if settings.api.admin_token is not None else ""
+    if preset:
+        storage.keep_secret("admin_token", digest(preset))
     elif storage.secret_sha256("admin_token") is None:
         token = new_secret()
         storage.keep_secret("admin_token", digest(token))

@@ -70,6 +70,11 @@ class Readers:
         self._longest_s = longest_s
         self._expected: dict[str, asyncio.Event] = {}
 
+    @property
+    def young_ms(self) -> int:
+        """While a publication is younger, its publisher may wait for its answer, and be on no page of the edge yet."""
+        return round((self._longest_s + 1.0) * 1000)
+
     def expect(self, stream_id: str) -> None:
         """A publication is about to be announced."""
         self._expected[stream_id] = asyncio.Event()
@@ -81,12 +86,14 @@ class Readers:
 
     async def wait(self, stream_id: str) -> bool:
         """Wait until ingest plays, at most `longest_s`; False: it did not, and the publisher begins all the same."""
+        event = self._expected[stream_id]
         try:
-            await asyncio.wait_for(self._expected[stream_id].wait(), self._longest_s)
+            await asyncio.wait_for(event.wait(), self._longest_s)
         except TimeoutError:
             return False
         finally:
-            self._expected.pop(stream_id, None)
+            if self._expected.get(stream_id) is event:  # not a later publisher's
+                del self._expected[stream_id]
         return True
 
 
@@ -106,10 +113,17 @@ class Deps:
     wall_ms: Callable[[], int]
     monotonic_s: Callable[[], float]
     readers: Readers = field(default_factory=Readers)
+    gone: set[str] = field(default_factory=set)
+    """Streams deleted lately: that they are gone is said once more, see `upkeep`. Used by one event loop only."""
 
-    def announce(self, stream: Stream) -> None:
-        """Tell the other parts what is wanted of a stream."""
-        self.producer.send(STREAMS, stream.spec())
+    def announce(self, stream: Stream) -> bool:
+        """Tell the other parts what is wanted of a stream; False: they could not be told."""
+        return self.producer.send(STREAMS, stream.spec())
+
+    def announce_gone(self, stream_id: str) -> bool:
+        """Tell the other parts that a stream is deleted; False: they could not be told."""
+        self.board.forget(stream_id)
+        return self.producer.send(STREAMS, None, key=stream_id)
 
     def stream(self, stream_id: str) -> Stream:
         """Return a stream.
@@ -127,8 +141,13 @@ def found(stream: Stream | None, stream_id: str) -> Stream:
         ProblemError: 404.
     """
     if stream is None:
-        raise ProblemError(404, f"there is no stream `{stream_id[:64]}`")
+        raise no_stream(stream_id)
     return stream
+
+
+def no_stream(stream_id: str) -> ProblemError:
+    """Return the 404 of a stream."""
+    return ProblemError(404, f"there is no stream `{stream_id[:64]}`")
 
 
 def new_secret() -> str:
@@ -162,6 +181,7 @@ def require_admin(request: Request) -> None:
         ProblemError: 401.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    given = token.strip()
     expected = deps_of(request).storage.secret_sha256("admin_token")
-    if scheme.lower() != "bearer" or not expected or not same(digest(token.strip()), expected):
+    if scheme.lower() != "bearer" or not given or not expected or not same(digest(given), expected):
         raise ProblemError(401, "send `Authorization: Bearer TOKEN` with the administrator's token")

@@ -46,8 +46,11 @@ class EdgeControl:
 def parse_publishers(page: str) -> frozenset[str] | None:
     """Return the names below the application `live` that have a publisher; None: this is no such page."""
     try:
-        root = fromstring(page)  # noqa: S314 - as above
+        root = fromstring(page)  # noqa: S314 - our own edge's page
     except ParseError:
+        return None
+    if root.tag != "rtmp":
+        # Some proxy's page in its stead: empty for us, and everybody would count as gone.
         return None
     return frozenset(
         stream.findtext("name", "")

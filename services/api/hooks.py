@@ -1,9 +1,11 @@
 """What the edge asks: who may publish, who may play. The edge proves itself with a token in the hook's address.
 
 nginx-rtmp sends a form: `app`, `name` (the stream key, also at `publish_done`), `clientid` (the connection's number)
-and the arguments of the client's own address, among them our services' `token`.
+and, behind its own fields and under no other names, the arguments of the client's own address, among them our services'
+`token`. A client that names one of the edge's fields there (`?app=masked`) is refused: else it would choose what it is.
 """
 
+from collections import Counter
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -17,6 +19,7 @@ from services.api.problems import ProblemError
 
 router = APIRouter(prefix="/hooks/edge", include_in_schema=False)
 D = Annotated[Deps, Depends(deps_of)]
+_EDGE_FIELDS = ("app", "name", "clientid")
 _LOG = get_logger(__name__)
 
 
@@ -46,19 +49,30 @@ async def publish(request: Request, deps: D) -> Response:
     stream = await run_in_threadpool(deps.storage.stream_by_key, digest(name))
     if form.get("app") != "live" or stream is None:
         raise ProblemError(403, "this stream key is not known")
+    if stream.source.kind != "push":
+        raise ProblemError(403, "this stream reads a file; nobody publishes on it")
     if stream.publication is not None and await _still_publishes(deps, stream):
         raise ProblemError(403, "somebody publishes on this stream already")
+    await _begin(deps, stream, digest(name), client)
+    # The edge takes a bare name as the stream's new name: from here on nobody sees the key.
+    return Response(status_code=302, headers={"Location": stream.stream_id})
+
+
+async def _begin(deps: Deps, stream: Stream, key_sha256: str, client: str) -> None:
+    """Note the publication, tell the others, and give ingest time to listen."""
     started_ms = deps.wall_ms()
     publication = Publication(publication_id=f"{started_ms}-{client or 0}", started_ms=started_ms)
-    published = await run_in_threadpool(deps.storage.set_publication, stream.stream_id, publication, client)
+    published = await run_in_threadpool(deps.storage.set_publication, stream, publication, client, key_sha256)
     if published is None:
-        raise ProblemError(403, "this stream was deleted")
+        raise ProblemError(403, "somebody publishes on this stream already, or its key has just changed")
     deps.readers.expect(stream.stream_id)
     deps.announce(published)
     heard = await deps.readers.wait(stream.stream_id)
+    now = await run_in_threadpool(deps.storage.stream, stream.stream_id)
+    if now is None or now.publication != publication:
+        # While it waited the key was changed or the stream deleted, and there was nobody on the edge yet to cut off.
+        raise ProblemError(403, "the key has just changed, or the stream was deleted")
     _LOG.info("publisher_came", stream=stream.stream_id, ingest_listens=heard)
-    # The edge takes a bare name as the stream's new name: from here on nobody sees the key.
-    return Response(status_code=302, headers={"Location": stream.stream_id})
 
 
 @router.post("/publish_done")
@@ -88,10 +102,16 @@ async def play(request: Request, deps: D) -> Response:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    return {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
+    fields = (await request.form()).multi_items()
+    times = Counter(key for key, _ in fields)
+    if any(times[key] > 1 for key in _EDGE_FIELDS):
+        raise ProblemError(403, "an address may not set the edge's own fields")
+    return {key: value for key, value in fields if isinstance(value, str)}
 
 
 async def _still_publishes(deps: Deps, stream: Stream) -> bool:
     """Whether the publisher on record is alive. An edge that was killed never told of its end."""
+    if stream.publication is not None and 0 <= deps.wall_ms() - stream.publication.started_ms <= deps.readers.young_ms:
+        return True
     publishers = await deps.edge.publishers()
     return publishers is None or stream.stream_id in publishers

@@ -66,7 +66,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, exc: RequestValidationError) -> JSONResponse:
         # Values are left out: they may be secrets, and the sender knows them.
-        errors = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in exc.errors()]
+        errors = [{"field": _text(".".join(map(str, e["loc"]))), "message": _text(e["msg"])} for e in exc.errors()]
         first = f"{errors[0]['field']}: {errors[0]['message']}" if errors else "the request is not valid"
         return _answer(422, first, {"errors": errors})
 
@@ -79,6 +79,11 @@ def install(app: FastAPI) -> None:
     async def bug(_: Request, exc: Exception) -> JSONResponse:
         _LOG.error("bug", error=type(exc).__name__, exc_info=exc)
         return _answer(500, "this is our mistake; it has been logged")
+
+
+def _text(text: str) -> str:
+    """Return what fits into an answer: names of members are the sender's, and JSON allows half characters in them."""
+    return text[:200].encode("utf-8", "replace").decode()
 
 
 def _answer(

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends
+from starlette.concurrency import run_in_threadpool
 
 from mosaicast.adapters.storage import NewStream, Stream
 from mosaicast.contracts.messages import Policy, Source, Zone
-from mosaicast.contracts.topics import STREAMS
-from services.api.deps import Deps, deps_of, digest, found, new_secret, require_admin
+from services.api.deps import Deps, deps_of, digest, found, new_secret, no_stream, require_admin
 from services.api.problems import ProblemError, responses
 from services.api.schemas import PolicyBody, PolicyPatch, SourceIn, StreamCreated, StreamIn, StreamList, StreamOut
 
@@ -51,10 +51,10 @@ def get_stream(stream_id: str, deps: D) -> StreamOut:
 @router.delete("/{stream_id}", status_code=204, responses=responses(404))
 async def delete_stream(stream_id: str, deps: D) -> None:
     """Delete a stream; whoever publishes on it is cut off."""
-    deps.stream(stream_id)
-    deps.storage.delete_stream(stream_id)
-    deps.producer.send(STREAMS, None, key=stream_id)
-    deps.board.forget(stream_id)
+    if not await run_in_threadpool(deps.storage.delete_stream, stream_id):
+        raise no_stream(stream_id)
+    deps.gone.add(stream_id)
+    deps.announce_gone(stream_id)
     await deps.edge.drop_publisher(stream_id)
 
 
@@ -62,7 +62,8 @@ async def delete_stream(stream_id: str, deps: D) -> None:
 async def rotate_key(stream_id: str, deps: D) -> StreamCreated:
     """Make a new key. The old one is refused from now on, and its publisher is cut off."""
     key = new_secret()
-    stream = found(deps.storage.set_key(stream_id, digest(key)), stream_id)
+    stream = found(await run_in_threadpool(deps.storage.set_key, stream_id, digest(key)), stream_id)
+    deps.announce(stream)
     await deps.edge.drop_publisher(stream_id)
     return StreamCreated(**_out(stream, deps).model_dump(), stream_key=key)
 
@@ -89,18 +90,24 @@ def change_policy(stream_id: str, body: PolicyPatch, deps: D) -> PolicyBody:
 @router.post("/{stream_id}/panic", status_code=204, responses=responses(404))
 def panic(stream_id: str, deps: D) -> None:
     """Mosaic the whole picture until released."""
-    deps.announce(found(deps.storage.set_panic(stream_id, True), stream_id))
+    _set_panic(deps, stream_id, True)
 
 
 @router.delete("/{stream_id}/panic", status_code=204, responses=responses(404))
 def release_panic(stream_id: str, deps: D) -> None:
     """End the full mosaic."""
-    deps.announce(found(deps.storage.set_panic(stream_id, False), stream_id))
+    _set_panic(deps, stream_id, False)
 
 
 def new_id() -> str:
     """Return an id for a stream or a person; it begins with a letter, so that no tool takes it for an option."""
     return f"s{new_secret().replace('_', 'x').replace('-', 'y')[:15]}"
+
+
+def _set_panic(deps: Deps, stream_id: str, panic: bool) -> None:
+    if not deps.announce(found(deps.storage.set_panic(stream_id, panic), stream_id)):
+        # Whoever presses this button must not believe that it worked.
+        raise ProblemError(503, "it is noted, but the other parts could not be told; try again")
 
 
 def _source(source: SourceIn, media_dir: Path | None) -> Source:
@@ -111,8 +118,12 @@ def _source(source: SourceIn, media_dir: Path | None) -> Source:
     if not source.path:
         raise ProblemError(422, "a source of the kind `file` needs a `path` below the operator's media folder")
     root = media_dir.resolve()
-    path = (root / source.path).resolve()
-    if not path.is_relative_to(root) or not path.is_file():
+    try:
+        path = (root / source.path).resolve()
+        good = path.is_relative_to(root) and path.is_file()
+    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, a circle of links
+        good = False
+    if not good:
         raise ProblemError(422, "there is no such file below the operator's media folder")
     return Source(kind="file", path=str(path.relative_to(root)))
 

@@ -75,8 +75,10 @@ def _state(stream: Stream, fresh: dict[str, StatusReport]) -> tuple[PublicationS
         return "waiting", "nobody publishes"
     if ingest is None:
         return "starting", "ingest does not report"
-    if compositor is None or compositor.state != "live":
-        return "starting", ingest.reason or (compositor.reason if compositor else "")
+    if compositor is None:
+        return "starting", ingest.reason or "the compositor does not report"
+    if compositor.state != "live":
+        return "starting", ingest.reason or compositor.reason
     return "live", compositor.reason or ingest.reason
 
 

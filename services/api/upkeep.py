@@ -24,14 +24,18 @@ async def keep_up(deps: Deps) -> None:
             await check(deps, announce=turn % round(ANNOUNCE_S / CHECK_S) == 0)
         except StorageError as exc:
             _LOG.error("upkeep_failed", error=str(exc))
+        except Exception as exc:
+            # One stream that cannot be announced must not end the care for all others.
+            _LOG.error("bug", error=type(exc).__name__, exc_info=exc)
         turn += 1
         await asyncio.sleep(CHECK_S)
 
 
 async def check(deps: Deps, *, announce: bool) -> None:
     """End publications whose publisher is gone, and announce all streams if asked to."""
-    streams = await run_in_threadpool(deps.storage.streams)
     publishers = await deps.edge.publishers()
+    # Read after the edge has answered, so that nothing much older than a change is announced after that change.
+    streams = await run_in_threadpool(deps.storage.streams)
     for stream in streams:
         if publishers is not None and stream.stream_id not in publishers and _is_old(stream, deps.wall_ms()):
             ended = await run_in_threadpool(
@@ -43,6 +47,9 @@ async def check(deps: Deps, *, announce: bool) -> None:
                 continue
         if announce:
             deps.announce(stream)
+    if announce:
+        # Last: a stream deleted since `streams` was read has just been announced as if it were there.
+        deps.gone.difference_update([stream_id for stream_id in deps.gone if deps.announce_gone(stream_id)])
 
 
 def _is_old(stream: Stream, now_ms: int) -> bool:
