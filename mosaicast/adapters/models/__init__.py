@@ -1,0 +1,7 @@
+"""Every model in one list: where its weights come from, whether they are what they should be, and getting them."""
+
+from mosaicast.adapters.models.fetch import pull
+from mosaicast.adapters.models.files import State, inspect, require
+from mosaicast.adapters.models.registry import Model, Registry, load
+
+__all__ = ["Model", "Registry", "State", "inspect", "load", "pull", "require"]

