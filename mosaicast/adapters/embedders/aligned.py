@@ -1,16 +1,38 @@
-"""What FaceNet and the ArcFace family share: align by landmarks, one run of the network, a vector of length 1."""
+"""What FaceNet and the ArcFace family share: align by landmarks, one run of the network, a vector of length 1.
+
+What each wants to be shown stands in the list of models.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import openvino as ov
 from numpy.typing import NDArray
 
 from mosaicast.adapters.embedders.port import Face
-from mosaicast.adapters.model_errors import InferenceError
-from mosaicast.adapters.openvino_runtime import CompiledModel
+from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError
+from mosaicast.adapters.models.registry import Alignment, Model, Normalisation
+from mosaicast.adapters.openvino_runtime import CompiledModel, Precision
 from mosaicast.imaging.crops import Picture, align_by_landmarks
+
+_BOX_GROWTH = 1.1
+_IN_BOX = np.array([(-0.189, -0.125), (0.189, -0.125), (0.0, 0.086), (-0.158, 0.234), (0.158, 0.234)])
+"""Landmarks in CenterFace's square box (centre 0, side 1): median of 253 faces, left and right made alike."""
+
+_SHARES: dict[Alignment, NDArray[np.float64]] = {
+    # The whole head, as the detector's square box grown by 1.1 shows it. Placing the landmarks there, instead of
+    # cutting the box, gives that view upright and needs no box.
+    "box_1.1": _IN_BOX / _BOX_GROWTH + 0.5,
+    # ArcFace's 112 px template (insightface, face_align.py, MIT); pixel centres count from 0.
+    "arcface_5": (
+        np.array([(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)])
+        + 0.5
+    )
+    / 112,
+}
+"""Where the five landmarks lie in a chip, shares of its side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +43,7 @@ class InputFormat:
     """Pixels; chips are square."""
     template: NDArray[np.float64]
     """[5, 2]: where the landmarks lie in a chip, in pixels."""
-    mean: float
-    scale: float
-    """The network is given (RGB - mean) / scale."""
+    normalisation: Normalisation
     layout: Literal["NHWC", "NCHW"]
 
     def align(self, face: Face) -> Picture | None:
@@ -32,15 +52,60 @@ class InputFormat:
 
     def blob(self, chip: Picture) -> NDArray[np.float32]:
         """Return what the network is given for a chip: float32, one picture."""
-        blob = (chip[None, :, :, ::-1].astype(np.float32) - self.mean) / self.scale
+        wanted = self.normalisation
+        picture = chip[:, :, ::-1] if wanted.colours == "rgb" else chip
+        blob = (picture[None].astype(np.float32) - wanted.mean) / wanted.scale
         return blob if self.layout == "NHWC" else blob.transpose(0, 3, 1, 2)
+
+    @property
+    def shape(self) -> list[int]:
+        """The network's input, one picture: on a CPU a batch gains nothing, and a moving shape costs."""
+        return [1, self.side, self.side, 3] if self.layout == "NHWC" else [1, 3, self.side, self.side]
+
+
+def input_format(model: Model, layout: Literal["NHWC", "NCHW"]) -> InputFormat:
+    """Return how a model of the list wants to be shown a face.
+
+    Raises:
+        ModelBrokenError: the list does not say, or says what this module cannot do.
+    """
+    shares = _SHARES.get(model.alignment)
+    if shares is None or model.input_size is None or model.input_size[0] != model.input_size[1]:
+        raise ModelBrokenError(f"the list of models does not say how {model.name} wants to be shown a face")
+    side = model.input_size[0]
+    return InputFormat(side, shares * side - 0.5, model.normalisation, layout)
+
+
+def compile_embedder(
+    core: ov.Core, graph: ov.Model, format_: InputFormat, dimension: int | None, precision: Precision
+) -> "AlignedNetwork":
+    """Fix a graph's input and compile it.
+
+    Args:
+        dimension: numbers in a vector; None: whatever the graph gives.
+
+    Raises:
+        ModelBrokenError: the graph is not one picture in, one vector out, in these sizes.
+    """
+    wanted = ov.PartialShape(format_.shape)
+    # Asked first: reshape would also change what is fixed, where no layer minds.
+    if len(graph.inputs) != 1 or not graph.inputs[0].partial_shape.compatible(wanted):
+        raise ModelBrokenError(f"the file is another network: it does not take {format_.shape}")
+    try:
+        graph.reshape(wanted)
+        found = [list(output.shape) for output in graph.outputs]
+    except RuntimeError as exc:
+        raise ModelBrokenError(f"the file is another network: it does not take {format_.shape}") from exc
+    if len(found) != 1 or len(found[0]) != 2 or found[0][0] != 1 or dimension not in {None, found[0][1]}:
+        raise ModelBrokenError(f"the file is another network: it gives {found}, not one vector")
+    return AlignedNetwork(CompiledModel(core, graph, precision), format_, found[0][1])
 
 
 class AlignedNetwork:
     """One compiled network and the way to show it a face. Belongs to one thread."""
 
     def __init__(self, compiled: CompiledModel, format_: InputFormat, dimension: int) -> None:
-        self._compiled, self._format, self._dimension = compiled, format_, dimension
+        self._compiled, self.format, self.dimension = compiled, format_, dimension
 
     @property
     def precision(self) -> str:
@@ -53,9 +118,9 @@ class AlignedNetwork:
         Raises:
             InferenceError: the runtime failed, or gave NaN.
         """
-        vectors = np.zeros((len(faces), self._dimension), np.float32)
+        vectors = np.zeros((len(faces), self.dimension), np.float32)
         for row, face in zip(vectors, faces, strict=True):
-            chip = self._format.align(face)
+            chip = self.format.align(face)
             if chip is not None:
                 row[:] = self.embed_chip(chip)
         return vectors
@@ -66,7 +131,7 @@ class AlignedNetwork:
         Raises:
             InferenceError: the runtime failed, or gave NaN or nothing but zeros.
         """
-        vector: NDArray[np.float32] = self._compiled.run(self._format.blob(chip))[0].reshape(-1)
+        vector: NDArray[np.float32] = self._compiled.run(self.format.blob(chip))[0].reshape(-1)
         length = float(np.linalg.norm(vector))
         if not np.isfinite(length) or length == 0.0:
             raise InferenceError("the vector is not finite")

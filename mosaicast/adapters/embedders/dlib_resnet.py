@@ -37,20 +37,24 @@ class DlibResnet:
         cache_dir: the graph is built there once, named by the weights' SHA-256 and the graph's version.
         precision: see `CompiledModel`. f32 on purpose: bf16 halves the 5 ms, but moves a vector by 0.0001 of cosine on
             faces and 0.0007 on noise (f32: 1e-7), and machines with and without it would disagree.
+        weights: another file with weights for the same architecture; by default the packaged one.
+        name: its name.
 
     Raises:
         ModelUnavailableError, ModelBrokenError: the package with the weights is missing or is another one.
     """
 
-    name = "dlib_resnet"
     dimension = dlib_graph.DIMENSION
 
-    def __init__(self, cache_dir: Path, precision: Precision = "f32") -> None:
-        weights = dlib_weights.packaged_file().read_bytes()
-        digest = hashlib.sha256(weights).hexdigest()
+    def __init__(
+        self, cache_dir: Path, precision: Precision = "f32", *, weights: Path | None = None, name: str = "dlib_resnet"
+    ) -> None:
+        self.name = name
+        content = (weights or dlib_weights.packaged_file()).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
         self.version = f"{digest[:12]}.{GRAPH_VERSION}"
         core = ov.Core()
-        model = read_model(core, _cached(cache_dir, f"dlib_resnet.{self.version}.graph", weights))
+        model = read_model(core, _cached(cache_dir, f"dlib_resnet.{self.version}.graph", content))
         # Fixed at one chip: on a CPU a batch gains nothing, and a moving shape is planned anew at each change.
         model.reshape([1, dlib_graph.SIDE, dlib_graph.SIDE, 3])
         self._compiled = CompiledModel(core, model, precision)

@@ -1,0 +1,60 @@
+"""Every embedder by its name."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mosaicast.adapters.embedders import DlibResnet, FacenetCasia, dlib_weights, make_embedder
+from mosaicast.adapters.model_errors import ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models import load
+
+
+def make(name: str, folder: Path) -> object:
+    return make_embedder(name, cache_dir=folder / "cache", models_dir=folder)
+
+
+@pytest.mark.parametrize("name", ["dlib-resnet", "dlib_resnet"])
+def test_dlibs_network(name: str, tmp_path: Path) -> None:
+    made = make(name, tmp_path)
+    assert isinstance(made, DlibResnet)
+    assert (made.name, made.dimension) == ("dlib_resnet", 128)
+    assert made.version == DlibResnet(tmp_path / "cache").version
+
+
+def test_facenet(tmp_path: Path) -> None:
+    made = make("facenet-casia", tmp_path)
+    assert isinstance(made, FacenetCasia)
+    assert (made.name, made.dimension) == ("facenet_casia", load().get("facenet-casia").dimension)
+
+
+def test_other_weights_of_dlibs_architecture(tmp_path: Path) -> None:
+    shutil.copy(dlib_weights.packaged_file(), tmp_path / "taguchi_face_recognition_resnet_model_v1.dat")
+    made, original = make("taguchi-resnet", tmp_path), DlibResnet(tmp_path / "cache")
+    assert isinstance(made, DlibResnet)
+    assert made.name == "taguchi_resnet"
+    noise = np.random.default_rng(1).integers(0, 256, (150, 150, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(made.embed_chip(noise), original.embed_chip(noise))
+
+
+def test_a_file_that_is_no_network_of_dlib_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "taguchi_face_recognition_resnet_model_v1.dat").write_bytes(b"x" * 1000)
+    with pytest.raises(ModelBrokenError):
+        make("taguchi-resnet", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("senet", "there is no model 'senet'"),
+        ("centerface", "is a detector"),
+        ("taguchi-resnet", "unpack taguchi"),
+        ("sface", "mosaicast models pull sface"),
+        ("arcface", "put your ONNX file there"),
+        ("facenet-vggface2", "nothing here runs it yet"),
+    ],
+)
+def test_what_cannot_be_had_says_why(name: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailableError, match=words):
+        make(name, tmp_path)
