@@ -16,6 +16,8 @@ Scores = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 """How sure a stated rate is, where nothing else is asked for: at 0.95 "no impostor of n" means a rate below 3/n."""
+CANDIDATES = 512
+"""Thresholds of the first network that are tried for a pair: beyond, only time grows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def threshold_for(impostor: ArrayLike, false_match_rate: float, confidence: floa
     if not 0 < false_match_rate < 1:
         raise ValueError(f"a false-match rate of {false_match_rate} is not between 0 and 1")
     other = checked(impostor)
-    allowed = _allowed(len(other), false_match_rate, confidence)
+    allowed = provable(len(other), false_match_rate, confidence)
     passes = max(0, allowed)
     bound = rate_bound(passes, len(other), confidence)
     threshold = threshold_letting(other, passes)
@@ -172,6 +174,18 @@ def rate_bound(events: int, trials: int, confidence: float = CONFIDENCE) -> floa
         else:
             high = middle
     return high
+
+
+def provable(trials: int, rate: float, confidence: float = CONFIDENCE) -> int:
+    """Return the largest number of events in so many trials that still proves a rate; -1 if not even none does."""
+    low, high = -1, trials
+    while high - low > 1:
+        middle = (low + high) // 2
+        if rate_bound(middle, trials, confidence) <= rate:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def threshold_letting(scores: ArrayLike, count: int) -> float:
@@ -213,6 +227,8 @@ def agrees(looks: ArrayLike, thresholds: Sequence[float], votes: int) -> bool:
 def pair_for(genuine: ArrayLike, impostor: ArrayLike, allowed: int = 0) -> tuple[float, float]:
     """Return the thresholds of two networks that both have to say yes, for the most genuine scores.
 
+    Exact for up to `CANDIDATES` genuine scores; of more, that many quantiles are tried as the first threshold.
+
     Args:
         genuine: [n, 2].
         impostor: [m, 2].
@@ -222,14 +238,26 @@ def pair_for(genuine: ArrayLike, impostor: ArrayLike, allowed: int = 0) -> tuple
         The pair at which at most `allowed` impostors pass; the lowest first threshold of equally good ones.
     """
     same, other = checked(genuine, columns=2), checked(impostor, columns=2)
+    falling = other[np.argsort(-other[:, 0])]
     best, chosen = -1, (np.inf, np.inf)
-    for first in np.unique(same[:, 0]):
-        rivals = other[other[:, 0] >= first, 1]
-        second = threshold_letting(rivals, allowed) if len(rivals) else -np.inf
-        passed = int(np.sum((same[:, 0] >= first) & (same[:, 1] >= second)))
-        if passed > best:
-            best, chosen = passed, (float(first), second)
+    highest, taken = np.empty(0), 0  # the second scores that matter of those whose first one passes
+    for first in _candidates(same[:, 0]):
+        passed = int(np.searchsorted(-falling[:, 0], -first, side="right"))
+        highest = np.sort(np.concatenate([highest, falling[taken:passed, 1]]))[::-1][: allowed + 1]
+        taken = passed
+        second = threshold_letting(highest, allowed) if len(highest) else -np.inf
+        count = int(np.sum((same[:, 0] >= first) & (same[:, 1] >= second)))
+        if count >= best:
+            best, chosen = count, (float(first), second)
     return chosen
+
+
+def _candidates(scores: Scores) -> Scores:
+    """Return falling thresholds to try."""
+    distinct = np.unique(scores)
+    if len(distinct) > CANDIDATES:
+        distinct = np.unique(np.quantile(distinct, np.linspace(0, 1, CANDIDATES), method="lower"))
+    return distinct[::-1]
 
 
 def z_sum(scores: ArrayLike, impostor: ArrayLike) -> Scores:
@@ -265,18 +293,6 @@ def checked(scores: ArrayLike, *, least: int = 1, columns: int | None = None) ->
     if not np.isfinite(values).all():
         raise ValueError("a score is not finite")
     return values
-
-
-def _allowed(trials: int, rate: float, confidence: float) -> int:
-    """Return the largest number of events that still proves the rate; -1 if not even none does."""
-    low, high = -1, trials
-    while high - low > 1:
-        middle = (low + high) // 2
-        if rate_bound(middle, trials, confidence) <= rate:
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def _at_most(events: int, trials: int, rate: float) -> float:

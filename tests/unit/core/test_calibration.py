@@ -145,6 +145,13 @@ def test_a_recommended_threshold_keeps_its_promise(impostor: list[float], rate: 
         assert advice.false_matches == 0, "too few to prove it: at least nobody of them passes"
 
 
+@given(st.integers(1, 3000), rates)
+def test_what_is_provable_is_and_one_more_is_not(trials: int, rate: float) -> None:
+    events = cal.provable(trials, rate)
+    assert events == -1 or cal.rate_bound(events, trials) <= rate
+    assert events == trials or cal.rate_bound(events + 1, trials) > rate
+
+
 def test_a_recommendation_is_the_lowest_that_is_proven() -> None:
     impostor = np.arange(10_000) / 10_000
     advice = cal.threshold_for(impostor, 0.01)
@@ -234,6 +241,22 @@ def test_no_pair_of_thresholds_lets_more_of_the_person_pass(
     candidates = [(a, b) for a, _ in genuine for _, b in genuine]
     best = max((count(genuine, *pair) for pair in candidates if count(impostor, *pair) <= allowed), default=0)
     assert count(genuine, first, second) == best
+
+
+def test_of_equally_good_pairs_the_lowest_first_threshold_is_taken() -> None:
+    assert cal.pair_for([(0.5, 0.9), (0.9, 0.9)], [(0.7, 0.8)]) == (0.5, np.nextafter(0.8, 1))
+    assert cal.pair_for([(0.5, 0.9)], [(0.4, 1.0)]) == (0.5, -np.inf), "nobody to keep out by the second network"
+
+
+def test_many_scores_are_tried_by_quantiles() -> None:
+    random = np.random.default_rng(1)
+    genuine, impostor = random.normal(2, 1, (5000, 2)), random.normal(0, 1, (200_000, 2))
+    first, second = cal.pair_for(genuine, impostor, allowed=200)
+    passed = (impostor >= (first, second)).all(axis=1).sum()
+    assert passed <= 200
+    share_of_person = (genuine >= (first, second)).all(axis=1).mean()
+    # 1.86 of each is passed by 0.0316^2 = 0.001 of the impostors and by 0.557^2 = 0.31 of the person.
+    assert share_of_person == pytest.approx(0.31, abs=0.02)
 
 
 def test_the_sum_weighs_networks_by_their_impostors() -> None:
