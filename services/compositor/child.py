@@ -25,6 +25,8 @@ def run(connection: "Connection[Any, Any]", url: str) -> None:
     av.logging.set_level(av.logging.PANIC)
 
     def open_sink(video: VideoFormat, audio: AudioFormat | None) -> FlvSink:
+        # FFmpeg holds the whole process while the edge is silent, without a limit: the parent has to know why.
+        connection.send_bytes(encode_report(Report(engine.take_outcomes(), engine.note, connecting=True)))
         return FlvSink(url, video, audio)
 
     engine = Engine(open_sink, wall_ms)

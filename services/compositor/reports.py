@@ -84,6 +84,8 @@ class Reports:
 
 
 def _state(runner: StreamRunner, now: float, fps: float) -> PublicationState:
+    if runner.stopped:
+        return "stopped"
     if runner.quarantined:
         return "quarantined"
     if now - runner.last_packet_s > _LIVE_S:

@@ -4,7 +4,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -20,7 +20,16 @@ from services.compositor.wire import Outcome, Report, Settled, decode_report, to
 SILENCE_S = 5.0
 """A child reports ten times a second; one that is silent so long hangs (in FFmpeg, or on a dead connection)."""
 PIPE_MESSAGES = 4000
-"""Messages waiting for a child: more than a minute of a stream. A full queue means that it hangs."""
+"""Messages waiting for a child, besides a replay: more than a minute of a stream. A full queue means that it hangs."""
+LARGEST_REPORT_BYTES = 16 * 1024 * 1024
+"""A child that sends more at once is broken: hostile media may have taken it over."""
+EPOCHS = 32
+"""So many epochs are remembered, to tell late packets of an old one from repeated ones."""
+STUCK_S = 30.0
+"""Frames that have not left so long after the last packet never will: the longest delay is 10 s. (The decoder holds
+some back until its source ends, and a source that was killed never says so.)"""
+EDGE_PAUSE_S = 1.0
+"""Between tries at an edge that takes connections and does not answer."""
 
 Spawn = Callable[[str], ChildProcess]
 """Starts a child for a stream."""
@@ -33,8 +42,9 @@ class _Link:
     """A running child, and the threads that talk to it."""
 
     child: ChildProcess
-    outbox: "queue.Queue[Item | None]" = field(default_factory=lambda: queue.Queue(PIPE_MESSAGES))
+    outbox: "queue.Queue[Item | None]"
     heard_s: float = 0.0
+    connecting: bool = False
     reader: threading.Thread | None = None
 
 
@@ -52,12 +62,13 @@ class StreamRunner:
         self.ledger = Ledger()
         self.note = ""
         self.quarantined = False
+        self.stopped = False
         self.restarts = 0
         self.last_packet_s = 0.0
         self._spawn, self._on_outcomes = spawn, on_outcomes
         self._spec: StreamSpec | None = None
         self._replay = Replay()
-        self._newest = (0, -1)
+        self._seen: dict[int, int] = {}
         self._state = RestartState()
         self._restart_s = 0.0
         self._link: _Link | None = None
@@ -85,14 +96,15 @@ class StreamRunner:
     def on_media(self, packet: MediaPacket, now: float) -> None:
         """Take in a packet from the log."""
         self.last_packet_s = now
-        if packet.epoch < self._newest[0]:
-            self._refuse_old(packet)
+        if not self._is_new(packet):
             return
-        if (packet.epoch, packet.index) <= self._newest:
-            return  # the log delivers at least once
-        self._newest = packet.epoch, packet.index
-        if packet.track == "video" and not packet.end_of_epoch:
+        is_unit = packet.track == "video" and not packet.end_of_epoch
+        if is_unit:
             self.ledger.take(packet.epoch, packet.index)
+        if packet.epoch < self.epoch:
+            old = Outcome(packet.epoch, packet.index, Disposition.DROPPED, "old_epoch")
+            self._tell(self.ledger.settle([old]))
+            return
         self._replay.add_packet(packet)
         if self.quarantined:
             self._tell(self.ledger.drop("quarantined"))
@@ -102,11 +114,17 @@ class StreamRunner:
         else:
             self._send(packet)
 
-    def _refuse_old(self, packet: MediaPacket) -> None:
-        if packet.track == "video" and not packet.end_of_epoch:
-            self.ledger.take(packet.epoch, packet.index)
-            old = Outcome(packet.epoch, packet.index, Disposition.DROPPED, "old_epoch")
-            self._tell(self.ledger.settle([old]))
+    def _is_new(self, packet: MediaPacket) -> bool:
+        """Whether the log tells a packet for the first time; it delivers at least once."""
+        if packet.epoch not in self._seen and len(self._seen) >= EPOCHS:
+            oldest = min(self._seen)
+            if packet.epoch < oldest:
+                return False
+            del self._seen[oldest]
+        if packet.index <= self._seen.get(packet.epoch, -1):
+            return False
+        self._seen[packet.epoch] = packet.index
+        return True
 
     def on_verdict(self, verdict: VerdictMessage) -> None:
         """Take in a verdict from the log."""
@@ -115,18 +133,21 @@ class StreamRunner:
 
     def tick(self, now: float) -> None:
         """Book what the child told, and look whether it lives."""
-        self._book_reports(now)
-        link_now = self._link
-        if link_now is None:
+        heard, link = self._book_reports(), self._link
+        if link is None:
             if self._restart_s and now >= self._restart_s and self._replay.packets and not self.quarantined:
                 self._start(now)
-        elif link_now.child.exit is not None:
-            self._crashed(link_now.child.exit.text, now)
-        elif now - link_now.heard_s > SILENCE_S:
-            self._crashed("hang", now)
+            return
+        if heard:
+            link.heard_s = now
+        if link.child.exit is not None:
+            self._crashed(link, link.child.exit.text, now)
+        elif now - link.heard_s > SILENCE_S:
+            self._hangs(link, now)
 
     def stop(self) -> None:
         """End the child; what was in flight is booked as dropped."""
+        self.stopped = True
         if self._link is not None:
             self._end(self._link)
         self._tell(self.ledger.drop("stopped"))
@@ -135,14 +156,17 @@ class StreamRunner:
         """Let the child go; the books stay, and the next packet starts another."""
         if self._link is not None:
             self._end(self._link)
+        self._tell(self.ledger.drop("no_end"))
 
     def idle(self, now: float, idle_s: float) -> bool:
         """Whether nothing has come for so long that the child may go."""
-        return self._link is not None and now - self.last_packet_s > idle_s and self.ledger.in_flight == 0
+        quiet_s = now - self.last_packet_s
+        return self._link is not None and quiet_s > idle_s and (self.ledger.in_flight == 0 or quiet_s > STUCK_S)
 
     def _start(self, now: float) -> None:
         self._restart_s = 0.0
-        link = self._link = _Link(self._spawn(self.stream_id), heard_s=now)
+        outbox: queue.Queue[Item | None] = queue.Queue(PIPE_MESSAGES + len(self._replay.packets))
+        link = self._link = _Link(self._spawn(self.stream_id), outbox, heard_s=now)
         self._state.started(now)
         link.reader = threading.Thread(target=self._read, args=(link,), name=f"read-{self.stream_id}", daemon=True)
         link.reader.start()
@@ -159,20 +183,27 @@ class StreamRunner:
         for verdict in self._replay.verdicts:
             self._send(verdict)
 
-    def _book_reports(self, now: float) -> None:
-        while not self._reports.empty():
+    def _book_reports(self) -> bool:
+        """Book what was told; return whether the running child told anything."""
+        heard = False
+        for _ in range(self._reports.qsize()):
             link, report = self._reports.get_nowait()
-            link.heard_s = now
-            self.note = report.note
             self._tell(self.ledger.settle(report.outcomes))
+            if link is self._link:
+                heard, self.note, link.connecting = True, report.note, report.connecting
+        return heard
 
-    def _crashed(self, how: str, now: float) -> None:
-        link = self._link
-        assert link is not None
-        link.child.kill()
-        if link.reader is not None:
-            link.reader.join(1.0)  # what it told before it died counts
-        self._book_reports(now)
+    def _hangs(self, link: _Link, now: float) -> None:
+        if not link.connecting:
+            self._crashed(link, "hang", now)
+            return
+        self._end(link)
+        self._restart_s = now + EDGE_PAUSE_S  # not the media's fault: it counts for no quarantine
+        self.restarts += 1
+        self.note = "the edge does not answer; trying again"
+        self._log.warning("the edge does not answer", stream=self.stream_id)
+
+    def _crashed(self, link: _Link, how: str, now: float) -> None:
         self._end(link)
         self.restarts += 1
         step = self._state.crashed(now)
@@ -184,9 +215,14 @@ class StreamRunner:
         self._restart_s = step.at_s
 
     def _end(self, link: _Link) -> None:
-        self._link = None
+        """End a child. What it told before counts, so the pipe is closed after its last word was read."""
         with contextlib.suppress(queue.Full):
             link.outbox.put_nowait(None)
+        link.child.kill()
+        if link.reader is not None:
+            link.reader.join(1.0)
+        self._book_reports()
+        self._link = None
         link.child.stop(grace_s=0.5)
 
     def _send(self, item: Item) -> None:
@@ -207,13 +243,13 @@ class StreamRunner:
         while (item := link.outbox.get()) is not None:
             try:
                 link.child.connection.send_bytes(to_child(item))
-            except (OSError, ValueError):
+            except (OSError, ValueError, TypeError):  # TypeError: the pipe was closed meanwhile
                 return
 
     def _read(self, link: _Link) -> None:
         while True:
             try:
-                report = decode_report(link.child.connection.recv_bytes())
+                report = decode_report(link.child.connection.recv_bytes(LARGEST_REPORT_BYTES))
             except (EOFError, OSError, ValueError, msgspec.DecodeError, TypeError):
                 return
             self._reports.put((link, report))

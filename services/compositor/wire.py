@@ -1,13 +1,18 @@
 """What the compositor and its children tell each other over their pipe."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from mosaicast.contracts import codec
-from mosaicast.contracts.messages import MediaPacket, Message, StreamSpec, VerdictMessage
+from mosaicast.contracts.messages import MediaPacket, Message, ShortText, StreamSpec, VerdictMessage
 from mosaicast.contracts.topics import MEDIA, STREAMS, VERDICTS, Topic
 from mosaicast.core.types import Disposition
+
+Reason = Annotated[str, msgspec.Meta(max_length=32, pattern=r"^[a-z_]*\Z")]
+"""It becomes a label of metrics: a child that hostile media has taken over shall not write there what it likes."""
+Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]
+"""Neither NaN nor infinite (those spoil sums of metrics and the status page), whatever the wall clocks say."""
 
 
 class Settled(msgspec.Struct, frozen=True, array_like=True):
@@ -23,18 +28,20 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     epoch: int
     index: int
     disposition: Disposition
-    reason: str = ""
-    verdict_age_s: float | None = None
-    delay_beyond_s: float | None = None
-    end_to_end_s: float | None = None
+    reason: Reason = ""
+    verdict_age_s: Seconds | None = None
+    delay_beyond_s: Seconds | None = None
+    end_to_end_s: Seconds | None = None
 
 
 class Report(msgspec.Struct, frozen=True, array_like=True):
     """What a child tells its parent, several times a second; silence means that it hangs."""
 
     outcomes: tuple[Outcome, ...]
-    note: str = ""
+    note: ShortText = ""
     """A plain sentence for the user; empty when all is well."""
+    connecting: bool = False
+    """It is about to open the push, and may be silent for as long as the edge is."""
 
 
 _TOPICS: dict[bytes, Topic[Any]] = {b"M": MEDIA, b"V": VERDICTS, b"S": STREAMS}

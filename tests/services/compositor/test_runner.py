@@ -1,0 +1,572 @@
+"""One stream in the parent: its child, its books, its restarts."""
+
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mosaicast.contracts.messages import MediaPacket, Publication
+from mosaicast.core.restarts import RestartPolicy
+from mosaicast.core.types import Disposition
+from mosaicast.runtime.children import ForkServer
+from services.compositor.runner import EPOCHS, PIPE_MESSAGES, SILENCE_S, STUCK_S, StreamRunner
+from services.compositor.wire import Outcome, Report, Settled, encode_report
+from tests.services.compositor.fakes import WAIT_S, FakeChild, FakeSpawn, look, packet, shown
+from tests.services.compositor.media import STREAM, spec
+
+DROPPED = Disposition.DROPPED
+
+
+class Stage:
+    """A runner with everything around it fake, and a clock by hand."""
+
+    def __init__(self) -> None:
+        self.spawn = FakeSpawn()
+        self.told: list[Outcome] = []
+        self.runner = StreamRunner(STREAM, self.spawn, lambda _, outcomes: self.told.extend(outcomes))
+        self.now = 100.0
+
+    @property
+    def child(self) -> FakeChild:
+        return self.spawn.last
+
+    def media(self, *packets: MediaPacket) -> None:
+        for one in packets:
+            self.runner.on_media(one, self.now)
+
+    def after(self, seconds: float) -> None:
+        self.now += seconds
+        self.runner.tick(self.now)
+
+    def crash(self, code: int = -11) -> None:
+        self.child.ends(code)
+        self.runner.tick(self.now)
+
+    def restarted(self) -> FakeChild:
+        """Wait out the back-off and return the new child."""
+        before = len(self.spawn.children)
+        self.after(6.0)
+        assert len(self.spawn.children) == before + 1
+        return self.child
+
+    def counts(self) -> dict[str, int]:
+        return {name: count for name, count in self.runner.ledger.counters().items() if count}
+
+    def reasons(self) -> Counter[str]:
+        return Counter(outcome.reason for outcome in self.told if outcome.disposition is DROPPED)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    stage = Stage()
+    stage.runner.on_spec(spec())
+    return stage
+
+
+def group(first: int, count: int, epoch: int = 1) -> list[MediaPacket]:
+    """Return a group of pictures."""
+    return [packet(first + n, key=n == 0, epoch=epoch) for n in range(count)]
+
+
+def test_without_packets_there_is_no_child(stage: Stage) -> None:
+    stage.after(10.0)
+    stage.runner.on_verdict(look(0))
+    assert stage.spawn.children == []
+    assert stage.runner.child_pid == 0
+
+
+def test_everything_reaches_the_child_in_order(stage: Stage) -> None:
+    media, verdict, changed = group(0, 3), look(0), spec(2, panic=True)
+    stage.media(*media[:2])
+    stage.runner.on_verdict(verdict)
+    stage.media(media[2], packet(3, track="audio"))
+    stage.runner.on_spec(changed)
+    expected = [spec(), Settled(1, frozenset()), *media[:2], verdict, media[2], packet(3, track="audio"), changed]
+    assert stage.child.takes(8) == expected
+    assert stage.runner.child_pid == stage.child.pid
+    assert stage.counts() == {"taken": 3, "in_flight": 3}
+
+
+def test_a_packet_that_the_log_repeats_counts_once(stage: Stage) -> None:
+    media = group(0, 4)
+    stage.media(*media, *media[1:3])
+    assert stage.child.takes(6)[2:] == media
+    assert stage.counts() == {"taken": 4, "in_flight": 4}
+
+
+def test_outcomes_are_booked_and_told_once(stage: Stage) -> None:
+    stage.media(*group(0, 3))
+    stage.child.says(*shown(0, 1), note="a note")
+    stage.child.says(*shown(1), note="a note")
+    stage.after(0.02)
+    assert stage.told == shown(0, 1)
+    assert stage.counts() == {"taken": 3, "in_flight": 1, "masked": 2}
+    assert stage.runner.note == "a note"
+
+
+def test_late_packets_of_an_older_epoch_are_dropped_and_sent_to_nobody(stage: Stage) -> None:
+    stage.media(*group(0, 2, epoch=2))
+    stage.media(packet(0, epoch=1), packet(1, epoch=1, track="audio"), packet(2, epoch=1, end=True))
+    stage.media(packet(2, epoch=2))
+    assert [m.epoch for m in stage.child.takes(5)[2:]] == [2, 2, 2]
+    assert stage.told == [Outcome(1, 0, DROPPED, "old_epoch")]
+    assert stage.runner.epoch == 2
+
+
+def test_an_older_epoch_that_the_log_repeats_is_booked_once(stage: Stage) -> None:
+    stage.media(*group(0, 2, epoch=1))
+    stage.child.says(*shown(0, 1))
+    stage.after(0.02)
+    stage.media(*group(0, 2, epoch=2), *group(0, 3, epoch=1), *group(0, 3, epoch=1))
+    assert stage.counts() == {"taken": 5, "in_flight": 2, "masked": 2, "dropped": 1, "dropped.old_epoch": 1}
+
+
+def test_few_epochs_are_remembered(stage: Stage) -> None:
+    for epoch in range(2, EPOCHS + 10):
+        stage.media(packet(0, epoch=epoch))
+    taken = stage.runner.ledger.taken
+    stage.media(packet(0, epoch=1), packet(0, epoch=3))
+    assert stage.runner.ledger.taken == taken
+
+
+# --- crashes ------------------------------------------------------------------------------------------------
+
+
+def test_a_crash_restarts_with_growing_pauses(stage: Stage) -> None:
+    stage.media(*group(0, 2))
+    pauses = []
+    for _ in range(4):
+        stage.crash()
+        assert stage.runner.child_pid == 0
+        before, crashed_s = len(stage.spawn.children), stage.now
+        while len(stage.spawn.children) == before:
+            stage.after(0.05)
+        pauses.append(stage.now - crashed_s)
+    assert pauses == pytest.approx([0.2, 0.4, 0.8, 1.6], abs=0.06)
+    assert stage.runner.restarts == 4
+    assert all(child.closed for child in stage.spawn.children[:-1])
+
+
+def test_a_packet_does_not_cut_the_pause_short(stage: Stage) -> None:
+    stage.media(packet(0, key=True))
+    stage.crash()
+    stage.media(packet(1))
+    assert len(stage.spawn.children) == 1
+    stage.now += 0.3
+    stage.media(packet(2))
+    assert len(stage.spawn.children) == 2
+
+
+def test_the_next_child_begins_at_the_newest_keyframe_and_knows_what_was_shown(stage: Stage) -> None:
+    media = [*group(0, 3), *group(3, 4), packet(7, track="audio")]
+    stage.media(*media)
+    stage.runner.on_verdict(look(1))
+    stage.child.says(*shown(0, 1, 2, 3, 4))
+    stage.after(0.02)
+    stage.crash()
+    child = stage.restarted()
+    assert child.takes(8) == [spec(), Settled(1, frozenset({3, 4})), *media[3:], look(1)]
+    assert stage.counts() == {"taken": 7, "in_flight": 2, "masked": 5}
+
+
+def test_the_last_words_of_a_child_that_crashed_count(stage: Stage) -> None:
+    stage.media(*group(0, 3))
+    stage.child.says(*shown(0, 1), wait=False)
+    stage.crash()
+    assert stage.told == shown(0, 1)
+    assert stage.restarted().takes(2)[1] == Settled(1, frozenset({0, 1}))
+
+
+def test_a_keyframe_between_crash_and_restart_leaves_no_frame_without_an_outcome(stage: Stage) -> None:
+    stage.media(*group(0, 4))
+    stage.child.says(*shown(0))
+    stage.after(0.02)
+    stage.crash()
+    stage.media(packet(4), *group(5, 2))
+    child = stage.restarted()
+    assert [m.index for m in child.takes(4)[2:]] == [5, 6]
+    assert stage.reasons() == {"compositor_crash": 4}
+    child.says(*shown(5, 6))
+    stage.after(0.02)
+    assert stage.counts() == {"taken": 7, "masked": 3, "dropped": 4, "dropped.compositor_crash": 4}
+
+
+def test_what_a_dead_child_had_of_an_older_epoch_is_dropped(stage: Stage) -> None:
+    stage.media(*group(0, 2, epoch=1), *group(0, 2, epoch=2))
+    stage.crash()
+    stage.restarted()
+    assert stage.reasons() == {"compositor_crash": 2}
+    assert {outcome.epoch for outcome in stage.told} == {1}
+
+
+def test_a_silent_child_is_killed_and_another_started(stage: Stage) -> None:
+    stage.media(*group(0, 2))
+    stage.after(SILENCE_S)
+    stage.child.says()
+    stage.after(SILENCE_S)
+    assert stage.child.exit is None, "it has spoken"
+    stage.after(0.1)
+    assert stage.child.exit is None, "it counts from when we heard it"
+    stage.after(SILENCE_S)
+    assert stage.child.closed
+    stage.restarted()
+    assert stage.runner.restarts == 1
+
+
+def test_an_edge_that_does_not_answer_is_tried_for_ever(stage: Stage) -> None:
+    stage.media(*group(0, 2))
+    for _ in range(12):
+        stage.child.says(connecting=True)
+        stage.after(0.02)
+        stage.after(SILENCE_S + 0.1)
+        assert stage.child.closed
+        assert "edge" in stage.runner.note
+        stage.restarted()
+    assert not stage.runner.quarantined
+    stage.child.says(connecting=True)
+    stage.child.says()  # it is open
+    stage.after(0.02)
+    assert stage.runner.note == ""
+    for _ in range(5):
+        stage.after(SILENCE_S + 0.1)
+        stage.after(2.0)
+    assert stage.runner.quarantined, "a child that hangs elsewhere is the media's fault"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        b"garbage",
+        encode_report(Report((), "x" * 501)),
+        encode_report(Report((Outcome(1, 0, DROPPED, "No Such Reason"),))),
+        encode_report(Report((Outcome(1, 0, Disposition.MASKED, "", float("nan")),))),
+        encode_report(Report((Outcome(1, 0, Disposition.MASKED, "", float("inf")),))),
+        b"\x00" * (16 * 1024 * 1024 + 1),
+    ],
+    ids=["garbage", "long note", "unknown reason", "nan", "infinite", "too large"],
+)
+def test_a_child_that_breaks_the_contract_is_not_heard_any_more(stage: Stage, word: bytes) -> None:
+    stage.media(*group(0, 2))
+    stage.child.connection.say(word, wait=False)
+    stage.child.says(*shown(0), wait=False)
+    stage.after(0.02)
+    stage.after(SILENCE_S + 0.1)
+    assert stage.child.closed
+    assert stage.told == []
+
+
+# --- quarantine ---------------------------------------------------------------------------------------------
+
+
+def published(publication: str, revision: int) -> Any:
+    return spec(revision, publication=Publication(publication_id=publication, started_ms=0))
+
+
+def quarantine(stage: Stage) -> None:
+    for _ in range(RestartPolicy().quarantine_crashes or 0):
+        stage.crash()
+        stage.after(5.0)
+    assert stage.runner.quarantined
+
+
+def test_five_crashes_in_a_minute_are_enough(stage: Stage) -> None:
+    stage.runner.on_spec(published("p1", 2))
+    stage.media(*group(0, 3))
+    quarantine(stage)
+    assert stage.reasons() == {"quarantined": 3}
+    stage.media(*group(3, 2))
+    stage.after(3600.0)
+    assert len(stage.spawn.children) == 5
+    assert stage.counts() == {"taken": 5, "dropped": 5, "dropped.quarantined": 5}
+
+
+def test_a_new_publication_lifts_the_quarantine_and_the_same_one_does_not(stage: Stage) -> None:
+    stage.runner.on_spec(published("p1", 2))
+    stage.media(*group(0, 3))
+    quarantine(stage)
+    stage.runner.on_spec(published("p1", 3))
+    assert stage.runner.quarantined
+    stage.runner.on_spec(published("p2", 4))
+    assert not stage.runner.quarantined
+    stage.media(packet(0, epoch=2, key=True))
+    assert len(stage.spawn.children) == 6
+    assert stage.child.takes(3)[1:] == [Settled(2, frozenset()), packet(0, epoch=2, key=True)]
+    stage.crash()
+    assert not stage.runner.quarantined, "the crashes before are forgotten"
+
+
+def test_crashes_that_are_rare_do_not_quarantine(stage: Stage) -> None:
+    stage.media(*group(0, 2))
+    for _ in range(10):
+        stage.crash()
+        stage.after(20.0)
+        stage.child.says()
+        stage.after(0.02)
+    assert not stage.runner.quarantined
+
+
+# --- queues -------------------------------------------------------------------------------------------------
+
+
+def test_a_child_that_takes_nothing_is_killed_when_its_queue_is_full(stage: Stage) -> None:
+    stage.media(packet(0, key=True))
+    stage.child.takes(3)
+    stage.child.connection.blocked = True
+    stage.media(*(packet(n) for n in range(1, PIPE_MESSAGES + 1)))
+    assert stage.child.exit is None
+    stage.media(*(packet(n) for n in range(PIPE_MESSAGES + 1, PIPE_MESSAGES + 4)))
+    assert stage.child.exit is not None
+    stage.after(0.02)
+    assert stage.runner.restarts == 1
+
+
+def test_a_long_group_of_pictures_is_replayed_whole(stage: Stage) -> None:
+    count = PIPE_MESSAGES + 1000
+    stage.media(packet(0, key=True))
+    for start in range(1, count, 1000):
+        stage.media(*(packet(n) for n in range(start, min(start + 1000, count))))
+        stage.child.takes(2 + min(start + 1000, count))
+    stage.crash()
+    child = stage.restarted()
+    assert [m.index for m in child.takes(2 + count)[2:]] == list(range(count))
+    assert child.exit is None
+
+
+# --- the end ------------------------------------------------------------------------------------------------
+
+
+def test_stopping_books_the_last_words_and_drops_the_rest(stage: Stage) -> None:
+    stage.media(*group(0, 3))
+    stage.child.says(*shown(0, 1), wait=False)
+    stage.runner.stop()
+    assert stage.child.closed
+    assert stage.told == [*shown(0, 1), Outcome(1, 2, DROPPED, "stopped")]
+    assert stage.runner.stopped
+
+
+def test_stopping_without_a_child_balances_too(stage: Stage) -> None:
+    stage.media(*group(0, 3))
+    stage.crash()
+    stage.runner.stop()
+    assert stage.reasons() == {"stopped": 3}
+
+
+def test_a_child_rests_when_nothing_comes_and_nothing_waits(stage: Stage) -> None:
+    stage.media(*group(0, 2))
+    assert not stage.runner.idle(stage.now + 6.0, 5.0), "two frames are in flight"
+    stage.child.says(*shown(0, 1))
+    stage.after(1.0)
+    assert not stage.runner.idle(stage.now, 5.0)
+    stage.now += 5.0
+    assert stage.runner.idle(stage.now, 5.0)
+    stage.runner.rest()
+    assert stage.child.closed
+    stage.after(60.0)
+    assert len(stage.spawn.children) == 1
+    assert not stage.runner.idle(stage.now, 5.0)
+    stage.media(packet(2))
+    assert stage.child.takes(5)[1:] == [Settled(1, frozenset({0, 1})), *group(0, 3)]
+    assert stage.runner.restarts == 0
+
+
+def test_frames_that_never_leave_do_not_keep_a_child(stage: Stage) -> None:
+    stage.media(*group(0, 3))
+    stage.child.says(*shown(0))
+    stage.after(STUCK_S - 1)
+    assert not stage.runner.idle(stage.now, 5.0)
+    stage.now += 2.0
+    assert stage.runner.idle(stage.now, 5.0)
+    stage.runner.rest()
+    assert stage.counts() == {"taken": 3, "masked": 1, "dropped": 2, "dropped.no_end": 2}
+
+
+# --- whatever happens ---------------------------------------------------------------------------------------
+
+epochs = st.sampled_from([1, 1, 2])
+packets = st.tuples(st.just("packet"), epochs, st.sampled_from(["key", "delta", "repeat"]))
+others = st.tuples(st.just("packet"), epochs, st.sampled_from(["audio", "end"]))
+picks = st.lists(st.integers(0, 9), max_size=4)
+"""Which of the units so far a child speaks of."""
+steps = st.one_of(
+    packets,
+    packets,
+    packets,
+    packets,
+    others,
+    st.tuples(st.just("tell"), picks),
+    st.tuples(st.just("crash"), picks),
+    st.tuples(st.just("crash"), picks),
+    st.tuples(st.just("pass"), st.sampled_from([0.02, 0.3, 0.3, 6.0, STUCK_S + 1])),
+    st.tuples(st.just("pass"), st.just(0.3)),
+    st.tuples(st.just("publish"), st.sampled_from(["p1", "p2"])),
+    st.tuples(st.just("verdict"), epochs),
+    st.tuples(st.just("rest")),
+)
+
+
+@dataclass
+class Given:
+    """What one child was given, and what had been told when it began."""
+
+    told: frozenset[tuple[int, int]]
+    items: list[Any] = field(default_factory=list)
+
+    @property
+    def units(self) -> list[tuple[int, int]]:
+        return [(item.epoch, item.index) for item in self.items if isinstance(item, MediaPacket)]
+
+
+class Recorded(StreamRunner):
+    """Notes what each child is given."""
+
+    def __init__(self, spawn: FakeSpawn, told: list[Outcome]) -> None:
+        super().__init__(STREAM, spawn, lambda _, outcomes: told.extend(outcomes))
+        self.given: list[Given] = []
+        self._told = told
+
+    def _start(self, now: float) -> None:
+        self.given.append(Given(frozenset((o.epoch, o.index) for o in self._told)))
+        super()._start(now)
+
+    def _send(self, item: Any) -> None:
+        if self.child_pid:
+            self.given[-1].items.append(item)
+        super()._send(item)
+
+
+class Play(Stage):
+    """Plays a script and keeps the books of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner: Recorded = Recorded(self.spawn, self.told)
+        self.units: set[tuple[int, int]] = set()
+        self._next: Counter[int] = Counter()
+        self._revision = 0
+
+    def step(self, kind: str, *args: Any) -> None:
+        getattr(self, "do_" + kind.replace(" ", "_"))(*args)
+        counters = self.runner.ledger.counters()
+        assert counters["taken"] == len(self.units)
+        assert counters["taken"] == counters["in_flight"] + sum(counters[d.value] for d in Disposition)
+        if self.runner.child_pid:
+            waiting = self.units - {(o.epoch, o.index) for o in self.told}
+            assert waiting <= set(self.runner.given[-1].units), "a frame that the child has not got will have no outcome"
+
+    def do_packet(self, epoch: int, kind: str) -> None:
+        index = self._next[epoch]
+        if kind == "repeat":
+            if index:
+                self.media(packet(index - 1, epoch=epoch))
+            return
+        self._next[epoch] += 1
+        if kind in {"key", "delta"}:
+            self.units.add((epoch, index))
+        track = "audio" if kind == "audio" else "video"
+        self.media(packet(index, epoch=epoch, key=kind == "key", track=track, end=kind == "end"))
+
+    def do_tell(self, picks: list[int]) -> None:
+        if self.runner.child_pid and self.child.exit is None:
+            self.child.says(*self._outcomes(picks))
+
+    def do_crash(self, picks: list[int]) -> None:
+        """Crash with last words; the service notices at once."""
+        if self.runner.child_pid and self.child.exit is None:
+            self.child.says(*self._outcomes(picks), wait=False)
+            self.child.ends(-11)
+            self.after(0.0)
+
+    def _outcomes(self, picks: list[int]) -> list[Outcome]:
+        known = [*sorted(self.units), (1, 99)]
+        return [Outcome(*known[pick % len(known)], Disposition.MASKED) for pick in picks]
+
+    def do_pass(self, seconds: float) -> None:
+        self.after(seconds)
+
+    def do_publish(self, publication: str) -> None:
+        self._revision += 1
+        self.runner.on_spec(published(publication, self._revision))
+
+    def do_verdict(self, epoch: int) -> None:
+        self.runner.on_verdict(look(0, epoch=epoch))
+
+    def do_rest(self) -> None:
+        if self.runner.idle(self.now, 5.0):
+            self.runner.rest()
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(steps, min_size=5, max_size=40))
+def test_the_books_balance_and_nothing_is_shown_twice_whatever_happens(script: list[tuple[Any, ...]]) -> None:
+    play = Play()
+    for step in script:
+        play.step(*step)
+    play.runner.stop()
+    assert sorted((o.epoch, o.index) for o in play.told) == sorted(play.units), "each exactly once"
+    assert play.runner.ledger.in_flight == 0
+    assert all(child.closed for child in play.spawn.children)
+    for given_ in play.runner.given:
+        check_given(given_)
+
+
+def check_given(child: Given) -> None:
+    """It gets the spec and what is settled, then packets in order; what was told before is settled."""
+    kinds = [type(item).__name__ for item in child.items]
+    assert kinds[: kinds.index("Settled")] in ([], ["StreamSpec"])
+    settled = child.items[kinds.index("Settled")]
+    assert child.units == sorted(set(child.units))
+    again = set(child.units) & child.told
+    assert again <= {(settled.epoch, index) for index in settled.indexes}
+
+
+def test_a_unit_that_was_told_is_marked_as_settled_for_every_later_child(stage: Stage) -> None:
+    stage.media(*group(0, 6))
+    for index in range(4):
+        stage.child.says(*shown(index))
+        stage.after(0.02)
+        stage.crash()
+        assert stage.restarted().takes(2)[1] == Settled(1, frozenset(range(index + 1)))
+
+
+# --- a real process -----------------------------------------------------------------------------------------
+
+
+def _deaf(connection: "Connection[Any, Any]", count: int) -> None:
+    for _ in range(count):
+        connection.recv_bytes()
+    connection.send_bytes(encode_report(Report(tuple(shown(0)))))
+    signal.pause()
+
+
+def test_a_real_child_that_hangs_with_a_full_pipe_is_ended() -> None:
+    """The writer is blocked in the pipe, the reader waits: both end, and no thread dies of an exception."""
+    told: list[Outcome] = []
+    server = ForkServer()
+    children = []
+
+    def spawn(stream_id: str) -> Any:
+        children.append(server.spawn(_deaf, (3,), name=stream_id))
+        return children[-1]
+
+    runner = StreamRunner(STREAM, spawn, lambda _, outcomes: told.extend(outcomes))
+    runner.on_spec(spec())
+    runner.on_media(packet(0, key=True), 100.0)
+    runner.on_media(packet(1, size=4_000_000), 100.0)
+    link = runner._link
+    assert link is not None
+    assert link.reader is not None
+    for _ in range(int(WAIT_S / 0.02)):
+        link.reader.join(0.02)
+        runner.tick(100.0)
+        if told:
+            break
+    runner.tick(100.0 + SILENCE_S + 0.1)
+    assert children[0].wait(WAIT_S) is not None
+    assert not link.reader.is_alive()
+    runner.stop()
+    assert told == [*shown(0), Outcome(1, 1, DROPPED, "stopped")]
