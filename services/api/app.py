@@ -37,6 +37,7 @@ def create_app(deps: Deps, metrics: Metrics, ready: Callable[[], bool], lifespan
         version="1",
         description=_DESCRIPTION,
         lifespan=lifespan,
+        responses=problems.responses(500),
         dependencies=[Depends(HTTPBearer(auto_error=False, description="The administrator's token."))],
     )
     app.state.deps = deps

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mosaicast.adapters.storage import StorageError
 from mosaicast.runtime.logs import get_logger
@@ -52,8 +55,20 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def document(openapi: dict[str, Any]) -> dict[str, Any]:
+    """Return the document without what the framework adds: that problems come as plain JSON too."""
+    for path in openapi["paths"].values():
+        for operation in path.values():
+            for answer in operation["responses"].values():
+                if CONTENT_TYPE in answer.get("content", {}):
+                    answer["content"].pop("application/json", None)
+    return openapi
+
+
 def install(app: FastAPI) -> None:
-    """Answer every error of `app` as a problem."""
+    """Answer every error of `app` as a problem, and say so in its OpenAPI document."""
+    made = app.openapi
+    app.openapi = lambda: document(made())  # type: ignore[method-assign]
 
     @app.exception_handler(ProblemError)
     async def own(_: Request, exc: ProblemError) -> JSONResponse:
@@ -75,10 +90,41 @@ def install(app: FastAPI) -> None:
         _LOG.error("storage_failed", error=str(exc))
         return _answer(503, "the database does not answer; try again", headers={"Retry-After": "2"})
 
-    @app.exception_handler(Exception)
-    async def bug(_: Request, exc: Exception) -> JSONResponse:
-        _LOG.error("bug", error=type(exc).__name__, exc_info=exc)
-        return _answer(500, "this is our mistake; it has been logged")
+    app.add_middleware(_Bugs)
+
+
+class _Bugs:
+    """Answers what no handler takes with 500.
+
+    The framework's handler of `Exception` raises it again for the server to log, with a text that may hold anything:
+    here only the kind and the places are logged.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection (ASGI)."""
+        started = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception as exc:
+            _LOG.error("bug", error=type(exc).__name__, places=_places(exc))
+            if started or scope["type"] != "http":
+                raise
+            await _answer(500, "this is our mistake; it has been logged")(scope, receive, send)
+
+
+def _places(exc: BaseException) -> list[str]:
+    """Return where it was raised, innermost first."""
+    frames = reversed(extract_tb(exc.__traceback__)[-6:])
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def _text(text: str) -> str:

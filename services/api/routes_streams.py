@@ -19,7 +19,7 @@ router = APIRouter(
 D = Annotated[Deps, Depends(deps_of)]
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=responses(413))
 def create_stream(body: StreamIn, deps: D) -> StreamCreated:
     """Create a stream. The answer shows its key, this once."""
     key = new_secret()
@@ -74,7 +74,7 @@ def get_policy(stream_id: str, deps: D) -> PolicyBody:
     return _policy(deps.stream(stream_id).policy)
 
 
-@router.patch("/{stream_id}/policy", responses=responses(404))
+@router.patch("/{stream_id}/policy", responses=responses(404, 413))
 def change_policy(stream_id: str, body: PolicyPatch, deps: D) -> PolicyBody:
     """Change how a stream is masked and encoded; at once, also while it is live."""
     old = deps.stream(stream_id).policy

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from urllib.parse import quote
 
 import pytest
 
@@ -57,19 +56,6 @@ def test_a_second_publisher_does_the_first_no_harm(desk: Desk) -> None:
     assert last is not None
     assert last.publication is None
     assert not publishing(desk, stream_id)
-
-
-def test_publishing_again_is_a_new_publication(desk: Desk) -> None:
-    created = desk.create()
-    ids = []
-    for client in ("1", "2"):
-        desk.publish(created["stream_key"], client)
-        told = desk.producer.newest(created["stream_id"])
-        assert told is not None
-        assert told.publication is not None
-        ids.append(told.publication.publication_id)
-        desk.publish_done(created["stream_key"], client)
-    assert len(set(ids)) == 2
 
 
 def test_an_edge_that_was_killed_blocks_nobody(desk: Desk) -> None:
@@ -152,10 +138,7 @@ def test_raw_pictures_are_played_with_the_token_only(desk: Desk) -> None:
         problem(desk.hook("play", f"app={app}&clientid=1&name={stream_id}"), 403)
         problem(desk.hook("play", f"app={app}&clientid=1&name={stream_id}&token=wrong"), 403)
     assert desk.hook("play", f"app=live&clientid=1&name={stream_id}&token={EDGE_TOKEN}").status_code == 204
-
-
-def test_masked_pictures_are_played_by_anybody(desk: Desk) -> None:
-    assert desk.hook("play", f"app=masked&clientid=1&name={desk.create()['stream_id']}").status_code == 204
+    assert desk.hook("play", f"app=masked&clientid=1&name={stream_id}").status_code == 204, "masked ones by anybody"
 
 
 @pytest.mark.parametrize("extra", ["app=masked", "%61pp=masked", "name=x&app=masked", "app=masked&app=masked"])
@@ -186,12 +169,6 @@ def test_masked_pictures_are_published_by_the_compositor_only(desk: Desk) -> Non
         problem(desk.hook("publish", refused), 403)
     assert desk.hook("publish", f"app=masked&clientid=1&name={stream_id}&token={EDGE_TOKEN}").status_code == 204
     assert not publishing(desk, stream_id)
-
-
-def test_odd_names_are_refused_like_any_other(desk: Desk) -> None:
-    for name in ("a" * 100_000, quote("\x00"), "%ff%fe", quote("../../x"), "%0d%0aLocation:x"):
-        problem(desk.publish(name), 403)
-        assert desk.publish_done(name).status_code == 204
 
 
 def test_without_its_database_the_api_admits_nobody(desk: Desk) -> None:

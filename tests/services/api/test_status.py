@@ -1,0 +1,102 @@
+"""What the parts reported, as people see it."""
+
+from typing import Any
+
+import pytest
+
+from mosaicast.contracts.messages import StatusReport
+from services.api.status import SILENT_S
+from tests.services.api.fakes import Desk
+
+COUNTERS = {
+    "taken": 100,
+    "clear": 40,
+    "masked": 50,
+    "full_mosaic": 6,
+    "dropped": 4,
+    "dropped.late": 3,
+    "dropped.seek": 1,
+}
+
+
+def report(desk: Desk, stream_id: str, service: Any, state: Any = "live", **more: Any) -> None:
+    told = StatusReport(service=service, instance="0", stream_id=stream_id, state=state, at_ms=1, **more)
+    desk.board.take(told, desk.now_s)
+
+
+def seen(desk: Desk) -> dict[str, Any]:
+    answer = desk.admin.get("/v1/status").json()
+    assert answer["at_ms"] == desk.now_ms
+    (only,) = answer["streams"]
+    return dict(only)
+
+
+@pytest.fixture
+def live(desk: Desk) -> str:
+    """A stream that is live, with a report of every part."""
+    created = desk.create(name="Main <b>square</b>")
+    stream_id = str(created["stream_id"])
+    desk.publish(created["stream_key"])
+    report(desk, stream_id, "ingest", counters={"frames_ingested": 104})
+    report(desk, stream_id, "compositor", counters=COUNTERS, gauges={"fps": 29.5, "end_to_end_ms": 1060.0})
+    report(desk, stream_id, "recognizer", gauges={"tracks_clear": 1.0, "tracks_masked": 2.0, "tracks_unknown": 2.0})
+    return stream_id
+
+
+def test_a_live_stream_with_its_frames_faces_and_addresses(desk: Desk, live: str) -> None:
+    assert seen(desk) == {
+        "stream_id": live,
+        "name": "Main <b>square</b>",
+        "state": "live",
+        "reason": "",
+        "latency_ms": 1060.0,
+        "fps": 29.5,
+        "frames": {
+            "ingested": 104, "clear": 40, "masked": 50, "full_mosaic": 6, "dropped": 4,
+            "dropped_by_reason": {"late": 3, "seek": 1},
+        },
+        "tracks": {"clear": 1.0, "masked": 2.0, "unknown": 2.0},
+        "rtmp_url": f"rtmp://edge.test/masked/{live}",
+        "hls_url": f"http://edge.test/hls/{live}.m3u8",
+    }  # fmt: skip
+
+
+def test_silent_parts_are_not_believed_but_what_they_counted_stays(desk: Desk, live: str) -> None:
+    desk.now_s += SILENT_S
+    assert seen(desk)["state"] == "live"
+    desk.now_s += 0.1
+    stale = seen(desk)
+    assert (stale["state"], stale["reason"]) == ("starting", "ingest does not report")
+    assert (stale["latency_ms"], stale["fps"], stale["tracks"]) == (None, 0.0, {})
+    assert (stale["frames"]["ingested"], stale["frames"]["clear"]) == (104, 40)
+    report(desk, live, "ingest")
+    assert (seen(desk)["state"], seen(desk)["reason"]) == ("starting", "the compositor does not report")
+
+
+@pytest.mark.parametrize("service", ["ingest", "compositor"])
+@pytest.mark.parametrize("state", ["quarantined", "refused", "error", "ended"])
+def test_what_failed_says_why(desk: Desk, live: str, service: str, state: str) -> None:
+    report(desk, live, service, state, reason="5 crashes in a minute")
+    told = seen(desk)
+    assert (told["state"], told["reason"], told["latency_ms"]) == (state, "5 crashes in a minute", None)
+
+
+def test_a_part_that_is_not_ready_yet_says_what_it_waits_for(desk: Desk, live: str) -> None:
+    report(desk, live, "compositor", "starting", reason="waiting for a keyframe")
+    assert (seen(desk)["state"], seen(desk)["reason"]) == ("starting", "waiting for a keyframe")
+
+
+def test_without_a_publisher_a_stream_waits(desk: Desk) -> None:
+    stream_id = desk.create()["stream_id"]
+    report(desk, stream_id, "ingest", "waiting")
+    told = seen(desk)
+    assert (told["state"], told["reason"], told["frames"]["ingested"]) == ("waiting", "nobody publishes", 0)
+
+
+def test_reports_of_one_stream_are_not_seen_at_another(desk: Desk, live: str) -> None:
+    report(desk, "other", "compositor", "error", reason="not mine", counters={"clear": 9})
+    assert (seen(desk)["state"], seen(desk)["frames"]["clear"]) == ("live", 40)
+    desk.board.forget("other")
+    assert seen(desk)["state"] == "live"
+    desk.board.forget(live)
+    assert (seen(desk)["state"], seen(desk)["frames"]["ingested"]) == ("starting", 0)
