@@ -9,117 +9,35 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mosaicast.core.identity_events import (
+    Answered,
+    Command,
+    Decided,
+    Event,
+    FaceQuality,
+    IdentityPolicy,
+    Looked,
+    LookWanted,
+    Match,
+    PeopleChanged,
+)
 from mosaicast.core.tracking import Tracked
 from mosaicast.core.types import Box, PersonId, Reason, TrackId, TrackVerdict
 
-
-@dataclass(frozen=True, slots=True)
-class IdentityPolicy:
-    """How much un-masking needs. Times in seconds of monotonic time.
-
-    The similarities are cosines of dlib's 128-d descriptors, best of a person's photos. Measured on 24 persons of a
-    labelled set of Korean public figures, 3 photos each, with CenterFace's landmarks (1656 comparisons of a stranger's
-    photo with a person, 72 of the person's own): 0.965 is passed by 0.7 % of strangers' photos and 66 % of the
-    person's own; no stranger passes it, nor 0.9633, with all three photos, which is what `votes` asks for.
-    """
-
-    similarity: float = 0.965
-    margin: float = 0.004
-    """Over the second-best person, at each vote."""
-    stay: float = 0.955
-    """Enough at a re-check of who is clear already: below it is doubt. Of the person's own photos 78 % pass."""
-    drop: float = 0.93
-    """A re-check below masks at once; one between may be a blurred instant, and is tried once more."""
-    votes: int = 3
-    span_s: float = 0.3
-    """First to last of the agreeing looks: three looks at one instant are one look."""
-    smallest_face_px: float = 40.0
-    least_sharpness: float = 12.0
-    turn_limit: float = 0.35
-    """Nose from the middle of the eyes, in distances between the eyes (0: frontal); beyond, the face is turned away."""
-    first_looks_s: float = 0.12
-    """Between looks at a track that is not judged yet."""
-    patience: int = 4
-    """Looks without agreement after which it counts as unknown and is looked at less and less often ..."""
-    retry_s: tuple[float, float] = (0.3, 4.0)
-    """... after the first pause, doubling, up to the second: a crowd costs a look per face in 4 s."""
-    recheck_s: float = 0.6
-    """A clear track is looked at again so often; with 0.25 s to the next crop and the answer, within a second."""
-    trust_s: float = 2.0
-    """A clear track without a confirming look (turned away, recognizer too slow) is masked after so long."""
-    answer_s: float = 1.0
-    """An answer that did not come by then is not waited for."""
-    gallery_trust_s: float = 0.6
-    """The gallery was last heard of at most so long ago, or everybody is masked: with the next look, within 1 s."""
-    forget_s: float = 1.0
-    """A track that is not seen for so long is gone; the tracker gives it up earlier."""
-
-
-@dataclass(frozen=True, slots=True)
-class FaceQuality:
-    """What is known of a face before it is embedded."""
-
-    landmarks: Sequence[float]
-    """x, y of left eye, right eye, nose tip, ..., in any one scale."""
-    sharpness: float
-    has_crop: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A person of the gallery and how alike, best first in lists."""
-
-    person_id: PersonId
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """Event: one look at the picture."""
-
-    faces: Sequence[tuple[Tracked, FaceQuality]]
-    gallery_seen_s: float | None
-    """When the gallery last proved that it is there and that we know its newest state; None: it is away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """Event: what became of a wanted look."""
-
-    track_id: TrackId
-    ask: int
-    """Of the command that asked."""
-    matches: Sequence[Match] | None
-    """Empty: like nobody. None: there is no answer (the face can't be embedded, the queue was full)."""
-
-
-@dataclass(frozen=True, slots=True)
-class PeopleChanged:
-    """Event: the owner's enrolled people were read anew."""
-
-    people: Mapping[PersonId, str]
-    """Each with a text that differs whenever the templates do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """Command: publish this about the look, one verdict for each face, in order."""
-
-    verdicts: tuple[TrackVerdict, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LookWanted:
-    """Command: embed the face of this track, ask the gallery, and answer."""
-
-    track_id: TrackId
-    ask: int
-    urgent: bool
-    """The track is clear: being late masks it."""
-
-
-Event = Looked | Answered | PeopleChanged
-Command = Decided | LookWanted
+__all__ = [
+    "Answered",
+    "Command",
+    "Decided",
+    "Event",
+    "FaceQuality",
+    "IdentityMachine",
+    "IdentityPolicy",
+    "LookWanted",
+    "Looked",
+    "Match",
+    "PeopleChanged",
+    "turn",
+]
 
 
 @dataclass(slots=True)
@@ -141,6 +59,11 @@ class _State:
     ask: int | None = None
     """The look that is waited for; answers to any other are void."""
     asked_s: float = 0.0
+    since: int | None = None
+    """The first look that surely shows the face that it has now."""
+    second_wanted: bool = False
+    """Whether the look that is waited for asks the second network."""
+    second_due_s: float = -math.inf
     seen_s: float = 0.0
     in_last_look: bool = True
 
@@ -156,13 +79,20 @@ class _State:
         """Mask it although earned, until a look from now on confirms it; answers under way are about before."""
         self.held, self.ask, self.next_look_s = reason, None, next_look_s
 
-    def void(self, reason: Reason, next_look_s: float) -> None:
-        """Forget everything that speaks for a person, answers under way too."""
+    def void(self, reason: Reason, next_look_s: float, *, same_face: bool = False) -> None:
+        """Forget everything that speaks for a person, answers under way too.
+
+        Args:
+            same_face: nothing hints at another face: looks of before may still be averaged with later ones.
+        """
         self.reason, self.held = reason, None
         self.person_id = self.candidate = None
         self.agreed = self.unsure = 0
         self.ask = None
+        self.second_due_s = -math.inf
         self.next_look_s = next_look_s
+        if not same_face:
+            self.since = None
 
 
 class IdentityMachine:
@@ -209,6 +139,8 @@ class IdentityMachine:
 
     def _doubt(self, state: _State, one: Tracked, now: float) -> None:
         """Void what is known of a track that may have become somebody else."""
+        if not state.in_last_look:
+            state.since, state.second_due_s = None, -math.inf
         if one.ambiguous or one.overlaps:
             state.void(Reason.CONFLICT, now)
         elif one.jumped:
@@ -264,9 +196,19 @@ class IdentityMachine:
         return quality.has_crop and self._large(one.box) and self._fit(quality)
 
     def _want(self, state: _State, track_id: TrackId, now: float) -> LookWanted:
-        self._asks += 1
+        policy, self._asks = self.policy, self._asks + 1
         state.ask, state.asked_s = self._asks, now
-        return LookWanted(track_id, self._asks, urgent=state.earned)
+        state.since = state.ask if state.since is None else state.since
+        checks = state.earned and state.held is None
+        state.second_wanted = policy.second is not None and not (checks and now < state.second_due_s)
+        return LookWanted(
+            track_id,
+            state.ask,
+            urgent=state.earned,
+            since=state.since,
+            window=1 if state.earned else policy.window,
+            second_from=(policy.stay if checks else policy.similarity) if state.second_wanted else None,
+        )
 
     def _large(self, box: Box) -> bool:
         return min(box.width, box.height) >= self.policy.smallest_face_px
@@ -289,20 +231,38 @@ class IdentityMachine:
             (match for match in event.matches if math.isfinite(match.similarity)), key=lambda match: -match.similarity
         )
         if state.earned:
-            self._rechecked(state, ranked, now)
+            self._rechecked(state, ranked, event.second, now)
+            return
+        person = self._vote(ranked, self.policy.similarity)
+        agrees = self._agrees(state, person, event.second, self.policy.second)
+        if person is not None and agrees is None:
+            self._no_answer(state, now)
         else:
-            self._voted(state, self._vote(ranked), now)
+            self._voted(state, person if agrees else None, now)
 
-    def _vote(self, ranked: Sequence[Match], needed: float | None = None) -> PersonId | None:
+    def _vote(self, ranked: Sequence[Match], needed: float) -> PersonId | None:
         """Return whom a look speaks for, None if for nobody."""
-        if not ranked or ranked[0].similarity < (self.policy.similarity if needed is None else needed):
+        if not ranked or ranked[0].similarity < needed:
             return None
         second = next((m.similarity for m in ranked if m.person_id != ranked[0].person_id), -1.0)
         return ranked[0].person_id if ranked[0].similarity - second >= self.policy.margin else None
 
+    @staticmethod
+    def _agrees(
+        state: _State, person: PersonId | None, second: Sequence[Match] | None, needed: float | None
+    ) -> bool | None:
+        """Return whether the second network names the same person; None: it was asked and did not answer."""
+        if person is None or needed is None or not state.second_wanted:
+            return True
+        if second is None:
+            return None
+        best = max(second, key=lambda match: match.similarity, default=None)
+        # NaN compares as false.
+        return best is not None and best.person_id == person and best.similarity >= needed
+
     def _voted(self, state: _State, person: PersonId | None, now: float) -> None:
         if person is None:
-            state.void(state.reason, now)
+            state.void(state.reason, now, same_face=True)
             self._pace(state)
             return
         if state.candidate != person:
@@ -314,20 +274,31 @@ class IdentityMachine:
             state.reason, state.person_id = Reason.ENROLLED, person
             self._confirm(state)
 
-    def _rechecked(self, state: _State, ranked: Sequence[Match], now: float) -> None:
+    def _rechecked(self, state: _State, ranked: Sequence[Match], second: Sequence[Match] | None, now: float) -> None:
         """A track that has earned its person was looked at again."""
-        needed = self.policy.stay if state.held is None else self.policy.similarity
-        if self._vote(ranked, needed) == state.person_id:
-            self._confirm(state)
-            return
-        weak = bool(ranked) and ranked[0].person_id == state.person_id and ranked[0].similarity >= self.policy.drop
+        policy = self.policy
+        first_needed, second_needed = (
+            (policy.stay, policy.second_stay) if state.held is None else (policy.similarity, policy.second)
+        )
+        if self._vote(ranked, first_needed) == state.person_id:
+            agrees = self._agrees(state, state.person_id, second, second_needed)
+            if agrees is None:
+                self._no_answer(state, now)
+                return
+            if agrees:
+                self._confirm(state)
+                return
+        weak = bool(ranked) and ranked[0].person_id == state.person_id and ranked[0].similarity >= policy.drop
         if weak and state.unsure == 0:
             state.unsure, state.next_look_s = 1, now
+            state.second_due_s = -math.inf
         else:
             state.failures = 0
-            state.void(Reason.DOUBTFUL, now + self.policy.first_looks_s)
+            state.void(Reason.DOUBTFUL, now + policy.first_looks_s)
 
     def _confirm(self, state: _State) -> None:
+        if state.second_wanted:
+            state.second_due_s = state.asked_s + self.policy.second_recheck_s
         state.confirmed_s, state.held, state.unsure = state.asked_s, None, 0
         state.next_look_s = state.asked_s + self.policy.recheck_s
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import cv2
 
-from mosaicast.adapters.embedders import DlibResnet, Embedder
+from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader
 from mosaicast.contracts.topics import DETECTIONS, GALLERY, STREAMS
@@ -15,6 +15,7 @@ from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.settings import Settings, load
 from services.recognizer.looking import Answer, Looker, People
+from services.recognizer.opinions import Opinion
 from services.recognizer.service import RecognizerService
 
 GROUP = "recognizer"
@@ -44,12 +45,7 @@ def run(settings: Settings, stop: StopEvent) -> int:
     producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
 
     def make_looker(on_event: Callable[[Answer | People], None]) -> Looker:
-        return Looker(
-            lambda: DlibResnet(settings.cache_dir),
-            lambda embedder: QdrantGallery(gallery_config(settings, embedder)),
-            metrics,
-            on_event,
-        )
+        return Looker(lambda: _opinions(settings), metrics, on_event)
 
     service = RecognizerService(producer, make_looker, metrics, settings.instance)
     health = HealthServer(
@@ -73,6 +69,12 @@ def run(settings: Settings, stop: StopEvent) -> int:
         for closing in (detections, specs, changes, producer, health):
             closing.close()
     return 1 if service.failure else 0
+
+
+def _opinions(settings: Settings) -> list[Opinion]:
+    """Load the two networks that must agree, the quick one first."""
+    embedders: list[Embedder] = [DlibResnet(settings.cache_dir), FacenetCasia()]
+    return [Opinion(embedder, QdrantGallery(gallery_config(settings, embedder))) for embedder in embedders]
 
 
 def gallery_config(settings: Settings, embedder: Embedder) -> GalleryConfig:

@@ -4,22 +4,20 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mosaicast.adapters import jpeg
-from mosaicast.adapters.embedders import Embedder, Face
+from mosaicast.adapters.embedders import Face
 from mosaicast.adapters.gallery import GalleryUnavailable
 from mosaicast.adapters.model_errors import ModelError
-from mosaicast.contracts.messages import FaceDetection
 from mosaicast.core.identity import Match
-from mosaicast.core.types import OwnerId, PersonId, TrackId
+from mosaicast.core.types import OwnerId, PersonId
 from mosaicast.imaging.crops import map_landmarks
 from mosaicast.runtime.clocks import monotonic_s
 from mosaicast.runtime.logs import get_logger
 from mosaicast.runtime.metrics import Metrics
+from services.recognizer.opinions import Gallery, Look, Opinion, Vector, best_similarity
 
 QUEUE = 64
 """Faces waiting: 0.4 s of work at 6 ms a face. When it is full the oldest is dropped, of tracks that are not clear
@@ -31,38 +29,14 @@ CHECK_S = 0.2
 _LOG = get_logger(__name__)
 
 
-class Gallery(Protocol):
-    """Where templates are. Every method may raise GalleryUnavailable."""
-
-    def search(self, owner: OwnerId, vectors: NDArray[np.float32]) -> list[list[Match]]:
-        """Return the people most like each vector."""
-
-    def refresh(self, owner: str) -> Mapping[PersonId, str]:
-        """Read anew who is enrolled, each with a text that differs whenever the templates do."""
-
-    def check(self) -> bool:
-        """Make sure that the store is there; True: it may have changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One face to recognise."""
-
-    stream_id: str
-    epoch: int
-    track_id: TrackId
-    ask: int
-    owner: OwnerId
-    face: FaceDetection
-    urgent: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What became of a look; None: nothing can be said."""
 
     look: Look
     matches: Sequence[Match] | None
+    second: Sequence[Match] | None = None
+    """Of the second network; None: not asked, or no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +48,28 @@ class People:
 
 
 class Looker:
-    """One thread that embeds faces and asks the gallery; the vectors never leave it.
+    """One thread that embeds faces and asks the galleries; the vectors never leave it.
+
+    The first network looks at every face. The second, ten times as expensive, looks where a `Look` asks for it and the
+    first says yes.
 
     A gallery that is slow or away blocks this thread only: `gallery_seen_s` grows old, and by that everybody is
     masked.
 
     Args:
+        make_opinions: loads the networks, called once on the looker's thread: the first and, if there is one, the
+            second.
         on_event: called on this thread, and by `ask` on the caller's; must not block.
     """
 
     def __init__(
         self,
-        make_embedder: Callable[[], Embedder],
-        make_gallery: Callable[[Embedder], Gallery],
+        make_opinions: Callable[[], Sequence[Opinion]],
         metrics: Metrics,
         on_event: Callable[[Answer | People], None],
         clock: Callable[[], float] = monotonic_s,
     ) -> None:
-        self._make_embedder, self._make_gallery = make_embedder, make_gallery
+        self._make_opinions = make_opinions
         self._metrics, self._on_event, self._clock = metrics, on_event, clock
         self._changed = threading.Condition()
         self._urgent: deque[Look] = deque()
@@ -152,11 +130,10 @@ class Looker:
 
     def _run(self) -> None:
         try:
-            embedder = self._make_embedder()
-            gallery = self._make_gallery(embedder)
+            opinions = self._make_opinions()
             self.ready = True
             while not self._stopping:
-                self.work(embedder, gallery)
+                self.work(opinions)
         except ModelError as exc:
             self.failure = str(exc)
             _LOG.error("cannot_recognise", error=str(exc))
@@ -165,46 +142,47 @@ class Looker:
             _LOG.exception("looker_failed", error=type(exc).__name__)
         self.ready = False
 
-    def work(self, embedder: Embedder, gallery: Gallery) -> None:
-        """Do one turn: check the gallery if that is due, read stale owners, answer some looks."""
+    def work(self, opinions: Sequence[Opinion]) -> None:
+        """Do one turn: check the galleries if that is due, read stale owners, answer some looks."""
         with self._changed:
             if not (self._stopping or self._urgent or self._others or self._has_news()):
                 self._changed.wait(max(0.0, self._check_due_s - self._clock()))
         if self._clock() >= self._check_due_s or self._has_news():
-            self._keep_up(gallery)
+            self._keep_up([opinion.gallery for opinion in opinions])
             self._check_due_s = self._clock() + CHECK_S
         looks = self._next()
         if looks:
-            self._answer(embedder, gallery, looks)
+            self._answer(opinions, looks)
 
     def _has_news(self) -> bool:
         # What could not be read waits for the next check: a gallery that is away is not asked without pause.
         return bool(self._stale) and not self._away
 
-    def _keep_up(self, gallery: Gallery) -> None:
-        """Check the gallery, and read the people of owners who changed."""
+    def _keep_up(self, galleries: Sequence[Gallery]) -> None:
+        """Check the galleries, and read the people of owners who changed."""
         try:
-            changed = gallery.check()
+            changes = [gallery.check() for gallery in galleries]
             with self._changed:
-                if changed:
+                if any(changes):
                     self._stale |= self._known
                 stale = sorted(self._stale)
             for owner in stale:
-                self._read(gallery, owner)
+                self._read(galleries, owner)
             self._note_seen()
         except GalleryUnavailable as exc:
             self._note_away(exc)
 
-    def _read(self, gallery: Gallery, owner: str) -> None:
+    def _read(self, galleries: Sequence[Gallery], owner: str) -> None:
         with self._changed:
             self._stale.discard(owner)  # before it is read: a change that comes meanwhile is read again
         try:
-            people = gallery.refresh(owner)
+            first, *others = [gallery.refresh(owner) for gallery in galleries]
         except GalleryUnavailable:
             with self._changed:
                 self._stale.add(owner)
             raise
-        self._on_event(People(owner, people))
+        versions = {person: "/".join([text, *(o.get(person, "") for o in others)]) for person, text in first.items()}
+        self._on_event(People(owner, versions))
 
     def _next(self) -> list[Look]:
         with self._changed:
@@ -217,33 +195,60 @@ class Looker:
     def _note_depth(self) -> None:
         self._metrics.queue_depth.labels("looks").set(len(self._urgent) + len(self._others))
 
-    def _answer(self, embedder: Embedder, gallery: Gallery, looks: Sequence[Look]) -> None:
-        vectors = [self._embed(embedder, look) for look in looks]
-        for owner in sorted({look.owner for look in looks}):
-            own = [(look, vector) for look, vector in zip(looks, vectors, strict=True) if look.owner == owner]
-            found = self._search(gallery, owner, [vector for _, vector in own if vector is not None])
-            for look, vector in own:
-                matches = None if vector is None or found is None else found.pop(0)
+    def _answer(self, opinions: Sequence[Opinion], looks: Sequence[Look]) -> None:
+        faces = [(look, self._face(look)) for look in looks]
+        found = self._opinion(opinions[0], faces)
+        asked = [
+            look.second_from is not None and len(opinions) > 1 and best_similarity(matches) >= look.second_from
+            for look, matches in zip(looks, found, strict=True)
+        ]
+        for look, matches, asks in zip(looks, found, asked, strict=True):
+            if not asks:
                 self._on_event(Answer(look, matches))
+        for (look, face), matches, asks in zip(faces, found, asked, strict=True):
+            if asks:
+                self._on_event(Answer(look, matches, self._opinion(opinions[1], [(look, face)])[0]))
 
-    def _embed(self, embedder: Embedder, look: Look) -> NDArray[np.float32] | None:
-        started = self._clock()
+    def _opinion(self, opinion: Opinion, faces: Sequence[tuple[Look, Face | None]]) -> list[Sequence[Match] | None]:
+        """Return for each face whom it is like; None: no answer."""
+        vectors = [None if face is None else self._embed(opinion, look, face) for look, face in faces]
+        answers: list[Sequence[Match] | None] = [None] * len(faces)
+        for owner in sorted({look.owner for look, _ in faces}):
+            rows = [
+                (place, vector)
+                for place, ((look, _), vector) in enumerate(zip(faces, vectors, strict=True))
+                if look.owner == owner and vector is not None
+            ]
+            found = self._search(opinion.gallery, owner, [vector for _, vector in rows]) or []
+            for (place, _), matches in zip(rows, found, strict=False):  # none was found: no answers
+                answers[place] = matches
+        return answers
+
+    def _face(self, look: Look) -> Face | None:
         crop = look.face.crop
         if crop is None:
             return None
         try:
-            landmarks = map_landmarks(look.face.landmarks, crop.origin_x, crop.origin_y, crop.scale)
-            vector = embedder.embed([Face(jpeg.decode(crop.jpeg), landmarks)])[0]
-        except (ModelError, jpeg.JpegError) as exc:
+            picture = jpeg.decode(crop.jpeg)
+        except jpeg.JpegError as exc:
+            _LOG.warning("no_embedding", stream=look.stream_id, error=type(exc).__name__)
+            return None
+        return Face(picture, map_landmarks(look.face.landmarks, crop.origin_x, crop.origin_y, crop.scale))
+
+    def _embed(self, opinion: Opinion, look: Look, face: Face) -> Vector | None:
+        embedder, started = opinion.embedder, self._clock()
+        try:
+            vector: Vector = embedder.embed([face])[0]
+        except ModelError as exc:
             _LOG.warning("no_embedding", stream=look.stream_id, error=type(exc).__name__)
             return None
         self._metrics.embeddings.labels(embedder.name).inc()
         self._metrics.model_seconds.labels(embedder.name).observe(self._clock() - started)
-        return vector if np.any(vector) else None  # zeros: the landmarks span no face
+        if not np.any(vector):  # zeros: the landmarks span no face
+            return None
+        return opinion.recent.averaged(look, vector, self._clock())
 
-    def _search(
-        self, gallery: Gallery, owner: OwnerId, vectors: Sequence[NDArray[np.float32]]
-    ) -> list[list[Match]] | None:
+    def _search(self, gallery: Gallery, owner: OwnerId, vectors: Sequence[Vector]) -> list[list[Match]] | None:
         if not vectors:
             return []
         with self._changed:

@@ -12,7 +12,8 @@ from mosaicast.core.types import Epoch, OwnerId, PersonId, Reason, StreamId
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
-from services.recognizer.looking import Answer, Look, Looker, People
+from services.recognizer.looking import Answer, Looker, People
+from services.recognizer.opinions import Look
 from services.recognizer.stream import StreamRecognition, first_track_id
 
 POLL_S = 0.02
@@ -169,7 +170,21 @@ class RecognizerService:
         verdict, wanted = stream.recognise(detections, self._looker.gallery_seen_s(owner), now)
         self._producer.send(VERDICTS, verdict)
         self._looker.ask(
-            [Look(stream_id, stream.epoch, want.track_id, want.ask, owner, face, want.urgent) for want, face in wanted]
+            [
+                Look(
+                    stream_id,
+                    stream.epoch,
+                    want.track_id,
+                    want.ask,
+                    owner,
+                    face,
+                    urgent=want.urgent,
+                    since=want.since,
+                    window=want.window,
+                    second_from=want.second_from,
+                )
+                for want, face in wanted
+            ]
         )
 
     def _begin(self, stream_id: str, epoch: int, now: float) -> StreamRecognition:

@@ -64,7 +64,7 @@ class StreamRecognition:
 
     def answer(self, answer: Answer, now: float) -> None:
         """Take in what became of a look."""
-        self._identity.handle(Answered(answer.look.track_id, answer.look.ask, answer.matches), now)
+        self._identity.handle(Answered(answer.look.track_id, answer.look.ask, answer.matches, answer.second), now)
 
     def people_changed(self, versions: Mapping[PersonId, str], now: float) -> None:
         """Take in who the owner's people are."""

@@ -78,9 +78,9 @@ class FakeProducer:
 
 
 class FakeEmbedder:
-    """The vector of a face is its grey."""
+    """The vector of a face points where its grey says."""
 
-    name, version, dimension = "fake", "1", 1
+    name, version, dimension = "fake", "1", 2
 
     def __init__(self) -> None:
         self.faces = 0
@@ -90,7 +90,14 @@ class FakeEmbedder:
         values = [float(one.picture.mean()) for one in faces]
         if any(abs(value - BROKEN) < 2 for value in values):
             raise InferenceError("told to fail")
-        return np.array([[round(value)] for value in values], np.float32)
+        angles = np.array([round(value) / 100 for value in values])
+        spans_a_face = np.array([[round(value) > 0] for value in values])
+        return (np.stack([np.cos(angles), np.sin(angles)], axis=1) * spans_a_face).astype(np.float32)
+
+
+def greys(vectors: np.ndarray) -> list[int]:
+    """What the fake model saw."""
+    return [round(100 * float(np.arctan2(y, x))) for x, y in vectors]
 
 
 class FakeGallery:
@@ -109,10 +116,10 @@ class FakeGallery:
 
     def search(self, owner: str, vectors: np.ndarray) -> list[list[Match]]:
         self._asked("search")
-        self.searched.append((owner, [int(vector[0]) for vector in vectors]))
+        self.searched.append((owner, greys(vectors)))
         return [
-            [Match(PersonId(person), 0.99) for person, value in self.people[owner].items() if value == int(vector[0])]
-            for vector in vectors
+            [Match(PersonId(person), 0.99) for person, value in self.people[owner].items() if value == grey]
+            for grey in greys(vectors)
         ]
 
     def refresh(self, owner: str) -> Mapping[PersonId, str]:

@@ -7,7 +7,8 @@ import pytest
 from mosaicast.adapters.model_errors import ModelUnavailableError
 from mosaicast.core.types import OwnerId, TrackId
 from mosaicast.runtime.metrics import Metrics
-from services.recognizer.looking import CHECK_S, QUEUE, Answer, Look, Looker, People
+from services.recognizer.looking import CHECK_S, QUEUE, Answer, Looker, People
+from services.recognizer.opinions import Look, Opinion
 from tests.services.recognizer.fakes import BROKEN, Clock, FakeEmbedder, FakeGallery, face
 
 
@@ -18,13 +19,13 @@ class Stage:
         self.gallery = FakeGallery(**people)
         self.embedder, self.clock, self.metrics = FakeEmbedder(), Clock(), Metrics()
         self.events = []
-        self.looker = Looker(None, None, self.metrics, self.events.append, self.clock)
+        self.looker = Looker(list, self.metrics, self.events.append, self.clock)
 
     def turn(self) -> list:
         """One turn that never waits: a check is always due, unless looks or news are there."""
         if not self.looker._urgent and not self.looker._others and not self.looker._has_news():
             self.clock.now += CHECK_S
-        self.looker.work(self.embedder, self.gallery)
+        self.looker.work([Opinion(self.embedder, self.gallery)])
         events, self.events[:] = list(self.events), []
         return events
 
@@ -215,7 +216,7 @@ class Running:
     def __init__(self, make_embedder, gallery):
         self.answered = threading.Event()
         self.events = []
-        self.looker = Looker(make_embedder, lambda embedder: gallery, Metrics(), self._take)
+        self.looker = Looker(lambda: [Opinion(make_embedder(), gallery)], Metrics(), self._take)
 
     def _take(self, event) -> None:
         self.events.append(event)

@@ -8,6 +8,7 @@ from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from services.recognizer import service as module
 from services.recognizer.looking import Looker
+from services.recognizer.opinions import Opinion
 from services.recognizer.service import SILENT_S, RecognizerService
 from services.recognizer.stream import StreamRecognition, first_track_id
 from tests.services.recognizer.fakes import (
@@ -31,6 +32,7 @@ class Stage:
         self.clock, self.metrics = Clock(), Metrics()
         monkeypatch.setattr(module, "monotonic_s", self.clock)
         self.gallery, self.embedder = FakeGallery(**people), FakeEmbedder()
+        self.opinions = [Opinion(self.embedder, self.gallery), Opinion(FakeEmbedder(), self.gallery)]
         self.producer = FakeProducer()
         self.detections, self.specs, self.changes = FakeReader(), FakeReader(), FakeReader()
         self.service = RecognizerService(self.producer, self._make_looker, self.metrics, "0")
@@ -38,7 +40,7 @@ class Stage:
         self.looks_are_answered = True
 
     def _make_looker(self, on_event) -> Looker:
-        self.looker = Looker(None, None, self.metrics, on_event, self.clock)
+        self.looker = Looker(list, self.metrics, on_event, self.clock)
         return self.looker
 
     def step(self, *messages, partition: int = 0) -> None:
@@ -51,7 +53,7 @@ class Stage:
         self.clock.now += 1e-6
         for _ in range(40):
             self.looker._check_due_s = self.clock.now
-            self.looker.work(self.embedder, self.gallery)
+            self.looker.work(self.opinions)
 
     def see(self, *faces, stream_id: str = "s1", epoch: int = 1, **changes):
         """One look 0.1 s later; return its verdict."""
@@ -106,7 +108,7 @@ def test_owner_o2s_people_are_strangers_on_o1s_stream(stage):
     stage.specs.put(spec("s2", "o2"), "s2")
     assert clear(stage.watch(12, face(value=ANA))[-1]) == [True]
     assert clear(stage.watch(12, face(value=ANA), stream_id="s2")[-1]) == [False]
-    assert clear(stage.watch(12, face(value=STRANGER), stream_id="s2")[-1]) == [True]
+    assert clear(stage.watch(60, face(value=STRANGER), stream_id="s2")[-1]) == [True]
 
 
 def test_a_stream_whose_owner_is_unknown_is_tracked_and_masked(monkeypatch):
@@ -276,7 +278,7 @@ def test_it_runs_until_told_to_stop_or_unable():
     metrics = Metrics()
 
     def make_looker(on_event) -> Looker:
-        return Looker(FakeEmbedder, lambda embedder: FakeGallery(), metrics, on_event)
+        return Looker(lambda: [Opinion(FakeEmbedder(), FakeGallery())], metrics, on_event)
 
     service = RecognizerService(FakeProducer(), make_looker, metrics, "0")
     stop = StopEvent()
@@ -286,7 +288,7 @@ def test_it_runs_until_told_to_stop_or_unable():
     assert not service.ready
 
     def broken_looker(on_event) -> Looker:
-        return Looker(lambda: 1 / 0, lambda embedder: FakeGallery(), metrics, on_event)
+        return Looker(lambda: 1 / 0, metrics, on_event)
 
     service = RecognizerService(FakeProducer(), broken_looker, metrics, "0")
     service.run(FakeReader(), FakeReader(), FakeReader(), StopEvent())

@@ -1,6 +1,6 @@
 """Scripts of the identity machine: a stream at ten looks a second, and a gallery that answers as told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mosaicast.core.identity import (
     Answered,
@@ -42,6 +42,7 @@ class Script:
         self.gallery_seen_s: float | None = None
         self.gallery_away = False
         self.wanted: list[LookWanted] = []
+        self.second_says: Callable[[Sequence[Match]], Sequence[Match] | None] | None = None
         self.machine.handle(PeopleChanged(PEOPLE), self.now)
 
     def look(self, *faces: Tracked | tuple[Tracked, FaceQuality]) -> list[TrackVerdict]:
@@ -56,7 +57,12 @@ class Script:
         return list(decided.verdicts)
 
     def answer(self, want: LookWanted, matches: Sequence[Match] | None) -> None:
-        assert self.machine.handle(Answered(want.track_id, want.ask, matches), self.now) == []
+        """Answer a look; the second network agrees with the first unless `second_says` tells otherwise."""
+        second = None
+        best = max((match.similarity for match in matches or []), default=-1.0)
+        if matches and want.second_from is not None and best >= want.second_from:
+            second = matches if self.second_says is None else self.second_says(matches)
+        assert self.machine.handle(Answered(want.track_id, want.ask, matches, second), self.now) == []
 
     def answer_all(self, **by_track: Sequence[Match] | None) -> int:
         """Answer what the last look asked for: t1=..., t2=...; return how much that was."""

@@ -1,0 +1,242 @@
+"""Judges real clips: `python -m bench.replay CLIP... --judge YUNET.onnx [--enrol PHOTOS_FOLDER] [--sheets FOLDER]`.
+
+Runs each clip through the product's own parts (sampling, detector, recognition, delay line) in media time instead of
+real time, so that a busy machine changes nothing, and has a second, independent detector look at every source frame.
+A face that the judge is sure of and that is neither covered by a mask nor the enrolled person's is a slip; frames with
+slips are written to the sheets, to be looked at.
+"""
+
+import argparse
+import json
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.replay_parts import Clip, Enrolled, MemoryGallery, read_clip, recognise
+from mosaicast.core.delayline import DelayLine, Release
+from mosaicast.core.masks import reach_edges
+from mosaicast.core.timeline import FramePlan
+from mosaicast.core.types import Box, Disposition, MediaTime, Style, Verdict
+from services.compositor.painting import paint, to_yuv420
+
+SURE = 0.7
+"""The judge's score. Below it its false alarms on clothes and signs outnumber the faces that ours misses."""
+SMALLEST_PX = 20.0
+COVERED = 0.9
+"""Share of the judge's box that must lie under masks."""
+SAME_FACE = 0.2
+"""Intersection over union of the judge's box and a clear track's."""
+SHEET_FRAMES = 24
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What the judge saw in one clip."""
+
+    frames: int = 0
+    faces: int = 0
+    covered: int = 0
+    visible: int = 0
+    """Faces that a clear track explains."""
+    slips: Counter[int] = field(default_factory=Counter)
+    """By frame number."""
+    dispositions: Counter[str] = field(default_factory=Counter)
+    painted: list[float] = field(default_factory=list)
+    """Share of each frame under masks."""
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def take(
+        self, number: int, frame: av.VideoFrame, plan: FramePlan, judge: "Judge", clear: Sequence[Box]
+    ) -> list[Box]:
+        """Have a source frame judged, and return the faces that slipped.
+
+        Args:
+            clear: where clear tracks are.
+        """
+        source = frame.to_ndarray(format="bgr24")
+        mask = _mask(frame, plan)
+        self.frames += 1
+        self.dispositions[plan.disposition.value] += 1
+        self.painted.append(float(mask.mean()))
+        slipped = []
+        for face in judge.faces(source):
+            self.faces += 1
+            if _share(mask, face) >= COVERED:
+                self.covered += 1
+            elif any(_iou(face, box) > SAME_FACE for box in clear):
+                self.visible += 1
+            else:
+                slipped.append(face)
+        self.slips.update({number: len(slipped)} if slipped else {})
+        return slipped
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain numbers."""
+        return {
+            "frames": self.frames,
+            "judged_faces": self.faces,
+            "covered": self.covered,
+            "visible_enrolled": self.visible,
+            "slipped": self.slips.total(),
+            "slipped_frames": len(self.slips),
+            "dispositions": dict(self.dispositions),
+            "painted_median": round(statistics.median(self.painted), 4) if self.painted else 0.0,
+            "track_reasons": dict(self.reasons),
+        }
+
+
+def main() -> None:
+    """Judge the clips and print a line of JSON for each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("--judge", type=Path, required=True, help="YuNet, face_detection_yunet_2023mar.onnx")
+    parser.add_argument("--enrol", type=Path, action="append", default=[], help="a folder of one person's photos")
+    parser.add_argument("--sheets", type=Path, help="write frames with slips, and a sample of all, here")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    judge = Judge(arguments.judge)
+    gallery = MemoryGallery()
+    people = [gallery.enrol(folder) for folder in arguments.enrol]
+    for path in arguments.clips:
+        print(json.dumps({"clip": path.name, **judged(path, judge, gallery, people, arguments.sheets)}), flush=True)
+
+
+class Judge:
+    """A second opinion: YuNet by OpenCV."""
+
+    def __init__(self, model: Path) -> None:
+        self._net = cv2.FaceDetectorYN.create(str(model), "", (320, 320), SURE)
+
+    def faces(self, picture: NDArray[np.uint8]) -> list[Box]:
+        """Return the faces that it is sure of."""
+        self._net.setInputSize((picture.shape[1], picture.shape[0]))
+        found = self._net.detect(picture)[1]
+        rows = [] if found is None else cast(Sequence[Sequence[float]], found.tolist())
+        boxes = [Box(x, y, x + width, y + height) for x, y, width, height, *_ in rows]
+        return [box for box in boxes if min(box.width, box.height) >= SMALLEST_PX]
+
+
+def judged(
+    path: Path, judge: Judge, gallery: MemoryGallery, people: Sequence[Enrolled], sheets: Path | None
+) -> dict[str, Any]:
+    """Run one clip and have it judged."""
+    clip = read_clip(path)
+    verdicts = recognise(clip, gallery)
+    result, sheet = Judgement(), Sheet(path.stem, sheets)
+    for verdict in verdicts:
+        result.reasons.update(track.reason.value for track in verdict.tracks)
+    for number, (frame, time, plan) in enumerate(planned(clip, verdicts)):
+        slipped = result.take(number, frame, plan, judge, _clear_boxes(verdicts, time))
+        sheet.add(number, frame, plan, slipped)
+    sheet.write()
+    return {**result.summary(), **_visibility(verdicts, people)}
+
+
+def planned(clip: Clip, verdicts: Sequence[Verdict]) -> Iterator[tuple[av.VideoFrame, MediaTime, FramePlan]]:
+    """Yield every frame with its plan, as a job's delay line makes it: all verdicts are known."""
+    line = DelayLine(None)
+    held: dict[MediaTime, av.VideoFrame] = {}
+    waiting = list(verdicts)
+    for time, frame in clip.frames():
+        held[time] = frame
+        commands = list(line.add_frame(time, 0.0))
+        while waiting and waiting[0].time <= time + 1:
+            commands += line.add_verdict(waiting.pop(0), 0.0)
+        for command in commands:
+            kept = held.pop(command.time)
+            if isinstance(command, Release):
+                yield kept, command.time, command.plan
+    for command in line.end(0.0):
+        if isinstance(command, Release):
+            yield held.pop(command.time), command.time, command.plan
+
+
+def _clear_boxes(verdicts: Sequence[Verdict], time: MediaTime) -> list[Box]:
+    """Return where clear tracks are at a time: in the looks around it."""
+    near = [verdict for verdict in verdicts if abs(verdict.time - time) <= 0.25]
+    return [track.box for verdict in near for track in verdict.tracks if track.clear]
+
+
+def _mask(frame: av.VideoFrame, plan: FramePlan) -> NDArray[np.bool_]:
+    """Return which pixels are painted, bool [H, W]."""
+    mask = np.full((frame.height, frame.width), plan.disposition is Disposition.FULL_MOSAIC)
+    for box in reach_edges(plan.regions, frame.width, frame.height):
+        mask[max(0, int(box.y1)) : max(0, int(box.y2 + 1)), max(0, int(box.x1)) : max(0, int(box.x2 + 1))] = True
+    return mask
+
+
+def _share(mask: NDArray[np.bool_], box: Box) -> float:
+    part = mask[max(0, int(box.y1)) : max(0, int(box.y2)), max(0, int(box.x1)) : max(0, int(box.x2))]
+    return float(part.mean()) if part.size else 1.0
+
+
+def _iou(one: Box, other: Box) -> float:
+    width = min(one.x2, other.x2) - max(one.x1, other.x1)
+    height = min(one.y2, other.y2) - max(one.y1, other.y1)
+    if width <= 0 or height <= 0:
+        return 0.0
+    return width * height / (one.area + other.area - width * height)
+
+
+def _visibility(verdicts: Sequence[Verdict], people: Sequence[Enrolled]) -> Mapping[str, Any]:
+    """Return in how many looks each enrolled person was clear, and how many tracks ever were."""
+    clear: dict[str, int] = {person.person_id: 0 for person in people}
+    tracks: dict[str, set[int]] = {person.person_id: set() for person in people}
+    for verdict in verdicts:
+        for track in verdict.tracks:
+            if track.clear and track.person_id is not None:
+                clear[track.person_id] += 1
+                tracks[track.person_id].add(track.track_id)
+    return {
+        "looks": len(verdicts),
+        "clear_looks": clear,
+        "clear_tracks": {person: len(ids) for person, ids in tracks.items()},
+    }
+
+
+class Sheet:
+    """Pictures to look at: every frame with a slip (as it leaves, the judge's box drawn), and an even sample."""
+
+    def __init__(self, name: str, folder: Path | None) -> None:
+        self._name, self._folder = name, folder
+        self._slips: list[NDArray[np.uint8]] = []
+        self._sample: list[NDArray[np.uint8]] = []
+
+    def add(self, number: int, frame: av.VideoFrame, plan: FramePlan, slipped: Sequence[Box]) -> None:
+        """Keep a frame as it leaves, if it is to be looked at."""
+        wanted = (number % 12 == 0) or (slipped and len(self._slips) < 10 * SHEET_FRAMES)
+        if self._folder is None or not wanted:
+            return
+        masked = to_yuv420(frame)
+        paint(masked, plan, Style.MOSAIC)
+        picture = masked.to_ndarray(format="bgr24")
+        for box in slipped:
+            cv2.rectangle(picture, (int(box.x1), int(box.y1)), (int(box.x2), int(box.y2)), (0, 0, 255), 2)
+        cv2.putText(picture, str(number), (4, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (0, 255, 255), 2)
+        small = cv2.resize(picture, (480, round(480 * picture.shape[0] / picture.shape[1])))
+        (self._slips if slipped else self._sample).append(np.asarray(small, np.uint8))
+
+    def write(self) -> None:
+        """Write the sheets."""
+        if self._folder is None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for kind, pictures in (("slips", self._slips), ("sample", self._sample)):
+            chosen = pictures[:: max(1, -(-len(pictures) // SHEET_FRAMES))]
+            for page in range(0, len(chosen), 12):
+                tiles = chosen[page : page + 12]
+                tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 3)
+                rows = [np.hstack(tiles[row : row + 3]) for row in range(0, len(tiles), 3)]
+                cv2.imwrite(str(self._folder / f"{self._name}.{kind}.{page // 12}.png"), np.vstack(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""The product's parts, driven in media time over a whole clip that fits in memory."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaicast.adapters.av_packets import PacketDecoder
+from mosaicast.adapters.av_source import EpochStarted, PacketRead, open_source
+from mosaicast.adapters.detectors.centerface import CenterFace
+from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia
+from mosaicast.contracts.messages import Detections, MediaPacket, SampledFrame, VerdictMessage
+from mosaicast.core.identity import Match
+from mosaicast.core.types import MediaTime, OwnerId, PersonId, Verdict
+from mosaicast.runtime.metrics import Metrics
+from services.detector.analysis import analyse
+from services.detector.waiting import Job
+from services.ingest.epoch import EpochWriter
+from services.ingest.outbox import Outbox
+from services.ingest.wire import Command, unpack
+from services.recognizer.looking import BATCH, CHECK_S, Answer, Looker, People
+from services.recognizer.opinions import Look, Opinion
+from services.recognizer.stream import StreamRecognition
+
+CACHE = Path(".cache")
+OWNER = "clip"
+LATENCY_S = 0.15
+"""From a frame's sampling to its detections, as measured live on an idle machine."""
+ANSWER_S = 0.03
+"""From a look's question to its answer."""
+
+
+class _Collected:
+    """An outbox that keeps everything."""
+
+    def __init__(self) -> None:
+        self.counters: dict[str, int] = {"samples_dropped": 0, "packets_too_large": 0}
+        self.packets: list[MediaPacket] = []
+        self.samples: list[SampledFrame] = []
+
+    def send(self, raw: bytes) -> None:
+        message = unpack(raw)
+        if isinstance(message, MediaPacket):
+            self.packets.append(message)
+
+    def offer(self, raw: bytes) -> bool:
+        self.samples.append(cast(SampledFrame, unpack(raw)))
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One clip as ingest passes it on (its first epoch)."""
+
+    packets: tuple[MediaPacket, ...]
+    samples: tuple[SampledFrame, ...]
+
+    def frames(self) -> Iterator[tuple[MediaTime, av.VideoFrame]]:
+        """Decode as the compositor does, in presentation order."""
+        video = [packet for packet in self.packets if packet.track == "video" and not packet.end_of_epoch]
+        parameters = next(codec for codec in video[0].codecs if codec.track == "video")
+        decoder = PacketDecoder(parameters)
+        for packet in video:
+            for decoded in decoder.decode(packet):
+                yield parameters.time_base.seconds(decoded.pts), decoded.frame
+        for decoded in decoder.flush():
+            yield parameters.time_base.seconds(decoded.pts), decoded.frame
+
+
+def read_clip(path: Path, analysis_fps: float = 10.0, threshold: float = 0.2) -> Clip:
+    """Read a file as ingest's child does, without its pace."""
+    outbox = _Collected()
+    writer: EpochWriter | None = None
+    with open_source(str(path), live=False) as source:
+        for event in source.events():
+            if isinstance(event, EpochStarted):
+                if writer is not None:
+                    break
+                settings = Command(analysis_fps, threshold)
+                writer = EpochWriter(OWNER, 1, event, settings, cast(Outbox, outbox))
+            elif writer is None:
+                continue
+            elif isinstance(event, PacketRead):
+                writer.add_packet(event)
+            else:
+                writer.add_picture(event)
+    return Clip(tuple(outbox.packets), tuple(outbox.samples))
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """One person of the gallery."""
+
+    person_id: str
+    photos: int
+
+
+class MemoryGallery:
+    """A gallery in memory, filled from folders of photos."""
+
+    def __init__(self) -> None:
+        self.detector = CenterFace()
+        self.embedders: list[Embedder] = [DlibResnet(CACHE), FacenetCasia()]
+        self._people: list[dict[PersonId, NDArray[np.float32]]] = [{} for _ in self.embedders]
+
+    def enrol(self, folder: Path) -> Enrolled:
+        """Enrol the one person whose photos lie in a folder: the largest face of each."""
+        faces = []
+        for path in sorted(folder.iterdir()):
+            picture = cv2.imread(str(path))
+            found = [] if picture is None else self.detector.detect([np.asarray(picture, np.uint8)], 0.5)[0]
+            if found:
+                largest = max(found, key=lambda face: face.box.area)
+                faces.append(Face(np.asarray(picture, np.uint8), largest.landmarks))
+        for embedder, people in zip(self.embedders, self._people, strict=True):
+            people[PersonId(folder.name)] = embedder.embed(faces)
+        return Enrolled(folder.name, len(faces))
+
+    def opinions(self) -> list[Opinion]:
+        """Return the networks with their templates."""
+        return [Opinion(*pair) for pair in zip(self.embedders, map(_Templates, self._people), strict=True)]
+
+
+class _Templates:
+    """One network's gallery, which never changes."""
+
+    def __init__(self, people: Mapping[PersonId, NDArray[np.float32]]) -> None:
+        self._people = people
+
+    def search(self, owner: OwnerId, vectors: NDArray[np.float32]) -> list[list[Match]]:  # noqa: ARG002 - the port
+        """Return the people most like each vector."""
+        return [
+            sorted(
+                (Match(person, float((own @ vector).max())) for person, own in self._people.items()),
+                key=lambda match: -match.similarity,
+            )
+            for vector in vectors
+        ]
+
+    def refresh(self, owner: str) -> Mapping[PersonId, str]:  # noqa: ARG002 - the port
+        """Return who is enrolled."""
+        return dict.fromkeys(self._people, "1")
+
+    def check(self) -> bool:
+        """It never changes."""
+        return False
+
+
+def recognise(clip: Clip, gallery: MemoryGallery) -> list[Verdict]:
+    """Detect and recognise over a whole clip and return its verdicts."""
+    stage = _Stage(gallery.opinions())
+    messages: list[VerdictMessage] = []
+    for sample in clip.samples:
+        found = analyse(gallery.detector, [Job(sample, crops=True)])[0]
+        if isinstance(found, Detections):
+            messages.append(stage.take(found))
+    return [message.to_core() for message in messages]
+
+
+class _Stage:
+    """A recognizer whose clock is media time."""
+
+    def __init__(self, opinions: Sequence[Opinion]) -> None:
+        self._opinions = opinions
+        self._now_s = self._checked_s = 0.0
+        self._events: list[Answer | People] = []
+        self._looker = Looker(lambda: opinions, Metrics(), self._events.append, lambda: self._now_s)
+        self._looker.follow(OWNER)
+        self._stream = StreamRecognition(1, 0)
+        self._work()
+
+    def take(self, detections: Detections) -> VerdictMessage:
+        """Return the verdict on one look, and have what it wants answered before the next."""
+        self._now_s = float(detections.time) + LATENCY_S
+        if self._now_s - self._checked_s >= CHECK_S:
+            self._work()
+            self._checked_s = self._now_s
+        verdict, wanted = self._stream.recognise(detections, self._looker.gallery_seen_s(OWNER), self._now_s)
+        looks = [
+            Look(OWNER, 1, want.track_id, want.ask, OwnerId(OWNER), face, want.urgent, want.since, want.window,
+                 want.second_from)
+            for want, face in wanted
+        ]  # fmt: skip
+        self._looker.ask(looks)
+        self._now_s += ANSWER_S
+        for _ in range(0, len(looks), BATCH):
+            self._work()
+        return verdict
+
+    def _work(self) -> None:
+        self._looker.work(self._opinions)
+        events, self._events[:] = list(self._events), []
+        for event in events:
+            if isinstance(event, Answer):
+                self._stream.answer(event, self._now_s)
+            else:
+                self._stream.people_changed(event.versions, self._now_s)

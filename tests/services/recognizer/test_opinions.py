@@ -1,0 +1,113 @@
+"""Averaging, the second network, and what is remembered of strangers: little, and not for long."""
+
+import numpy as np
+
+from mosaicast.core.identity import Match
+from mosaicast.core.types import OwnerId, PersonId, TrackId
+from mosaicast.runtime.metrics import Metrics
+from services.recognizer.looking import Answer, Looker
+from services.recognizer.opinions import Look, Opinion, RecentVectors
+from tests.services.recognizer.fakes import Clock, FakeEmbedder, FakeGallery, face
+
+X, Y = np.eye(2, dtype=np.float32)
+ANA = 100
+
+
+def look(ask: int, track: int = 1, value: int = ANA, **changes) -> Look:
+    return Look("s1", 1, TrackId(track), ask, OwnerId("o1"), face(value=value), **changes)
+
+
+def test_the_newest_looks_of_one_track_are_averaged():
+    recent = RecentVectors()
+    recent.averaged(look(1, window=2), X, 0.0)
+    recent.averaged(look(1, track=2, window=2), -X, 0.0)
+    mean = recent.averaged(look(2, window=2), Y, 0.1)
+    np.testing.assert_allclose(mean, (X + Y) / np.sqrt(2), rtol=1e-6)
+    np.testing.assert_allclose(recent.averaged(look(3, window=2), Y, 0.2), Y)
+
+
+def test_a_window_of_one_is_the_look_alone():
+    recent = RecentVectors()
+    recent.averaged(look(1, window=5), X, 0.0)
+    assert recent.averaged(look(2, window=1), Y, 0.1) is Y
+
+
+def test_looks_from_before_a_doubt_or_long_ago_do_not_count():
+    recent = RecentVectors()
+    recent.averaged(look(1, window=5), X, 0.0)
+    assert recent.averaged(look(2, window=5, since=2), Y, 0.1) is Y
+    assert recent.averaged(look(3, window=5), X, 0.2 + RecentVectors.LIFE_S) is X
+
+
+def test_vectors_are_forgotten_soon_and_bounded():
+    recent = RecentVectors()
+    for track in range(2 * RecentVectors.TRACKS):
+        recent.averaged(look(track, track=track), X, 0.0)
+    assert len(recent) == RecentVectors.TRACKS
+    recent.averaged(look(9999, track=9999), X, RecentVectors.LIFE_S + 0.1)
+    assert len(recent) == 1
+
+
+class Second(FakeGallery):
+    """The second network's gallery: everybody is like Ben."""
+
+    def search(self, owner, vectors):
+        self._asked("search")
+        return [[Match(PersonId("ben"), 0.8)] for _ in vectors]
+
+
+class Stage:
+    def __init__(self):
+        self.first, self.second = FakeGallery(o1={"ana": ANA}), Second(o1={"ben": 1})
+        self.opinions = [Opinion(FakeEmbedder(), self.first), Opinion(FakeEmbedder(), self.second)]
+        self.events, self.clock = [], Clock()
+        self.looker = Looker(lambda: self.opinions, Metrics(), self.events.append, self.clock)
+        self.looker.follow("o1")
+        self.looker.work(self.opinions)
+        self.events.clear()
+
+    def answers(self, *looks: Look) -> dict[int, Answer]:
+        self.looker.ask(looks)
+        self.looker.work(self.opinions)
+        return {event.look.ask: event for event in self.events if isinstance(event, Answer)}
+
+
+def test_the_second_is_asked_only_where_the_first_says_yes():
+    stage = Stage()
+    answers = stage.answers(look(1, second_from=0.95), look(2, 2, value=50, second_from=0.95), look(3, 3))
+    assert [match.person_id for match in answers[1].second] == ["ben"]
+    assert (answers[2].second, answers[3].second) == (None, None)
+    assert stage.second.calls.count("search") == 1
+    assert stage.opinions[1].embedder.faces == 1
+
+
+def test_a_second_gallery_that_is_away_gives_no_answer():
+    stage = Stage()
+    stage.second.away = True
+    answers = stage.answers(look(1, second_from=0.95))
+    assert answers[1].second is None
+    assert stage.looker.gallery_seen_s("o1") is None
+
+
+def test_the_gallery_is_there_only_if_both_are():
+    stage = Stage()
+    assert stage.looker.gallery_seen_s("o1") == stage.clock.now
+    stage.second.away = True
+    stage.clock.now += 10
+    stage.looker.work(stage.opinions)
+    assert stage.looker.gallery_seen_s("o1") is None
+
+
+def test_new_templates_of_either_network_are_a_change_of_the_person():
+    stage = Stage()
+    versions = []
+    stage.second.people["o1"]["ana"] = 1
+    stage.looker.refresh("o1")
+    stage.looker.work(stage.opinions)
+    versions.append(stage.events[-1].versions)
+    stage.second.people["o1"]["ana"] = 2
+    stage.looker.refresh("o1")
+    stage.looker.work(stage.opinions)
+    versions.append(stage.events[-1].versions)
+    assert versions[0].keys() == versions[1].keys() == {"ana"}
+    assert versions[0] != versions[1]
