@@ -50,11 +50,6 @@ class Output:
         self._last_audio_s = -1.0
         self._force_keyframe = True
 
-    @property
-    def has_audio(self) -> bool:
-        """Whether the open push carries sound."""
-        return self._sink is not None and self._sink.audio is not None
-
     def begin_epoch(self) -> None:
         """The next frame belongs to another reading of the source."""
         self._offset_s = None

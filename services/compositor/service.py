@@ -55,19 +55,30 @@ class CompositorService:
     Args:
         spawn: starts the child of a stream.
         producer: where reports go.
+        metrics: where outcomes are counted.
+        instance: our name in reports.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, spawn: Spawn, producer: Producer, metrics: Metrics, instance: str) -> None:
+    def __init__(
+        self,
+        spawn: Spawn,
+        producer: Producer,
+        metrics: Metrics,
+        instance: str,
+        clock: Callable[[], float] = monotonic_s,
+    ) -> None:
         self._spawn = spawn
         self._producer = producer
         self._metrics = metrics
         self._reports = Reports(metrics, instance)
         self._specs: dict[str, StreamSpec] = {}
+        self._deleted: set[str] = set()
         self._runners: dict[str, StreamRunner] = {}
         self._partition_of: dict[str, int] = {}
         self._partitions: frozenset[int] = frozenset()
-        self._reported_s = monotonic_s()
-        self._clock: Callable[[], float] = monotonic_s
+        self._clock = clock
+        self._reported_s = clock()
 
     @property
     def ready(self) -> bool:
@@ -110,8 +121,10 @@ class CompositorService:
     def _on_spec(self, stream_id: str, spec: StreamSpec | None) -> None:
         if spec is None:
             self._specs.pop(stream_id, None)
+            self._deleted.add(stream_id)
             self._forget(stream_id)
             return
+        self._deleted.discard(stream_id)
         known = self._specs.get(stream_id)
         if known is not None and spec.revision < known.revision:
             return
@@ -121,6 +134,8 @@ class CompositorService:
 
     def _on_message(self, received: Received) -> None:
         message = received.message
+        if received.partition not in self._partitions or received.key in self._deleted:
+            return  # on its way when the partition was revoked, or the stream deleted: not ours to show
         if isinstance(message, MediaPacket):
             self._runner(message.stream_id, received.partition).on_media(message, self._clock())
         elif isinstance(message, VerdictMessage) and message.stream_id in self._runners:
@@ -144,6 +159,8 @@ class CompositorService:
         self._partition_of.pop(stream_id, None)
         if runner is not None:
             runner.stop()
+            now = self._clock()
+            self._tell(runner, now, now - self._reported_s)  # the books as they are closed
             self._reports.forget(stream_id)
 
     def _report(self, now: float) -> None:
@@ -153,4 +170,7 @@ class CompositorService:
         self._reported_s = now
         self._metrics.streams.labels("handled").set(len(self._runners))
         for runner in self._runners.values():
-            self._producer.send(STATUS, self._reports.status(runner, now, elapsed_s, wall_ms()))
+            self._tell(runner, now, elapsed_s)
+
+    def _tell(self, runner: StreamRunner, now: float, elapsed_s: float) -> None:
+        self._producer.send(STATUS, self._reports.status(runner, now, elapsed_s, wall_ms()))

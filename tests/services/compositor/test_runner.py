@@ -456,7 +456,7 @@ class Play(Stage):
         assert counters["taken"] == counters["in_flight"] + sum(counters[d.value] for d in Disposition)
         if self.runner.child_pid:
             waiting = self.units - {(o.epoch, o.index) for o in self.told}
-            assert waiting <= set(self.runner.given[-1].units), "a frame that the child has not got will have no outcome"
+            assert waiting <= set(self.runner.given[-1].units), "the child has not got all that waits"
 
     def do_packet(self, epoch: int, kind: str) -> None:
         index = self._next[epoch]

@@ -1,0 +1,278 @@
+"""The compositor's loop with a log, specs, children and a clock that are no more than lists."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from mosaicast.adapters.kafka import Received
+from mosaicast.contracts.messages import Message, Publication, StatusReport, StreamSpec
+from mosaicast.contracts.topics import MEDIA, STATUS, STREAMS, Topic
+from mosaicast.core.types import Disposition
+from mosaicast.runtime.metrics import Metrics
+from services.compositor.service import IDLE_S, REPORT_S, UNPUBLISHED_S, CompositorService
+from services.compositor.wire import Outcome, Settled
+from tests.services.compositor.fakes import FakeChild, FakeSpawn, look, packet, shown
+from tests.services.compositor.media import STREAM, spec
+
+ALL = frozenset(range(4))
+
+
+class Lines:
+    """A reader that gives out what was put in, all at once."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Received] = []
+
+    def poll(self, timeout_s: float) -> Sequence[Received]:
+        taken, self.waiting = self.waiting, []
+        return taken
+
+
+class Stage:
+    """A service that owns all partitions, and everything around it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.spawn, self.metrics = FakeSpawn(), Metrics()
+        self.log, self.specs = Lines(), Lines()
+        self.reports: list[StatusReport] = []
+        self.service = CompositorService(self.spawn, self, self.metrics, "c0", lambda: self.now)
+        self.service.on_assigned(ALL)
+
+    def send(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> bool:
+        assert topic is STATUS
+        assert isinstance(message, StatusReport)
+        self.reports.append(message)
+        return True
+
+    def step(self, *messages: Message, seconds: float = 0.0, partition: int = 0) -> None:
+        self.now += seconds
+        self.log.waiting += [Received(MEDIA.name, partition, 0, m.stream_id, m, 0) for m in messages]
+        self.service.step(self.log, self.specs)
+
+    def wants(self, state: StreamSpec | None, stream: str = STREAM) -> None:
+        self.specs.waiting.append(Received(STREAMS.name, 0, 0, stream, state, 0))
+
+    @property
+    def child(self) -> FakeChild:
+        return self.spawn.last
+
+    @property
+    def report(self) -> StatusReport:
+        return self.reports[-1]
+
+    def metric(self, disposition: str, reason: str = "", stream: str = STREAM) -> float:
+        labels = {"stream": stream, "disposition": disposition, "reason": reason}
+        return self.metrics.registry.get_sample_value("mosaicast_frames_out_total", labels) or 0.0
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+def published(publication: str | None, revision: int) -> StreamSpec:
+    return spec(revision, publication=publication and Publication(publication_id=publication, started_ms=0))
+
+
+# --- who owns what ------------------------------------------------------------------------------------------
+
+
+def test_it_is_ready_with_partitions_only() -> None:
+    service = CompositorService(FakeSpawn(), Stage(), Metrics(), "c0")
+    assert not service.ready
+    service.on_assigned(frozenset({1, 2}))
+    service.on_revoked(frozenset({1}))
+    assert service.ready
+    service.on_revoked(frozenset({2}))
+    assert not service.ready
+
+
+def test_a_partition_that_goes_takes_its_streams_along_and_no_other(stage: Stage) -> None:
+    stage.step(packet(0, key=True, stream="a"), partition=1)
+    stage.step(packet(0, key=True, stream="b"), partition=2)
+    a, b = stage.spawn.children
+    stage.service.on_revoked(frozenset({1}))
+    assert (a.closed, b.closed) == (True, False)
+    assert (stage.report.stream_id, stage.report.state) == ("a", "stopped")
+    stage.step(packet(1, stream="b"), partition=2)
+    assert len(stage.spawn.children) == 2
+
+
+def test_packets_that_were_on_their_way_when_the_partition_went_start_nothing(stage: Stage) -> None:
+    stage.step(packet(0, key=True), partition=1)
+    stage.service.on_revoked(frozenset({1}))
+    stage.step(packet(1), look(0), partition=1)
+    assert len(stage.spawn.children) == 1
+    stage.service.on_assigned(frozenset({1}))
+    stage.step(packet(2, key=True), partition=1)
+    assert len(stage.spawn.children) == 2
+
+
+def test_streams_have_children_of_their_own(stage: Stage) -> None:
+    stage.step(packet(0, key=True, stream="a"), packet(0, key=True, stream="b"), look(0, stream="a"))
+    assert [child.stream_id for child in stage.spawn.children] == ["a", "b"]
+    assert [m.stream_id for m in stage.spawn.children[0].takes(3)[1:]] == ["a", "a"]
+    assert stage.spawn.children[1].takes(2)[1:] == [packet(0, key=True, stream="b")]
+
+
+# --- desired state ------------------------------------------------------------------------------------------
+
+
+def test_a_spec_before_the_media_reaches_the_child_first(stage: Stage) -> None:
+    stage.wants(spec())
+    stage.step()
+    assert stage.spawn.children == []
+    stage.step(packet(0, key=True))
+    assert stage.child.takes(3) == [spec(), Settled(1, frozenset()), packet(0, key=True)]
+
+
+def test_media_before_the_spec_starts_a_child_that_masks_everything_until_then(stage: Stage) -> None:
+    stage.step(packet(0, key=True))
+    stage.wants(spec())
+    stage.step()
+    assert stage.child.takes(3) == [Settled(1, frozenset()), packet(0, key=True), spec()]
+
+
+def test_only_newer_states_are_passed_on(stage: Stage) -> None:
+    stage.wants(spec(5))
+    stage.step(packet(0, key=True))
+    for state in (spec(4, panic=True), spec(5), spec(6, panic=True)):
+        stage.wants(state)
+    stage.step(packet(1))
+    assert stage.child.takes(5)[2:] == [packet(0, key=True), spec(6, panic=True), packet(1)]
+
+
+def test_verdicts_without_media_start_nothing(stage: Stage) -> None:
+    stage.step(look(0), look(1))
+    assert stage.spawn.children == []
+
+
+def test_a_deleted_stream_is_ended_and_late_packets_do_not_bring_it_back(stage: Stage) -> None:
+    stage.wants(spec(3))
+    stage.step(packet(0, key=True))
+    stage.wants(None)
+    stage.step()
+    assert stage.child.closed
+    told = len(stage.reports)
+    assert stage.report.state == "stopped"
+    stage.step(packet(1), look(0))
+    stage.step(packet(2, key=True), seconds=REPORT_S)
+    assert len(stage.spawn.children) == 1
+    assert len(stage.reports) == told
+    stage.wants(spec(1))  # made anew under its old name
+    stage.step(packet(0, epoch=2, key=True))
+    assert stage.child.takes(1)[0] == spec(1)
+
+
+# --- reports ------------------------------------------------------------------------------------------------
+
+
+def test_a_report_a_second_for_each_stream(stage: Stage) -> None:
+    stage.step(packet(0, key=True, stream="a"), packet(0, key=True, stream="b"))
+    for _ in range(40):
+        stage.step(seconds=0.1)
+        for child in stage.spawn.children:
+            child.says()
+    assert [r.stream_id for r in stage.reports] == ["a", "b"] * 3
+    assert {(r.service, r.instance, r.epoch) for r in stage.reports} == {("compositor", "c0", 1)}
+    assert stage.metrics.registry.get_sample_value("mosaicast_streams", {"state": "handled"}) == 2
+
+
+def test_counters_and_gauges(stage: Stage) -> None:
+    stage.step(*(packet(n, key=n == 0) for n in range(6)))
+    stage.child.says(
+        *shown(0, 1),
+        Outcome(1, 2, Disposition.CLEAR, "", 0.03, 0.02, 1.2),
+        Outcome(1, 3, Disposition.FULL_MOSAIC, "no_verdict", None, 0.04, 1.4),
+        Outcome(1, 4, Disposition.DROPPED, "late"),
+        note="a note",
+    )
+    stage.step(seconds=REPORT_S * 2)
+    assert (stage.report.state, stage.report.reason) == ("live", "a note")
+    assert stage.report.counters == {
+        "taken": 6, "in_flight": 1, "masked": 2, "clear": 1, "full_mosaic": 1, "dropped": 1, "dropped.late": 1,
+        "restarts": 0,
+    }  # fmt: skip
+    assert stage.report.gauges == {
+        "fps": 2.0, "end_to_end_ms": 1100.0, "delay_beyond_p95_ms": 20.0, "verdict_age_ms": 10.0
+    }  # fmt: skip
+    assert (stage.metric("masked"), stage.metric("clear"), stage.metric("dropped", "late")) == (2, 1, 1)
+    assert stage.metrics.registry.get_sample_value("mosaicast_end_to_end_seconds_count", {"stream": STREAM}) == 4
+
+
+def test_a_frame_that_is_told_twice_is_counted_once(stage: Stage) -> None:
+    stage.step(packet(0, key=True))
+    stage.child.says(*shown(0, 0))
+    stage.step()
+    stage.child.says(*shown(0))
+    stage.step()
+    assert stage.metric("masked") == 1
+
+
+def test_the_state_follows_the_stream(stage: Stage) -> None:
+    stage.step(packet(0, key=True), packet(1))
+    stage.step(seconds=REPORT_S)
+    assert stage.report.state == "starting"
+    stage.child.says(*shown(0))
+    stage.step(packet(2), seconds=REPORT_S)
+    assert stage.report.state == "live"
+    stage.child.says()
+    stage.step(seconds=4.0)
+    assert stage.report.state == "waiting"
+
+
+def test_a_quarantine_is_told_in_a_sentence(stage: Stage) -> None:
+    stage.step(packet(0, key=True))
+    for number in range(1, 6):
+        stage.child.ends(-11)
+        stage.step()
+        stage.step(packet(number, key=True), seconds=6.0)
+    assert stage.report.state == "quarantined"
+    assert "crashed five times" in stage.report.reason
+    assert stage.report.counters["restarts"] == 5
+    assert stage.report.counters["in_flight"] == 0
+    assert stage.metric("dropped", "quarantined") > 0
+
+
+def test_the_last_report_has_the_books_closed(stage: Stage) -> None:
+    stage.step(packet(0, key=True), packet(1), packet(2))
+    stage.child.says(*shown(0))
+
+    class Stopped:
+        def is_set(self) -> bool:
+            return True
+
+    stage.service.run(stage.log, stage.specs, Stopped())  # type: ignore[arg-type]
+    assert stage.child.closed
+    assert stage.report.state == "stopped"
+    counters = stage.report.counters
+    assert (counters["taken"], counters["masked"], counters["dropped.stopped"], counters["in_flight"]) == (3, 1, 2, 0)
+
+
+# --- rest ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("publication", "after_s"), [("p1", IDLE_S), (None, UNPUBLISHED_S)], ids=["published", "unpublished"]
+)
+def test_a_child_without_packets_is_let_go_and_the_next_packet_starts_another(
+    stage: Stage, publication: str | None, after_s: float
+) -> None:
+    stage.wants(published(publication, 1))
+    stage.step(packet(0, key=True))
+    stage.child.says(*shown(0))
+    stage.step()
+    for _ in range(int(after_s)):
+        stage.child.says()
+        stage.step(seconds=1.0)
+    assert not stage.child.closed
+    stage.child.says()
+    stage.step(seconds=0.5)
+    assert stage.child.closed
+    stage.step(seconds=10.0)
+    assert len(stage.spawn.children) == 1
+    assert stage.report.counters["masked"] == 1, "the books stay"
+    stage.step(packet(0, epoch=2, key=True))
+    assert stage.child.takes(3)[1:] == [Settled(2, frozenset()), packet(0, epoch=2, key=True)]
