@@ -92,11 +92,18 @@ def test_a_part_of_something_else_is_thrown_away(server: FileServer, tmp_path: P
     assert server.ranges[-1] is None
 
 
-@pytest.mark.parametrize("fault", ["ignore-range", "wrong-range"])
-def test_a_server_that_does_not_keep_to_the_range(server: FileServer, tmp_path: Path, fault: str) -> None:
+def test_a_server_that_ignores_the_range_is_read_from_the_beginning(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "tried.onnx.part").write_bytes(CONTENT[:1000])
-    server.faults = [fault]
+    server.faults = ["ignore-range"]
     assert fetched(server, tmp_path).read_bytes() == CONTENT
+    assert server.ranges == ["bytes=1000-"]
+
+
+def test_a_part_from_elsewhere_is_not_appended(server: FileServer, tmp_path: Path) -> None:
+    (tmp_path / "tried.onnx.part").write_bytes(CONTENT[:1000])
+    server.faults = ["wrong-range"]
+    assert fetched(server, tmp_path).read_bytes() == CONTENT
+    assert server.ranges == ["bytes=1000-", None]
 
 
 @pytest.mark.parametrize("fault", ["500", "429", "close", "cut"])
