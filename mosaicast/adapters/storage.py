@@ -1,28 +1,18 @@
 """The api's database: SQLite on one machine, PostgreSQL by URL. SQLAlchemy ends here."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, delete, event, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy import delete, select, update
 
-from mosaicast.adapters.storage_models import PersonRow, PhotoRow, SecretRow, StreamRow
+from mosaicast.adapters.storage_base import MIGRATIONS, StorageError, rows
+from mosaicast.adapters.storage_models import SecretRow, StreamRow
+from mosaicast.adapters.storage_people import PeopleTables, Person, Photo
 from mosaicast.contracts.messages import Policy, Publication, Source, StreamSpec
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+__all__ = ["MIGRATIONS", "NewStream", "Person", "Photo", "Storage", "StorageError", "Stream"]
 _NOBODY: dict[str, Any] = {"publication_id": None, "publication_ms": None, "publication_client": None}
-
-
-class StorageError(Exception):
-    """The database is away or refuses: ours or the operator's fault; trying again may help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +45,6 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
-    """One photo of an enrolment and its verdict."""
-
-    file: str
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """An enrolled person."""
-
-    person_id: str
-    owner_id: str
-    name: str
-    created_ms: int
-    photos: tuple[Photo, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class NewStream:
     """What a new stream is made from."""
 
@@ -85,7 +56,7 @@ class NewStream:
     created_ms: int
 
 
-class Storage:
+class Storage(PeopleTables):
     """Everything that survives a restart of the api. Thread-safe.
 
     Args:
@@ -94,30 +65,6 @@ class Storage:
     Raises:
         StorageError: as every method here, when the database is away.
     """
-
-    def __init__(self, url: str) -> None:
-        # Parameters are names and hashes: no error's text may carry them into a log.
-        self._engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _prepare_sqlite)
-        self._sessions = sessionmaker(self._engine, expire_on_commit=False)
-
-    @property
-    def engine(self) -> Engine:
-        """The engine, for migrations and their test."""
-        return self._engine
-
-    def migrate(self) -> None:
-        """Bring the tables up to date."""
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        with _errors(), self._engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._engine.dispose()
 
     def create_stream(self, new: NewStream) -> Stream:
         """Add a stream and return it."""
@@ -157,7 +104,7 @@ class Storage:
     def delete_stream(self, stream_id: str) -> bool:
         """Delete a stream; False: there is none."""
         with self._session() as session:
-            return bool(_rows(session.execute(delete(StreamRow).where(StreamRow.id == stream_id))))
+            return bool(rows(session.execute(delete(StreamRow).where(StreamRow.id == stream_id))))
 
     def set_key(self, stream_id: str, key_sha256: str) -> Stream | None:
         """Change the key, and end the publication that the old one began."""
@@ -166,6 +113,14 @@ class Storage:
     def set_policy(self, stream_id: str, policy: Policy) -> Stream | None:
         """Change the policy."""
         return self._change(stream_id, policy=_plain(policy))
+
+    def touch_streams(self, owner_id: str) -> list[Stream]:
+        """Raise the revision of an owner's streams, because their people changed; return them."""
+        with self._session() as session:
+            changed = update(StreamRow).where(StreamRow.owner_id == owner_id)
+            session.execute(changed.values(revision=StreamRow.revision + 1))
+            found = session.scalars(select(StreamRow).where(StreamRow.owner_id == owner_id))
+            return [_stream(row) for row in found]
 
     def set_panic(self, stream_id: str, panic: bool) -> Stream | None:
         """Set or release the full mosaic."""
@@ -189,7 +144,7 @@ class Storage:
                     revision=StreamRow.revision + 1,
                 )
             )
-            if not _rows(found):
+            if not rows(found):
                 return None
         return self.stream(seen.stream_id)
 
@@ -201,38 +156,9 @@ class Storage:
                 .where(StreamRow.id == stream_id, StreamRow.publication_client == client)
                 .values(**_NOBODY, revision=StreamRow.revision + 1)
             )
-            if not _rows(found):
+            if not rows(found):
                 return None
         return self.stream(stream_id)
-
-    def create_person(self, person: Person) -> None:
-        """Add a person with the verdicts on the photos."""
-        with self._session() as session:
-            session.add(
-                PersonRow(id=person.person_id, owner_id=person.owner_id, name=person.name, created_ms=person.created_ms)
-            )
-            session.flush()
-            for photo in person.photos:
-                session.add(PhotoRow(person_id=person.person_id, file=photo.file[:255], verdict=photo.verdict))
-
-    def people(self, owner_id: str) -> list[Person]:
-        """Return an owner's people, oldest first."""
-        with self._session() as session:
-            rows = session.scalars(
-                select(PersonRow).where(PersonRow.owner_id == owner_id).order_by(PersonRow.created_ms)
-            )
-            return [_person(session, row) for row in rows]
-
-    def person(self, person_id: str) -> Person | None:
-        """Return a person."""
-        with self._session() as session:
-            row = session.get(PersonRow, person_id)
-            return _person(session, row) if row else None
-
-    def delete_person(self, person_id: str) -> bool:
-        """Delete a person; False: there is none."""
-        with self._session() as session:
-            return bool(_rows(session.execute(delete(PersonRow).where(PersonRow.id == person_id))))
 
     def secret_sha256(self, purpose: str) -> str | None:
         """Return the hash of a secret."""
@@ -251,34 +177,6 @@ class Storage:
                 update(StreamRow).where(StreamRow.id == stream_id).values(**values, revision=StreamRow.revision + 1)
             )
         return self.stream(stream_id)
-
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
-        with _errors(), self._sessions.begin() as session:
-            yield session
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError:
-        raise
-    except SQLAlchemyError as exc:
-        raise StorageError(f"the database failed: {type(exc).__name__}") from exc
-    except CommandError as exc:
-        raise StorageError(f"the database does not fit this version: {exc}") from exc
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=5000", "secure_delete=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _rows(result: Any) -> int:
-    return int(result.rowcount)
 
 
 def _plain(policy: Policy) -> dict[str, object]:
@@ -302,11 +200,4 @@ def _stream(row: StreamRow) -> Stream:
         publication=publication,
         publication_client=row.publication_client,
         created_ms=row.created_ms,
-    )
-
-
-def _person(session: Session, row: PersonRow) -> Person:
-    photos = session.scalars(select(PhotoRow).where(PhotoRow.person_id == row.id).order_by(PhotoRow.id))
-    return Person(
-        row.id, row.owner_id, row.name, row.created_ms, tuple(Photo(photo.file, photo.verdict) for photo in photos)
     )

@@ -37,10 +37,12 @@ class PersonRow(Base):
     owner_id: Mapped[str] = mapped_column(String(64), index=True)
     name: Mapped[str] = mapped_column(String(200))
     created_ms: Mapped[int] = mapped_column(BigInteger)
+    expires_ms: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    templates: Mapped[str] = mapped_column(String(500), server_default="")
 
 
 class PhotoRow(Base):
-    """One photo's verdict; the photo itself is not kept."""
+    """One photo's verdict; the picture is in the vault."""
 
     __tablename__ = "photos"
 
@@ -48,6 +50,18 @@ class PhotoRow(Base):
     person_id: Mapped[str] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), index=True)
     file: Mapped[str] = mapped_column(String(255))
     verdict: Mapped[str] = mapped_column(String(32))
+    photo_id: Mapped[str | None] = mapped_column(String(64))
+
+
+class ConsentRow(Base):
+    """What a person said about one stream."""
+
+    __tablename__ = "consents"
+
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
+    stream_id: Mapped[str] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True, index=True)
+    allowed: Mapped[bool] = mapped_column(Boolean)
+    expires_ms: Mapped[int | None] = mapped_column(BigInteger, index=True)
 
 
 class SecretRow(Base):

@@ -1,0 +1,193 @@
+"""People in the database: names, verdicts on photos, consents. No picture and no vector."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from mosaicast.adapters.storage_base import Database, rows
+from mosaicast.adapters.storage_models import ConsentRow, PersonRow, PhotoRow
+from mosaicast.core.consents import StreamConsent, visible_until
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo of an enrolment and its verdict."""
+
+    file: str
+    verdict: str
+    photo_id: str | None = None
+    """Of a good one: under which it is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An enrolled person."""
+
+    person_id: str
+    owner_id: str
+    name: str
+    created_ms: int
+    photos: tuple[Photo, ...] = ()
+    expires_ms: int | None = None
+    """End of the consent, wall milliseconds; None: none was set."""
+    consents: Mapping[str, StreamConsent] | None = None
+    """By stream, where something was said about one."""
+    templates: str = ""
+    """Of which networks the templates are; see `Storage.note_templates`."""
+
+
+class PeopleTables(Database):
+    """The people's part of the storage."""
+
+    def create_person(self, person: Person) -> None:
+        """Add a person with the verdicts on the photos."""
+        with self._session() as session:
+            session.add(
+                PersonRow(
+                    id=person.person_id,
+                    owner_id=person.owner_id,
+                    name=person.name,
+                    created_ms=person.created_ms,
+                    expires_ms=person.expires_ms,
+                    templates=person.templates,
+                )
+            )
+            session.flush()
+            for photo in person.photos:
+                session.add(
+                    PhotoRow(
+                        person_id=person.person_id,
+                        file=photo.file[:255],
+                        verdict=photo.verdict,
+                        photo_id=photo.photo_id,
+                    )
+                )
+
+    def people(self, owner_id: str) -> list[Person]:
+        """Return an owner's people, oldest first."""
+        with self._session() as session:
+            query = select(PersonRow).where(PersonRow.owner_id == owner_id)
+            return _people(session, session.scalars(query.order_by(PersonRow.created_ms, PersonRow.id)).all())
+
+    def person(self, person_id: str) -> Person | None:
+        """Return a person."""
+        with self._session() as session:
+            row = session.get(PersonRow, person_id)
+            return _people(session, [row])[0] if row else None
+
+    def people_without(self, templates: str) -> list[str]:
+        """Return the ids of everybody whose templates are of other networks than these, oldest first."""
+        with self._session() as session:
+            query = select(PersonRow.id).where(PersonRow.templates != templates)
+            return list(session.scalars(query.order_by(PersonRow.created_ms, PersonRow.id)))
+
+    def people_ids(self) -> frozenset[str]:
+        """Return the ids of everybody."""
+        with self._session() as session:
+            return frozenset(session.scalars(select(PersonRow.id)))
+
+    def note_templates(self, person_id: str, templates: str) -> bool:
+        """Note of which networks a person's templates are now; False: there is no such person."""
+        return self._change_person(person_id, templates=templates)
+
+    def rename_person(self, person_id: str, name: str) -> bool:
+        """Change the name; False: there is no such person."""
+        return self._change_person(person_id, name=name)
+
+    def set_expiry(self, person_id: str, expires_ms: int | None) -> bool:
+        """Set the end of a person's consent; False: there is no such person."""
+        return self._change_person(person_id, expires_ms=expires_ms)
+
+    def delete_person(self, person_id: str) -> bool:
+        """Delete a person; False: there is none."""
+        with self._session() as session:
+            return bool(rows(session.execute(delete(PersonRow).where(PersonRow.id == person_id))))
+
+    def set_consent(self, person_id: str, stream_id: str, consent: StreamConsent) -> bool:
+        """Note what a person said about one stream; False: there is no such person or stream."""
+        row = ConsentRow(
+            person_id=person_id, stream_id=stream_id, allowed=consent.allowed, expires_ms=consent.expires_ms
+        )
+        try:
+            with self._session() as session:
+                session.merge(row)
+        except IntegrityError:
+            return False
+        return True
+
+    def delete_consent(self, person_id: str, stream_id: str) -> bool:
+        """Forget what a person said about one stream; False: nothing was said."""
+        with self._session() as session:
+            query = delete(ConsentRow).where(ConsentRow.person_id == person_id, ConsentRow.stream_id == stream_id)
+            return bool(rows(session.execute(query)))
+
+    def visible_people(self, owner_id: str, stream_id: str, now_ms: int) -> dict[str, int]:
+        """Return until when (wall milliseconds) each of an owner's people may be seen on a stream.
+
+        Whoever may not be seen at `now_ms` is not in it. See `core.consents.visible_until`.
+        """
+        with self._session() as session:
+            query = (
+                select(PersonRow.id, PersonRow.expires_ms, ConsentRow.allowed, ConsentRow.expires_ms)
+                .outerjoin(ConsentRow, (ConsentRow.person_id == PersonRow.id) & (ConsentRow.stream_id == stream_id))
+                .where(PersonRow.owner_id == owner_id)
+                .order_by(PersonRow.id)
+            )
+            found = session.execute(query).all()
+        until = {
+            person_id: visible_until(own_ms, None if allowed is None else StreamConsent(allowed, stream_ms))
+            for person_id, own_ms, allowed, stream_ms in found
+        }
+        return {person_id: until_ms for person_id, until_ms in until.items() if until_ms > now_ms}
+
+    def owners_with_an_end(self, after_ms: int, until_ms: int) -> frozenset[str]:
+        """Return whose people have a consent that ends after the one moment and not after the other."""
+        with self._session() as session:
+            whole = select(PersonRow.owner_id).where(PersonRow.expires_ms > after_ms, PersonRow.expires_ms <= until_ms)
+            of_stream = (
+                select(PersonRow.owner_id)
+                .join(ConsentRow, ConsentRow.person_id == PersonRow.id)
+                .where(ConsentRow.expires_ms > after_ms, ConsentRow.expires_ms <= until_ms)
+            )
+            return frozenset(session.scalars(whole.union(of_stream)))
+
+    def next_end_ms(self, after_ms: int) -> int | None:
+        """Return when the next consent ends; None: none does."""
+        with self._session() as session:
+            ends = [
+                session.scalar(select(func.min(column)).where(column > after_ms))
+                for column in (PersonRow.expires_ms, ConsentRow.expires_ms)
+            ]
+        return min((end for end in ends if end is not None), default=None)
+
+    def _change_person(self, person_id: str, **values: object) -> bool:
+        with self._session() as session:
+            return bool(rows(session.execute(update(PersonRow).where(PersonRow.id == person_id).values(**values))))
+
+
+def _people(session: Session, found: Iterable[PersonRow]) -> list[Person]:
+    """Return people with their photos and consents, in three queries however many they are."""
+    people = list(found)
+    ids = [row.id for row in people]
+    photos: dict[str, list[Photo]] = {own: [] for own in ids}
+    for photo in session.scalars(select(PhotoRow).where(PhotoRow.person_id.in_(ids)).order_by(PhotoRow.id)):
+        photos[photo.person_id].append(Photo(photo.file, photo.verdict, photo.photo_id))
+    consents: dict[str, dict[str, StreamConsent]] = {own: {} for own in ids}
+    for row in session.scalars(select(ConsentRow).where(ConsentRow.person_id.in_(ids)).order_by(ConsentRow.stream_id)):
+        consents[row.person_id][row.stream_id] = StreamConsent(row.allowed, row.expires_ms)
+    return [
+        Person(
+            person_id=row.id,
+            owner_id=row.owner_id,
+            name=row.name,
+            created_ms=row.created_ms,
+            photos=tuple(photos[row.id]),
+            expires_ms=row.expires_ms,
+            consents=consents[row.id],
+            templates=row.templates,
+        )
+        for row in people
+    ]
