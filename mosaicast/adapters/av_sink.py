@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
-import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 from av.video.frame import PictureType
@@ -15,8 +14,13 @@ from mosaicast.adapters.av_encoder import KEYFRAME_S, TIME_BASE, VideoFormat, en
 from mosaicast.adapters.flv_audio import audio_template
 from mosaicast.contracts.messages import CodecParameters, MediaPacket
 
-Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
-_OPEN_TIMEOUT_S = 5.0
+_OPTIONS = {
+    "flvflags": "no_duration_filesize",
+    # FFmpeg waits for a packet of the other track before it writes one, up to 10 s: when the sound stops, so would
+    # the picture. Ours come in order already; a microsecond is the least that it takes (0 is "wait for ever").
+    "max_interleave_delta": "1",
+}
+_ERRORS = (av.FFmpegError, OSError, ValueError)
 
 
 class SinkError(Exception):
@@ -34,7 +38,9 @@ class AudioFormat:
 class FlvSink:
     """One push: an encoder, a muxer, a connection.
 
-    Timestamps are seconds since the push began; the caller keeps them rising.
+    Timestamps are seconds since the push began; the caller keeps them rising. An edge that takes the connection
+    and then says nothing holds the whole process for as long (PyAV's time-outs are for reading only, and it keeps the
+    interpreter's lock): open sinks in a process that somebody watches.
 
     Raises:
         SinkError: the address does not take it.
@@ -45,14 +51,13 @@ class FlvSink:
         self._last_keyframe_s: float | None = None
         self._last_ms = -1
         self._template: InputContainer | None = None
+        self._container: OutputContainer = av.open(url, "w", format="flv", container_options=_OPTIONS)  # no I/O yet
         try:
-            self._container: OutputContainer = av.open(
-                url, "w", format="flv", timeout=_OPEN_TIMEOUT_S, options={"flvflags": "no_duration_filesize"}
-            )
             self._video = self._video_stream(video)
             self._audio = self._audio_stream(audio) if audio else None
             self._container.start_encoding()
-        except (av.FFmpegError, OSError, ValueError) as exc:
+        except _ERRORS as exc:
+            self._hang_up()
             raise SinkError(f"the output does not open: {type(exc).__name__}") from exc
 
     def write_frame(self, frame: av.VideoFrame, time_s: float, *, force_keyframe: bool = False) -> None:
@@ -69,7 +74,7 @@ class FlvSink:
         frame.pict_type = PictureType.I if key else PictureType.NONE
         if key:
             self._last_keyframe_s = time_s
-        self._send(self._video.encode(frame))
+        self._encode(frame)
 
     def write_audio(self, packet: MediaPacket, time_s: float) -> None:
         """Send an audio packet as it is; without an audio stream it is ignored.
@@ -84,21 +89,27 @@ class FlvSink:
         raw.time_base = TIME_BASE
         raw.pts = raw.dts = round(time_s * 1000)
         raw.duration = round(float(packet.time_base.seconds(packet.duration)) * 1000)
-        self._send([raw])
+        try:
+            self._container.mux(raw)
+        except _ERRORS as exc:
+            raise SinkError(f"the output broke: {type(exc).__name__}") from exc
 
     def close(self) -> None:
-        """Flush and hang up; errors of a dead connection are nobody's concern any more."""
+        """Flush and hang up; errors of a dead connection are nobody's concern any more. A second time does nothing."""
         with contextlib.suppress(SinkError):
-            self._send(self._video.encode(None))
-        with contextlib.suppress(av.FFmpegError, OSError):
+            self._encode(None)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(*_ERRORS):
             self._container.close()
         if self._template is not None:
             self._template.close()
 
-    def _send(self, packets: list[av.Packet]) -> None:
+    def _encode(self, frame: av.VideoFrame | None) -> None:
         try:
-            self._container.mux(packets)
-        except (av.FFmpegError, OSError, ValueError) as exc:
+            self._container.mux(self._video.encode(frame))
+        except _ERRORS as exc:
             raise SinkError(f"the output broke: {type(exc).__name__}") from exc
 
     def _video_stream(self, video: VideoFormat) -> VideoStream:

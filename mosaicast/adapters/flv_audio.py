@@ -13,15 +13,17 @@ from av.container import InputContainer
 
 from mosaicast.contracts.messages import CodecParameters
 
-CARRIED = frozenset({"aac", "mp3"})
-"""Audio codecs that every RTMP and HLS player takes."""
+_MP3_RATES = frozenset({11025, 22050, 44100, 48000})
+"""FLV has two bits for the rate; with another one FFmpeg does not write the file at all, pictures included."""
 _AAC_TAG = b"\xaf"  # AAC; rate, size and channels are fixed to these bits, the config says the truth
 _MP3_TAG = b"\x2f"  # MP3 44 kHz stereo, 16 bit
 
 
 def is_carried(parameters: CodecParameters) -> bool:
-    """Return whether FLV can carry this audio as it is."""
-    return parameters.codec in CARRIED and (parameters.codec != "aac" or bool(parameters.extradata))
+    """Return whether FLV can carry this audio as it is: AAC and MP3, which every RTMP and HLS player takes."""
+    if parameters.codec == "mp3":
+        return parameters.sample_rate in _MP3_RATES
+    return parameters.codec == "aac" and bool(parameters.extradata)
 
 
 def audio_template(parameters: CodecParameters, first_packet: bytes) -> tuple[InputContainer, AudioStream]:

@@ -220,7 +220,7 @@ def test_the_state_follows_the_stream(stage: Stage) -> None:
     assert stage.report.state == "live"
     stage.child.says()
     stage.step(seconds=4.0)
-    assert stage.report.state == "waiting"
+    assert (stage.report.state, stage.report.gauges["fps"]) == ("waiting", 0.0)
 
 
 def test_a_quarantine_is_told_in_a_sentence(stage: Stage) -> None:

@@ -1,0 +1,102 @@
+"""A real edge on free ports, with hooks that a test decides."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from mosaicast.runtime.children import ChildProcess, ForkServer, taken_along
+from services.cli.edge import EdgeConfig, find_nginx, prepare
+from services.cli.ports import free_port
+
+START_S = 10.0
+
+
+class Edge:
+    """A running nginx. Publishing and playing is allowed until `refuse`."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int, hooks: ChildProcess) -> None:
+        self.url = f"rtmp://127.0.0.1:{port}/masked/s1?token=t"
+        self._process, self._hooks = process, hooks
+
+    def refuse(self) -> None:
+        """Answer every hook with 403 from now on."""
+        self._hooks.connection.send(403)
+        assert self._hooks.connection.recv() == 403
+
+    def kill(self) -> None:
+        """End it without a word."""
+        self._process.kill()
+        self._process.wait(START_S)
+
+    def freeze(self) -> None:
+        """Let it take connections and bytes, and answer nothing."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+
+class _Hooks(ThreadingHTTPServer):
+    daemon_threads = True
+    status = 200
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: _Hooks
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
+        pass
+
+
+def _serve_hooks(connection: "Connection[Any, Any]") -> None:
+    """Answer the edge's questions. A process: FFmpeg keeps the interpreter's lock while it connects to the edge."""
+    hooks = _Hooks(("127.0.0.1", 0), _Answer)
+    threading.Thread(target=hooks.serve_forever, daemon=True).start()
+    connection.send(hooks.server_port)
+    while True:
+        hooks.status = connection.recv()
+        connection.send(hooks.status)
+
+
+@contextmanager
+def running_edge(folder: Path) -> Iterator[Edge]:
+    """Run an edge. Raises EdgeMissingError without nginx."""
+    find_nginx()
+    hooks = ForkServer().spawn(_serve_hooks, name="hooks")
+    port = free_port()
+    assert hooks.connection.poll(START_S)
+    config = EdgeConfig(
+        folder=folder, host="127.0.0.1", rtmp_port=port, http_port=free_port(),
+        hooks_url=f"http://127.0.0.1:{hooks.connection.recv()}", token="t",
+    )  # fmt: skip
+    process = subprocess.Popen(taken_along(prepare(config)), stderr=subprocess.DEVNULL)
+    try:
+        _await_port(port, process)
+        yield Edge(process, port, hooks)
+    finally:
+        process.kill()
+        process.wait(START_S)
+        hooks.kill()
+        hooks.stop()
+
+
+def _await_port(port: int, process: "subprocess.Popen[bytes]") -> None:
+    pause = threading.Event()
+    for _ in range(int(START_S / 0.05)):
+        assert process.poll() is None, "the edge did not start"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        pause.wait(0.05)
+    raise AssertionError("the edge does not listen")
