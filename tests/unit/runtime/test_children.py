@@ -1,6 +1,7 @@
 """Children: limits hold, crashes are told apart from clean ends, nobody outlives the parent."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mosaicast.runtime.children import Exit, ForkServer, Limits
+from mosaicast.runtime.children import Exit, ForkServer, Limits, taken_along
 
 
 def _echo(connection: "Connection[Any, Any]", factor: int) -> None:
@@ -122,3 +123,55 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
         parent.kill()
         assert wait([handle], timeout=10), "the child outlived its parent"
         os.close(handle)
+
+
+_TAKING = """
+import signal, subprocess, sys
+from mosaicast.runtime.children import taken_along
+number = signal.Signals(int(sys.argv[1]))
+command = taken_along([sys.executable, "-c", sys.argv[2], sys.argv[3]], number)
+with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+    assert child.stdout.readline() == b"up\\n"
+    print(child.pid, flush=True)
+    sys.stdin.read()
+"""
+_TAKEN = """
+import pathlib, signal, sys
+def note(number, frame):
+    pathlib.Path(sys.argv[1]).write_text(str(number))
+    sys.exit()
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, note)
+print("up", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="no setpriv (package util-linux) on this machine")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_process_that_is_taken_along_gets_the_signal_of_a_killed_parent(tmp_path: Path, number: int) -> None:
+    noted = tmp_path / "noted"
+    command = [sys.executable, "-c", _TAKING, str(int(number)), _TAKEN, str(noted)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        handle = os.pidfd_open(int(parent.stdout.readline()))
+        assert not wait([handle], timeout=0), "it runs"
+        parent.kill()
+        assert wait([handle], timeout=10), "it outlived its parent"
+        os.close(handle)
+    assert (noted.read_text() if noted.exists() else "") == ("" if number == signal.SIGKILL else str(int(number)))
+
+
+def test_what_is_taken_along_is_the_command_itself() -> None:
+    """Its pid, its arguments (also those that look like options) and its status are the command's."""
+    code = "import os, sys; print(os.getpid(), sys.argv[1:]); sys.exit(7)"
+    command = taken_along([sys.executable, "-c", code, "--help", "a b"])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        out, _ = process.communicate(timeout=10)
+    assert out == f"{process.pid} ['--help', 'a b']\n"
+    assert process.returncode == 7
+
+
+def test_without_setpriv_the_command_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert taken_along(("nginx", "-c", "x")) == ["nginx", "-c", "x"]
