@@ -14,6 +14,7 @@ from mosaicast.adapters.av_packets import PacketDecoder
 from mosaicast.adapters.av_source import EpochStarted, PacketRead, open_source
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia
+from mosaicast.adapters.embedders.yardstick import Scorer, yardstick
 from mosaicast.contracts.messages import Detections, MediaPacket, SampledFrame, VerdictMessage
 from mosaicast.core.identity import Match
 from mosaicast.core.types import MediaTime, OwnerId, PersonId, Verdict
@@ -123,20 +124,23 @@ class MemoryGallery:
 
     def opinions(self) -> list[Opinion]:
         """Return the networks with their templates."""
-        return [Opinion(*pair) for pair in zip(self.embedders, map(_Templates, self._people), strict=True)]
+        return [
+            Opinion(embedder, _Templates(people, yardstick(embedder.name, embedder.version)))
+            for embedder, people in zip(self.embedders, self._people, strict=True)
+        ]
 
 
 class _Templates:
     """One network's gallery, which never changes."""
 
-    def __init__(self, people: Mapping[PersonId, NDArray[np.float32]]) -> None:
-        self._people = people
+    def __init__(self, people: Mapping[PersonId, NDArray[np.float32]], score: Scorer) -> None:
+        self._people, self._score = people, score
 
     def search(self, owner: OwnerId, vectors: NDArray[np.float32]) -> list[list[Match]]:  # noqa: ARG002 - the port
         """Return the people most like each vector."""
         return [
             sorted(
-                (Match(person, float((own @ vector).max())) for person, own in self._people.items()),
+                (Match(person, float(self._score(vector[None], own).max())) for person, own in self._people.items()),
                 key=lambda match: -match.similarity,
             )
             for vector in vectors

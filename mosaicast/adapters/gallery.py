@@ -99,16 +99,20 @@ class QdrantGallery:
     def search(self, owner: OwnerId, vectors: NDArray[np.float32]) -> list[list[Match]]:
         """Return for each vector the owner's people most like it, best first, each once."""
         if self._folder is not None:
-            return _search_copy(self._folder.copy().get(owner), vectors)
+            return self._search_copy(self._folder.copy().get(owner), vectors)
         requests = [
             models.QueryRequest(
-                query=vector.tolist(), filter=owned_by(owner), limit=2 * MOST_TEMPLATES, with_payload=True
+                query=vector.tolist(),
+                filter=owned_by(owner),
+                limit=2 * MOST_TEMPLATES,
+                with_payload=True,
+                with_vector=self._config.scorer is not None,
             )
             for vector in vectors
         ]
         with self._store.open() as client:
             answers = mapped(lambda: client.query_batch_points(self._config.collection, requests))
-            return [_best((_person(point.payload), point.score) for point in answer.points) for answer in answers]
+        return [self._scored(vector, answer.points) for vector, answer in zip(vectors, answers, strict=True)]
 
     def refresh(self, owner: str) -> Mapping[PersonId, str]:
         """Read anew who is enrolled, each with a text that differs whenever the templates do."""
@@ -129,6 +133,22 @@ class QdrantGallery:
         """Let go of the store."""
         self._store.close()
 
+    def _search_copy(self, templates: Templates | None, vectors: NDArray[np.float32]) -> list[list[Match]]:
+        if templates is None:
+            return [[] for _ in vectors]
+        scores = self._score(vectors, templates.vectors)
+        return [_best(zip(templates.people, row.tolist(), strict=True)) for row in scores]
+
+    def _scored(self, vector: NDArray[np.float32], points: Sequence[models.ScoredPoint]) -> list[Match]:
+        if self._config.scorer is None or not points:
+            return _best((_person(point.payload), point.score) for point in points)
+        held = mapped(lambda: np.asarray([point.vector for point in points], np.float32))
+        scores = self._score(vector[None], held)[0].tolist()
+        return _best((_person(point.payload), score) for point, score in zip(points, scores, strict=True))
+
+    def _score(self, vectors: NDArray[np.float32], templates: NDArray[np.float32]) -> NDArray[np.float32]:
+        return vectors @ templates.T if self._config.scorer is None else self._config.scorer(vectors, templates)
+
     def _delete(self, client: QdrantClient, selector: models.FilterSelector | models.PointIdsList) -> None:
         mapped(lambda: client.delete(self._config.collection, selector, wait=True))
 
@@ -138,12 +158,6 @@ class QdrantGallery:
         lengths = np.linalg.norm(vectors, axis=1)
         if not np.all(np.abs(lengths - 1.0) < 0.01):  # NaN is not less
             raise ValueError("vectors of another length than 1")
-
-
-def _search_copy(templates: Templates | None, vectors: NDArray[np.float32]) -> list[list[Match]]:
-    if templates is None:
-        return [[] for _ in vectors]
-    return [_best(zip(templates.people, row.tolist(), strict=True)) for row in vectors @ templates.vectors.T]
 
 
 def _best(scored: Iterable[tuple[str, float]]) -> list[Match]:

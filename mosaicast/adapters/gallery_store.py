@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from qdrant_client import QdrantClient, models
 
+from mosaicast.adapters.embedders.yardstick import Scorer
+
 MOST_TEMPLATES = 20
 """Of one person; twice as many are asked for per face, so that the two best persons are always among them."""
 _PAGE = 1000
@@ -33,6 +35,8 @@ class GalleryConfig:
     api_key: str | None = None
     timeout_s: float = 0.5
     """For one request to a server; the library rounds it up to whole seconds."""
+    scorer: Scorer | None = None
+    """How alike a look is to a template; None: their cosine."""
     patience_s: float = 5.0
     """How long to wait for another process to leave the folder; each stays for a tenth of a second or two."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import cv2
 
 from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
+from mosaicast.adapters.embedders.yardstick import yardstick
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader
 from mosaicast.contracts.topics import DETECTIONS, GALLERY, STREAMS
@@ -88,6 +89,7 @@ def gallery_config(settings: Settings, embedder: Embedder) -> GalleryConfig:
         url=qdrant.url,
         api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
         timeout_s=qdrant.timeout_s,
+        scorer=yardstick(embedder.name, embedder.version),
         patience_s=0.3,  # longer, and everybody is masked meanwhile
     )
 

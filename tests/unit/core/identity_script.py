@@ -18,7 +18,7 @@ from mosaicast.core.types import Box, PersonId, Reason, TrackId, TrackVerdict
 
 POLICY = IdentityPolicy()
 FRONTAL = (30.0, 40.0, 70.0, 40.0, 50.0, 60.0, 35.0, 80.0, 65.0, 80.0)
-TURNED = (30.0, 40.0, 70.0, 40.0, 72.0, 60.0, 35.0, 80.0, 65.0, 80.0)
+TURNED = (30.0, 40.0, 70.0, 40.0, 86.0, 60.0, 35.0, 80.0, 65.0, 80.0)
 GOOD = FaceQuality(FRONTAL, 100.0, has_crop=True)
 SURE = 0.98
 ANA, BEN = PersonId("ana"), PersonId("ben")

@@ -146,7 +146,7 @@ def test_a_bad_look_at_a_face_is_not_asked_for(quality, side, reason):
     ("landmarks", "expected"),
     [
         (FRONTAL, 0.0),
-        (TURNED, 0.55),
+        (TURNED, 0.9),
         ((0, 0, 0, 10, 5, 5), 0.0),
         ((0, 0, 0, 10, 5, 10), 0.5),
         ((1, 1, 1, 1, 1, 1), math.inf),

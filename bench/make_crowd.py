@@ -1,0 +1,70 @@
+"""Makes the crowd that the recognizer holds faces against: `MOSAICAST_DATA=... python -m bench.make_crowd`.
+
+The faces of LFW and of the Korean public figures are embedded, and only the means of `MEANS` clusters are written: 16
+vectors a network, each of many people, nobody's template. See docs/adr/0004-crowd.md.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.recognition_data import Eye, FaceSet, korean, lfw
+from mosaicast.adapters.detectors.centerface import CenterFace
+from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
+from mosaicast.adapters.embedders.yardstick import CROWD_FILE
+
+Vectors = NDArray[np.float32]
+MEANS = 16
+FROM_LFW = 250
+"""Western faces; more would outnumber the Korean ones."""
+LEAST_FACES = 12
+"""A mean of fewer faces would come near to somebody's template; it is left out."""
+
+
+def main() -> None:
+    """Embed the faces and write the means."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=CROWD_FILE)
+    parser.add_argument("--cache", type=Path, default=Path(".cache/recognition"))
+    arguments = parser.parse_args()
+    root = Path(os.environ["MOSAICAST_DATA"])
+    embedders: dict[str, Embedder] = {"dlib": DlibResnet(Path(".cache")), "facenet": FacenetCasia()}
+    eye = Eye(CenterFace(), embedders, arguments.cache)
+    sets = [korean(root, eye, lambda: None), lfw(root, eye, lambda: None)]
+    crowds = {}
+    for column, embedder in embedders.items():
+        made = means(np.stack(list(pool(sets, column))))
+        crowds[f"{embedder.name}|{embedder.version}"] = made
+        print(f"{embedder.name} {embedder.version}: {len(made)} means")
+    np.savez_compressed(arguments.out, **cast(Any, crowds))
+
+
+def pool(sets: Sequence[FaceSet], column: str) -> Iterator[Vectors]:
+    """Yield the faces that make up the crowd."""
+    for one in sets:
+        yield from (look.probe[column] for _, look, _ in one.pairs[:FROM_LFW])
+        if not one.pairs:
+            yield from (face.probe[column] for person in one.people.values() for face in person.references)
+            yield from (look.probe[column] for _, look, _ in one.bystanders)
+
+
+def means(pool: Vectors, seed: int = 1) -> Vectors:
+    """Return the means of spherical k-means, each of length 1 and of at least `LEAST_FACES` faces."""
+    random = np.random.default_rng(seed)
+    found = pool[random.choice(len(pool), MEANS, replace=False)]
+    for _ in range(30):
+        nearest = (pool @ found.T).argmax(axis=1)
+        sums = [pool[nearest == place].sum(axis=0) for place in range(MEANS)]
+        found = np.stack([each if each.any() else old for each, old in zip(sums, found, strict=True)])
+        found /= np.linalg.norm(found, axis=1, keepdims=True)
+    counts = np.bincount((pool @ found.T).argmax(axis=1), minlength=MEANS)
+    return np.asarray(found[counts >= LEAST_FACES], np.float32)
+
+
+if __name__ == "__main__":
+    main()

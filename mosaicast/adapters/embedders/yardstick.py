@@ -1,0 +1,85 @@
+"""How alike is alike enough: a floor, and more like the person than like the crowd.
+
+Networks trained mostly with Western faces find others all alike: a fixed threshold that keeps Korean strangers out
+hides everybody else's own face in most pictures. Held against a crowd (means of the faces of many people each, made by
+`python -m bench.make_crowd`), each look and each template brings a threshold of its own: score normalisation by a
+cohort, as in speaker verification.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaicast.adapters.model_errors import ModelBrokenError
+
+Vectors = NDArray[np.float32]
+Scorer = Callable[[Vectors, Vectors], Vectors]
+"""Turns looks [n, dimension] and templates [m, dimension] into scores [n, m]; 0 is just enough."""
+
+CROWD_FILE = Path(__file__).with_name("crowd.npz")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one network needs. Cosines."""
+
+    alone: float
+    """The floor where there is no crowd for this version of the network."""
+    floor: float
+    margin: float
+    """Above the likeness to the nearest of the crowd."""
+
+
+RULES = {"dlib_resnet": Rule(0.95, 0.93, 0.0), "facenet_casia": Rule(0.735, 0.62, 0.05)}
+"""Measured by `python -m bench.recognition` (docs/recognition.md)."""
+STRICTEST = Rule(0.95, 0.95, 0.0)
+"""For a network that nobody has measured: nearly the same picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """The scorer of one network."""
+
+    floor: float
+    margin: float = 0.0
+    crowd: Vectors | None = None
+    """Means of length 1, [k, dimension]."""
+
+    def __call__(self, looks: Vectors, templates: Vectors) -> Vectors:
+        """Return how far each look's cosine to each template is above what the two need, [n, m].
+
+        Vectors of length 1; anything that is not finite stays so, and is like nobody.
+        """
+        cosines = looks @ templates.T
+        if self.crowd is None:
+            return cosines - np.float32(self.floor)
+        nearest = np.maximum((looks @ self.crowd.T).max(axis=1)[:, None], (templates @ self.crowd.T).max(axis=1))
+        return np.asarray(cosines - np.maximum(self.floor, nearest + self.margin), np.float32)
+
+
+def yardstick(name: str, version: str, file: Path = CROWD_FILE) -> Yardstick:
+    """Return the scorer for an embedder's `name` and `version`.
+
+    Raises:
+        ModelBrokenError: the crowd's file does not read.
+    """
+    rule = RULES.get(name, STRICTEST)
+    crowd = _crowds(file).get(f"{name}/{version}")
+    return Yardstick(rule.alone) if crowd is None else Yardstick(rule.floor, rule.margin, crowd)
+
+
+@cache
+def _crowds(file: Path) -> dict[str, Vectors]:
+    if not file.exists():
+        return {}
+    try:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
+            return {name.replace("|", "/"): np.asarray(stored[name], np.float32) for name in stored.files}
+    except (OSError, ValueError, BadZipFile, EOFError) as exc:
+        raise ModelBrokenError(f"{file.name} does not read") from exc

@@ -1,0 +1,101 @@
+"""The yardstick: a floor for everybody, and a threshold of its own for whoever is like the crowd."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mosaicast.adapters.embedders import DlibResnet, FacenetCasia
+from mosaicast.adapters.embedders.yardstick import CROWD_FILE, RULES, STRICTEST, Yardstick, yardstick
+from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
+from mosaicast.adapters.model_errors import ModelBrokenError
+from mosaicast.core.types import OwnerId
+
+X, Y, Z = np.eye(3, dtype=np.float32)
+
+
+def between(a: np.ndarray, b: np.ndarray, cosine: float) -> np.ndarray:
+    """Of length 1, with this cosine to a."""
+    return np.asarray(cosine * a + np.sqrt(1 - cosine**2) * b, np.float32)
+
+
+def test_the_floor_is_just_enough():
+    found = Yardstick(0.9)(np.stack([X, between(X, Y, 0.9), between(X, Y, 0.8)]), X[None])
+    np.testing.assert_allclose(found[:, 0], [0.1, 0.0, -0.1], atol=1e-6)
+
+
+def test_who_is_like_the_crowd_must_be_more_like_the_person():
+    look = between(X, Z, 0.9)
+    without, within = Yardstick(0.5, 0.05), Yardstick(0.5, 0.05, look[None])
+    assert without(look[None], X[None])[0, 0] == pytest.approx(0.4)
+    assert within(look[None], X[None])[0, 0] == pytest.approx(0.9 - 1.05)
+
+
+def test_a_template_that_is_like_the_crowd_asks_for_more():
+    template = between(X, Y, 0.95)
+    rule = Yardstick(0.5, 0.0, Y[None])
+    at = float(Y @ template)
+    assert rule(X[None], template[None])[0, 0] == pytest.approx(0.95 - max(0.5, at), abs=1e-6)
+
+
+@given(arrays(np.float32, (4, 3), elements=st.floats(-1, 1, width=32)))
+def test_a_crowd_never_makes_it_easier(vectors):
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    looks = vectors / np.where(lengths > 0, lengths, 1)
+    with_crowd = Yardstick(0.6, 0.0, np.stack([Y, Z]))(looks, np.stack([X, Y]))
+    assert (with_crowd <= Yardstick(0.6)(looks, np.stack([X, Y])) + 1e-6).all()
+
+
+def test_numbers_that_mean_nothing_are_like_nobody():
+    assert not (Yardstick(0.5, 0.0, Y[None])(np.full((1, 3), np.nan, np.float32), X[None]) >= 0).any()
+
+
+@pytest.mark.parametrize("make", [DlibResnet, lambda cache: FacenetCasia()], ids=["dlib", "facenet"])
+def test_the_shipped_crowd_is_of_the_shipped_networks(make, tmp_path):
+    embedder = make(tmp_path)
+    shipped = yardstick(embedder.name, embedder.version)
+    assert shipped.crowd is not None, "raise the version, and make the crowd anew"
+    assert shipped.crowd.shape[1] == embedder.dimension
+    assert 8 <= len(shipped.crowd) <= 16
+    np.testing.assert_allclose(np.linalg.norm(shipped.crowd, axis=1), 1.0, atol=1e-5)
+    assert shipped.floor == RULES[embedder.name].floor
+
+
+def test_another_version_of_a_network_has_no_crowd_and_a_higher_floor():
+    found = yardstick("dlib_resnet", "another")
+    assert (found.floor, found.crowd) == (RULES["dlib_resnet"].alone, None)
+    assert yardstick("unheard_of", "1").floor == STRICTEST.alone
+
+
+def test_a_missing_file_is_no_crowd_and_a_broken_one_an_error(tmp_path):
+    assert yardstick("dlib_resnet", "1", tmp_path / "absent.npz").crowd is None
+    broken = tmp_path / "broken.npz"
+    broken.write_bytes(CROWD_FILE.read_bytes()[:100])
+    with pytest.raises(ModelBrokenError):
+        yardstick("dlib_resnet", "1", broken)
+
+
+def test_a_file_with_pickles_is_refused(tmp_path: Path):
+    held = io.BytesIO()
+    np.save(held, np.array([{}], object), allow_pickle=True)
+    bad = tmp_path / "pickle.npz"
+    with zipfile.ZipFile(bad, "w") as archive:
+        archive.writestr("dlib_resnet|1.npy", held.getvalue())
+    with pytest.raises(ModelBrokenError):
+        yardstick("dlib_resnet", "1", bad)
+
+
+def test_the_gallery_answers_in_what_the_yardstick_says(tmp_path):
+    config = GalleryConfig("m", "1", 3, tmp_path, scorer=Yardstick(0.9, 0.0, Y[None]))
+    gallery = QdrantGallery(config)
+    gallery.upsert_templates("o", "ana", np.stack([X, between(X, Y, 0.2)]))
+    gallery.upsert_templates("o", "ben", Z[None])
+    gallery.refresh("o")
+    (matches,) = gallery.search(OwnerId("o"), between(X, Z, 0.95)[None])
+    assert (matches[0].person_id, round(matches[0].similarity, 4)) == ("ana", 0.05)
+    assert [match.person_id for match in matches] == ["ana", "ben"]
