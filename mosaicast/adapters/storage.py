@@ -1,5 +1,6 @@
 """The api's database: SQLite on one machine, PostgreSQL by URL. SQLAlchemy ends here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,8 +32,8 @@ class Stream:
     """The edge's number of the publisher's connection."""
     created_ms: int
 
-    def spec(self) -> StreamSpec:
-        """Return what the other parts are told."""
+    def spec(self, visible_until: Mapping[str, int]) -> StreamSpec:
+        """Return what the other parts are told; see `Storage.visible_people`."""
         return StreamSpec(
             stream_id=self.stream_id,
             owner_id=self.owner_id,
@@ -41,6 +42,7 @@ class Stream:
             publication=self.publication,
             policy=self.policy,
             panic=self.panic,
+            visible_until=dict(visible_until),
         )
 
 

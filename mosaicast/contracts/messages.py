@@ -25,6 +25,8 @@ from mosaicast.core.types import (
 )
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:\-]+\Z")]
+MOST_PEOPLE = 10_000
+"""Of one owner."""
 ShortText = Annotated[str, Meta(max_length=500)]
 NonNegative = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
@@ -99,6 +101,8 @@ class StreamSpec(Message, frozen=True, kw_only=True):
     policy: Policy = Policy()
     panic: bool = False
     """Full mosaic of every frame until released."""
+    visible_until: Annotated[dict[Identifier, NonNegative], Meta(max_length=MOST_PEOPLE)] = {}
+    """Until when (wall milliseconds) each enrolled person agreed to be seen on this stream; nobody else did."""
 
 
 # --- media --------------------------------------------------------------------------------------------------

@@ -53,12 +53,12 @@ class Topic(Generic[M]):
 STREAMS = Topic(
     "streams",
     StreamSpec,
-    1,
+    2,
     "stream_id",
     "api",
     ("ingest", "recognizer", "compositor", "detector"),
     None,
-    64 * KIB,
+    MIB,
 )
 MEDIA = Topic("media", MediaPacket, 1, "stream_id", "ingest", ("compositor",), 5 * MINUTE_MS, LARGEST_MESSAGE_BYTES)
 FRAMES = Topic("frames", SampledFrame, 1, "stream_id", "ingest", ("detector",), 45_000, 4 * MIB)

@@ -244,7 +244,9 @@ class IdentityMachine:
         """Return whom a look speaks for, None if for nobody."""
         if not ranked or ranked[0].similarity < needed:
             return None
-        second = next((m.similarity for m in ranked if m.person_id != ranked[0].person_id), -1.0)
+        if ranked[0].person_id not in self._people:
+            return None  # in the gallery, but not to be seen here or not any more
+        second = next((m.similarity for m in ranked if m.person_id != ranked[0].person_id), -math.inf)
         return ranked[0].person_id if ranked[0].similarity - second >= self.policy.margin else None
 
     @staticmethod

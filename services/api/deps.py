@@ -118,7 +118,8 @@ class Deps:
 
     def announce(self, stream: Stream) -> bool:
         """Tell the other parts what is wanted of a stream; False: they could not be told."""
-        return self.producer.send(STREAMS, stream.spec())
+        visible = self.storage.visible_people(stream.owner_id, stream.stream_id, self.wall_ms())
+        return self.producer.send(STREAMS, stream.spec(visible))
 
     def announce_gone(self, stream_id: str) -> bool:
         """Tell the other parts that a stream is deleted; False: they could not be told."""

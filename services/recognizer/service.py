@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from mosaicast.contracts.messages import Detections, GalleryChanged, Message, StatusReport, StreamSpec
 from mosaicast.contracts.topics import STATUS, VERDICTS, Topic
+from mosaicast.core.consents import FOREVER_MS
 from mosaicast.core.epochs import EpochGate
 from mosaicast.core.types import Epoch, OwnerId, PersonId, Reason, StreamId
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
@@ -76,6 +77,8 @@ class RecognizerService:
         self._specs: dict[str, StreamSpec] = {}
         self._streams: dict[str, StreamRecognition] = {}
         self._people: dict[str, Mapping[PersonId, str]] = {}
+        self._next_end_ms: dict[str, int] = {}
+        """When the next consent on a stream runs out, wall time."""
         self._heard_s: dict[str, tuple[float, int]] = {}
         self._partitions: frozenset[int] = frozenset()
         self._reported_s = monotonic_s()
@@ -134,9 +137,9 @@ class RecognizerService:
                     stream.answer(event, now)
             else:
                 self._people[event.owner] = event.versions
-                for stream_id, stream in self._streams.items():
+                for stream_id in self._streams:
                     if self._owner(stream_id) == event.owner:
-                        stream.people_changed(event.versions, now)
+                        self._tell_people(stream_id, now)
 
     def _on_spec(self, stream_id: str, spec: StreamSpec | None) -> None:
         if spec is None:
@@ -147,9 +150,8 @@ class RecognizerService:
         if known is not None and known.owner_id != spec.owner_id:
             self._forget(stream_id)
         self._specs[stream_id] = spec
-        stream = self._streams.get(stream_id)
-        if known is None and stream is not None:
-            stream.people_changed(self._people.get(spec.owner_id, {}), monotonic_s())
+        if known is None or known.visible_until != spec.visible_until:
+            self._tell_people(stream_id, monotonic_s())
 
     def _on_detections(self, detections: Detections, partition: int) -> None:
         stream_id, now = detections.stream_id, monotonic_s()
@@ -167,6 +169,8 @@ class RecognizerService:
             self._producer.send(VERDICTS, verdict)
             return
         self._looker.follow(owner)
+        if wall_ms() >= self._next_end_ms.get(stream_id, 0):
+            self._tell_people(stream_id, now)
         verdict, wanted = stream.recognise(detections, self._looker.gallery_seen_s(owner), now)
         self._producer.send(VERDICTS, verdict)
         self._looker.ask(
@@ -189,10 +193,18 @@ class RecognizerService:
 
     def _begin(self, stream_id: str, epoch: int, now: float) -> StreamRecognition:
         stream = self._streams[stream_id] = StreamRecognition(epoch, first_track_id(wall_ms()))
-        owner = self._owner(stream_id)
-        if owner is not None:
-            stream.people_changed(self._people.get(owner, {}), now)
+        self._tell_people(stream_id, now)
         return stream
+
+    def _tell_people(self, stream_id: str, now: float) -> None:
+        """Tell a stream who of its owner's people agreed to be seen on it, and still does."""
+        spec, stream = self._specs.get(stream_id), self._streams.get(stream_id)
+        if spec is None or stream is None:
+            return
+        agreed = {person: end_ms for person, end_ms in spec.visible_until.items() if end_ms > wall_ms()}
+        self._next_end_ms[stream_id] = min(agreed.values(), default=FOREVER_MS)
+        versions = self._people.get(spec.owner_id, {})
+        stream.people_changed({person: text for person, text in versions.items() if person in agreed}, now)
 
     def _owner(self, stream_id: str) -> OwnerId | None:
         spec = self._specs.get(stream_id)
@@ -201,6 +213,7 @@ class RecognizerService:
     def _forget(self, stream_id: str) -> None:
         self._streams.pop(stream_id, None)
         self._heard_s.pop(stream_id, None)
+        self._next_end_ms.pop(stream_id, None)
         self._gate.forget(StreamId(stream_id))
         for reason in Reason:
             with suppress(KeyError):

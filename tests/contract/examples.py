@@ -35,6 +35,7 @@ SPEC = m.StreamSpec(
     publication=m.Publication(publication_id="17", started_ms=READ_MS),
     policy=m.Policy(style=Style.BLUR, delay_s=1.5, zones=(m.Zone(x=0.0, y=0.9, width=1.0, height=0.1),)),
     panic=True,
+    visible_until={"p-1": READ_MS + 60_000, "p-2": 253_402_300_799_999},
 )
 PACKET = m.MediaPacket(
     stream_id=STREAM,

@@ -40,8 +40,8 @@ def test_streams_survive_a_restart(storage: Storage, tmp_path: Path) -> None:
     assert stream == Stream(
         "s1", "town", "Main square", 3, Source(kind="file", path="a.mp4"), policy, True, None, None, 1
     )
-    assert stream.spec().policy == policy
-    assert (stream.spec().panic, stream.spec().owner_id) == (True, "town")
+    assert stream.spec({}).policy == policy
+    assert (stream.spec({}).panic, stream.spec({}).owner_id) == (True, "town")
 
 
 def test_every_change_is_a_new_revision_and_nobody_changes_what_is_not_there(storage: Storage) -> None:

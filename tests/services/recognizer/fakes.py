@@ -10,6 +10,7 @@ from mosaicast.adapters.embedders import Face
 from mosaicast.adapters.gallery import GalleryUnavailable
 from mosaicast.adapters.model_errors import InferenceError
 from mosaicast.contracts.messages import Detections, FaceCrop, FaceDetection, StreamSpec, TimeBase
+from mosaicast.core.consents import FOREVER_MS
 from mosaicast.core.identity import Match
 from mosaicast.core.types import Box, PersonId
 
@@ -41,8 +42,10 @@ def detections(seq: int, *faces: FaceDetection, stream_id: str = "s1", epoch: in
     return Detections(**fields)
 
 
-def spec(stream_id: str = "s1", owner_id: str = "o1", revision: int = 1) -> StreamSpec:
-    return StreamSpec(stream_id=stream_id, owner_id=owner_id, revision=revision)
+def spec(stream_id: str = "s1", owner_id: str = "o1", revision: int = 1, **until_ms: int) -> StreamSpec:
+    """A stream on which Ana, Ben and Carl may be seen for ever, unless told otherwise."""
+    visible_until = dict.fromkeys(("ana", "ben", "carl"), FOREVER_MS) | until_ms
+    return StreamSpec(stream_id=stream_id, owner_id=owner_id, revision=revision, visible_until=visible_until)
 
 
 def received(message: object, key: str = "s1", partition: int = 0) -> SimpleNamespace:

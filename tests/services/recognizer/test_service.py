@@ -4,6 +4,7 @@ import pytest
 
 from mosaicast.contracts.messages import GalleryChanged
 from mosaicast.core.types import Reason
+from mosaicast.runtime.clocks import wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from services.recognizer import service as module
@@ -293,3 +294,36 @@ def test_it_runs_until_told_to_stop_or_unable():
     service = RecognizerService(FakeProducer(), broken_looker, metrics, "0")
     service.run(FakeReader(), FakeReader(), FakeReader(), StopEvent())
     assert service.failure == "ZeroDivisionError"
+
+
+def test_who_did_not_agree_is_masked_though_enrolled(stage):
+    stage.specs.put(spec(revision=2, ana=0))
+    assert not any(clear(verdict)[0] for verdict in stage.watch(30, face()))
+
+
+def test_a_consent_given_or_taken_back_counts_at_once(stage):
+    stage.specs.put(spec(revision=2, ana=0))
+    stage.watch(12, face())
+    stage.specs.put(spec(revision=3))
+    assert clear(stage.watch(12, face())[-1]) == [True]
+    stage.specs.put(spec(revision=4, ana=0))
+    (track,) = stage.see(face()).tracks
+    assert (track.clear, track.reason) == (False, Reason.EXPIRED)
+
+
+def test_a_consent_that_runs_out_masks_by_itself(stage, monkeypatch):
+    end_ms = wall_ms() + 1_000_000
+    stage.specs.put(spec(revision=2, ana=end_ms))
+    assert clear(stage.watch(12, face())[-1]) == [True]
+    monkeypatch.setattr(module, "wall_ms", lambda: end_ms - 1)
+    assert clear(stage.see(face())) == [True]
+    monkeypatch.setattr(module, "wall_ms", lambda: end_ms)
+    (track,) = stage.see(face()).tracks
+    assert (track.clear, track.reason) == (False, Reason.EXPIRED)
+    assert not any(clear(verdict)[0] for verdict in stage.watch(30, face()))
+
+
+def test_a_change_of_the_policy_alone_does_not_blink(stage):
+    stage.watch(12, face())
+    stage.specs.put(spec(revision=2))
+    assert clear(stage.see(face())) == [True]
