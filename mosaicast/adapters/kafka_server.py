@@ -11,6 +11,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ from mosaicast.adapters.kafka_server_settings import server_properties
 OLDEST_JAVA = 17
 START_S = 60.0
 STOP_S = 15.0
+RESTART_S = 1.0
+"""From its end to the next start: what makes it end at once does not keep the machine busy."""
 _FORMAT_S = 60.0
 _ASK_S = 0.5
 
@@ -56,7 +59,7 @@ class KafkaServer:
     """A running Kafka, as a context manager.
 
     It dies with the thread that enters it (the kernel's parent-death signal is per thread): enter it from a thread
-    that lives as long as the process.
+    that lives as long as the process. If it ends by itself it is started again, with its data, on the same port.
 
     Args:
         data_dir: its data, settings and log; kept from run to run. One server at a time.
@@ -68,6 +71,9 @@ class KafkaServer:
         self._heap_mb = heap_mb
         self._process: subprocess.Popen[bytes] | None = None
         self._bootstrap = ""
+        self._changing = threading.Lock()
+        self._stopping = threading.Event()
+        self.restarts = 0
 
     @property
     def bootstrap(self) -> str:
@@ -101,6 +107,7 @@ class KafkaServer:
         except BaseException:
             self.stop()
             raise
+        threading.Thread(target=self._keep, name="keep-kafka", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -109,7 +116,9 @@ class KafkaServer:
 
     def stop(self) -> None:
         """Ask it to close its files and end; kill it when it has not after STOP_S."""
-        process, self._process = self._process, None
+        with self._changing:
+            self._stopping.set()
+            process, self._process = self._process, None
         if process is None:
             return
         process.terminate()
@@ -126,7 +135,22 @@ class KafkaServer:
         if not (self._dir / "log" / "meta.properties").exists():
             self._format(settings)
         self._bootstrap = f"127.0.0.1:{broker_port}"
-        with (self._dir / "kafka.log").open("wb") as log:
+        self._stopping.clear()
+        self._launch()
+
+    def _keep(self) -> None:
+        while (process := self._process) is not None:
+            process.wait()
+            if self._stopping.wait(RESTART_S):
+                return
+            with self._changing:
+                if not self._stopping.is_set():
+                    self.restarts += 1
+                    self._launch()
+
+    def _launch(self) -> None:
+        settings = self._dir / "server.properties"
+        with (self._dir / "kafka.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*_with_parent(), *self._java("kafka.Kafka", str(settings))],
                 stdin=subprocess.DEVNULL,

@@ -90,6 +90,25 @@ def test_data_outlives_a_crash_and_an_ordered_stop(tmp_path: Path) -> None:
 
 @kafka
 @pytest.mark.usefixtures("installed")
+def test_it_is_started_again_where_its_clients_know_it(tmp_path: Path) -> None:
+    with KafkaServer(tmp_path) as server:
+        config = KafkaConfig(server.bootstrap, "tests")
+        ensure_topics(config)
+        first = server.pid
+        os.kill(first, signal.SIGKILL)
+        producer = BusProducer(config)
+        producer.send(STREAMS, SPEC)
+        assert producer.flush(60.0) == 0
+        producer.close()
+        assert kept(config) == {SPEC.stream_id: SPEC}
+        assert (server.restarts, server.bootstrap) == (1, config.bootstrap)
+        assert server.pid != first
+        again = server.pid
+    assert ended(again)
+
+
+@kafka
+@pytest.mark.usefixtures("installed")
 def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOST, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as host:
