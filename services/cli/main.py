@@ -18,6 +18,7 @@ from rich.table import Table
 from mosaicast.adapters.kafka import BusError
 from mosaicast.runtime.lifecycle import StopEvent
 from services.cli import models
+from services.cli.calibrate import calibrate
 from services.cli.client import ApiClient, ApiError
 from services.cli.edge import EdgeMissingError
 from services.cli.ports import PortTakenError
@@ -28,6 +29,7 @@ streams = typer.Typer(no_args_is_help=True, help="Streams: create, list, delete,
 people = typer.Typer(no_args_is_help=True, help="Enrolled people, who stay visible.")
 app.add_typer(streams, name="streams")
 app.add_typer(people, name="people")
+app.command()(calibrate)
 app.add_typer(models.app, name="models")
 
 ApiUrl = Annotated[str, typer.Option(envvar="MOSAICAST_API_URL", help="Address of the api.")]

@@ -1,0 +1,161 @@
+"""`mosaicast calibrate`: curves and thresholds from labelled pictures. It asks no server, and keeps no vector."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+if TYPE_CHECKING:
+    from mosaicast.adapters.detectors import Detector
+    from mosaicast.adapters.embedders import Embedder
+    from services.cli.calibration.advice import Advice
+    from services.cli.calibration.people import Reader
+
+ARCFACE = "arcface:"
+_err = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be calibrated, and how."""
+
+    folder: Path
+    pairs: Path | None
+    detection: bool
+    fmr: float
+    smallest_px: float
+    out: Path
+
+
+def calibrate(  # noqa: PLR0913, PLR0917 - a parameter an option
+    folder: Annotated[
+        Path, typer.Argument(help="One sub-folder for each person; or pictures, with one of the options.")
+    ],
+    pairs: Annotated[
+        Path | None, typer.Option(help="CSV of pairs in FOLDER instead: file_a, file_b, same (1 or 0).")
+    ] = None,
+    detection: Annotated[
+        bool, typer.Option("--detection", help="Calibrate the detector by the boxes in FOLDER/annotations.json.")
+    ] = False,
+    model: Annotated[str, typer.Option(help="dlib, facenet, both, or arcface:FILE.onnx.")] = "both",
+    fmr: Annotated[float, typer.Option(help="False-match rate to stay below.")] = 0.001,
+    smallest_face: Annotated[
+        float, typer.Option(min=0, help="--detection: true faces below so many pixels count not.")
+    ] = 20.0,
+    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("calibration"),
+    cache_dir: Annotated[Path, typer.Option(help="Where rebuilt models are kept.")] = Path(".cache"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Draw ROC, DET and precision-recall curves of labelled faces, and recommend thresholds for a false-match rate."""
+    if not 0 < fmr < 1:
+        raise typer.BadParameter("--fmr lies between 0 and 1")
+    if pairs and detection:
+        raise typer.BadParameter("--pairs is about people, --detection about boxes: choose one")
+    # Half a second of imports that no other command needs.
+    from mosaicast.adapters.model_errors import ModelError
+    from services.cli.calibration.people import CalibrationError
+
+    request = Request(folder, pairs, detection, fmr, smallest_face, out)
+    try:
+        advice = run(request, [] if detection else make_embedders(model, cache_dir), _make_detector(), _make_reader())
+        written = write(advice, request)
+    except (CalibrationError, ModelError, OSError) as exc:
+        _err.print(f"mosaicast: {exc}", markup=False)
+        raise typer.Exit(1) from exc
+    if as_json:
+        sys.stdout.write(json.dumps({**advice.figures, "report": str(written)}, indent=2) + "\n")
+    else:
+        show(advice, written)
+
+
+def run(request: Request, embedders: "Sequence[Embedder]", detector: "Detector", reader: "Reader") -> "Advice":
+    """Look at every picture and return what is to be told.
+
+    Raises:
+        CalibrationError: these pictures calibrate nothing.
+        ModelError: a model failed.
+    """
+    from services.cli.calibration import advice, boxes, people
+
+    if request.detection:
+        found = boxes.from_annotations(request.folder, reader, detector, request.smallest_px, _progress)
+        return advice.about_detection(found, request.fmr)
+    looker = people.Looker(reader, detector, embedders)
+    if request.pairs:
+        return advice.about_people(people.from_pairs(request.pairs, request.folder, looker, _progress), request.fmr)
+    return advice.about_people(people.from_folder(request.folder, looker, _progress), request.fmr)
+
+
+def write(advice: "Advice", request: Request) -> Path:
+    """Write PNG, JSON and the HTML report; return the report's path."""
+    from services.cli.calibration import report
+
+    request.out.mkdir(parents=True, exist_ok=True)
+    drawn = {}
+    for figure in advice.drawings:
+        drawn[figure.title] = report.png(figure)
+        (request.out / f"{figure.name}.png").write_bytes(drawn[figure.title])
+    (request.out / "report.json").write_text(json.dumps(advice.figures, indent=2) + "\n", "utf-8")
+    page = request.out / "report.html"
+    title = "Calibration of detection" if request.detection else "Calibration of recognition"
+    page.write_text(report.html(title, advice.sentences, advice.figures, drawn), "utf-8")
+    return page
+
+
+def show(advice: "Advice", written: Path) -> None:
+    """Print the recommendations."""
+    for sentence in advice.sentences:
+        typer.echo(sentence)
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in advice.figures["pictures"].items())
+    typer.echo(f"pictures: {counts}")
+    typer.echo(f"report: {written}")
+
+
+def make_embedders(model: str, cache_dir: Path) -> "list[Embedder]":
+    """Return the networks that `--model` names.
+
+    Raises:
+        ModelError: one cannot be had here.
+    """
+    import msgspec
+
+    from mosaicast.adapters.embedders import ArcFace, DlibResnet, FacenetCasia
+    from mosaicast.adapters.models import load
+    from mosaicast.adapters.models.registry import Operator
+
+    packaged: dict[str, Callable[[], list[Embedder]]] = {
+        "dlib": lambda: [DlibResnet(cache_dir)],
+        "facenet": lambda: [FacenetCasia()],
+        "both": lambda: [DlibResnet(cache_dir), FacenetCasia()],
+    }
+    if model in packaged:
+        return packaged[model]()
+    if not model.startswith(ARCFACE):
+        raise typer.BadParameter(f"--model {model}: choose dlib, facenet, both or arcface:FILE.onnx")
+    path = Path(model.removeprefix(ARCFACE))
+    own = Operator(path.name, "check the path after `arcface:`")
+    return [ArcFace(msgspec.structs.replace(load().get("arcface"), source=own), path.parent)]
+
+
+def _make_detector() -> "Detector":
+    from mosaicast.adapters.detectors import make_detector
+
+    return make_detector("centerface")
+
+
+def _make_reader() -> "Reader":
+    from mosaicast.runtime.children import ForkServer
+    from services.cli.calibration.photos import PhotoReader
+
+    # A child imports the program's main module again: half a second for each picture, were it not there already.
+    return PhotoReader(ForkServer(preload=["services.cli.calibration.photos", "services.cli.main"]))
+
+
+def _progress(paths: Sequence[Path]) -> Iterable[Path]:
+    return track(paths, "looking at pictures", console=_err, disable=not _err.is_terminal)

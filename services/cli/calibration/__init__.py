@@ -1,0 +1,1 @@
+"""What `mosaicast calibrate` is made of."""

@@ -1,0 +1,150 @@
+"""`mosaicast calibrate` as it is run: real models on packaged photographs, and hostile files."""
+
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.synthetic.cast import load_cast
+from mosaicast.runtime.children import ForkServer
+from services.cli.calibration import photos
+from services.cli.calibration.photos import PhotoError, PhotoReader
+
+
+def mosaicast(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "services.cli.main", "calibrate", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/tmp"), "COLUMNS": "200"},
+    )
+
+
+@pytest.fixture(scope="module")
+def cast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two packaged people, three pictures each, and hostile files among them."""
+    folder = tmp_path_factory.mktemp("cast")
+    for name in ("astronaut", "admiral"):
+        photo = load_cast()[name].photo
+        (folder / name).mkdir()
+        for number, picture in enumerate((photo, photo[:, ::-1], cv2.convertScaleAbs(photo, alpha=0.7))):
+            cv2.imwrite(str(folder / name / f"{number}.jpg"), picture)
+    (folder / "admiral" / "cut.jpg").write_bytes((folder / "admiral" / "0.jpg").read_bytes()[:3000])
+    (folder / "admiral" / "empty.png").write_bytes(b"")
+    (folder / "admiral" / "page.jpg").write_text("<svg/>")
+    os.mkfifo(folder / "admiral" / "pipe.jpg")
+    return folder
+
+
+def test_the_packaged_network_on_packaged_people(cast: Path, tmp_path: Path) -> None:
+    done = mosaicast(str(cast), "--model", "dlib", "--json", "--out", str(tmp_path / "o"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["pictures"] == {"ok": 6, "unreadable": 3}
+    assert found["networks"]["dlib_resnet"]["true_match_rate"] == 1.0
+    assert Path(found["report"]).is_file()
+
+
+def test_detection_of_packaged_people(cast: Path, tmp_path: Path) -> None:
+    photo = load_cast()["astronaut"].photo
+    cv2.imwrite(str(tmp_path / "a.png"), photo)
+    truth = {"images": [{"file": "a.png", "faces": [{"box_xywh": [180, 72, 90, 109]}]}]}
+    (tmp_path / "annotations.json").write_text(json.dumps(truth))
+    done = mosaicast("--detection", str(tmp_path), "--out", str(tmp_path / "o"))
+    assert done.returncode == 0, done.stderr
+    assert "To mask, " in done.stdout
+    assert "recall 100.0%" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (("/nowhere",), 1, "not a folder"),
+        (("/nowhere", "--model", "arcface:/nowhere/x.onnx"), 1, "is not there"),
+        (("/nowhere", "--model", "magic"), 2, "choose dlib"),
+        (("/nowhere", "--fmr", "0"), 2, "between 0 and 1"),
+        (("/nowhere", "--detection", "--pairs", "p.csv"), 2, "choose one"),
+    ],
+)
+def test_a_mistake_is_one_plain_sentence(arguments: tuple[str, ...], status: int, sentence: str) -> None:
+    done = mosaicast(*arguments)
+    assert done.returncode == status, done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# --- reading pictures -----------------------------------------------------------------------------------------
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    data = io.BytesIO()
+    image.save(data, kind, **options)
+    return data.getvalue()
+
+
+def bomb() -> bytes:
+    """A PNG that says it has 60000 x 60000 pixels."""
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND\xaeB`\x82"
+
+
+SMALL = Image.new("RGB", (40, 20), (200, 100, 50))
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "empty"),
+        (b"GIF89a", "no JPEG, PNG or WebP"),
+        (saved(SMALL, "GIF"), "no JPEG, PNG or WebP"),
+        (saved(SMALL, "JPEG")[:300], "broken|no JPEG"),
+        (saved(SMALL, "PNG")[:-40], "broken"),
+        (bomb(), "more pixels|too large"),
+        (saved(SMALL, "WEBP", save_all=True, append_images=[Image.new("RGB", (40, 20))]), "animated"),
+        (b"\xff\xd8" + bytes(photos.LARGEST_BYTES), "more than 20 MB"),
+    ],
+)
+def test_what_is_no_picture_is_refused(tmp_path: Path, data: bytes, sentence: str) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(data)
+    with pytest.raises(PhotoError, match=sentence):
+        PhotoReader(ForkServer(["services.cli.calibration.photos"])).read(path)
+
+
+def test_a_picture_is_read_upright_and_its_scale_told(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    tall = Image.new("RGB", (4000, 1000), (200, 100, 50))
+    (tmp_path / "x.png").write_bytes(saved(tall, "JPEG", exif=exif))
+    photo = PhotoReader(ForkServer(["services.cli.calibration.photos"])).read(tmp_path / "x.png")
+    assert photo.picture.shape == (1600, 400, 3)
+    assert photo.scale == pytest.approx(0.4)
+    assert photo.picture[800, 200].tolist() == pytest.approx([50, 100, 200], abs=4), "blue first"
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "CMYK", "I;16", "1"])
+def test_odd_kinds_of_pixels_are_read(mode: str) -> None:
+    image = Image.new(mode, (40, 20))
+    picture, full_width = photos.decode(saved(image, "JPEG" if mode == "CMYK" else "PNG"))
+    assert (picture.shape, picture.dtype, full_width) == ((20, 40, 3), np.uint8, 40)
+
+
+@pytest.mark.parametrize("sides", [(0, 5, 5), (5, 5, 3), (5000, 1, 5000)])
+def test_an_answer_that_does_not_fit_is_not_believed(sides: tuple[int, int, int]) -> None:
+    header = np.array([(0, *sides)], photos._HEADER).tobytes()
+    with pytest.raises(PhotoError, match="broken"):
+        photos._checked(header + bytes(sides[0] * sides[1] * 3))
+    with pytest.raises(PhotoError, match="broken"):
+        photos._checked(header[:7])
