@@ -84,6 +84,14 @@ class DatabaseSettings(BaseModel):
     """SQLAlchemy URL; None: SQLite in `data_dir`."""
 
 
+class VaultSettings(BaseModel):
+    """The photos of enrolled people, encrypted in `data_dir`/vault."""
+
+    key: SecretStr | None = None
+    """Base64 of 32 random bytes (`openssl rand -base64 32`); None: one is made at the first start, in
+    `data_dir`/secrets/vault_key, where a copy of the whole folder has both."""
+
+
 class Settings(BaseSettings):
     """Everything that an operator can set."""
 
@@ -105,6 +113,7 @@ class Settings(BaseSettings):
     qdrant: QdrantSettings = QdrantSettings()
     detector: DetectorSettings = DetectorSettings()
     database: DatabaseSettings = DatabaseSettings()
+    vault: VaultSettings = VaultSettings()
 
     @property
     def qdrant_path(self) -> Path:
