@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 import uvicorn
 from fastapi import FastAPI
 
-from mosaicast.adapters.detectors import make_detector
-from mosaicast.adapters.embedders import DlibResnet, Embedder
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, ensure_topics
+from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import Storage, StorageError
+from mosaicast.adapters.vault import Vault, VaultError, read_key
 from mosaicast.contracts.messages import StatusReport
 from mosaicast.contracts.topics import STATUS
 from mosaicast.runtime import logs
@@ -22,11 +22,16 @@ from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.settings import Settings, load
 from services.api.app import create_app
+from services.api.consents import keep_consents
 from services.api.deps import Addresses, Deps, digest, new_secret
 from services.api.edge_control import EdgeControl
 from services.api.enrolment import Enroller
+from services.api.face_models import ModelChild, Network
+from services.api.people import announce, drop_orphans
 from services.api.photos import PhotoDecoder
+from services.api.reindex import Reindexer
 from services.api.status import StatusBoard
+from services.api.templates import Templates
 from services.api.upkeep import keep_up
 
 _POLL_S = 0.2
@@ -39,7 +44,7 @@ def main() -> int:
     log = logs.get_logger(__name__)
     try:
         run(settings)
-    except (BusError, StorageError) as exc:
+    except (BusError, StorageError, VaultError, ModelError) as exc:
         log.error("cannot_go_on", error=str(exc))
         return 1
     return 0
@@ -50,6 +55,8 @@ def run(settings: Settings) -> None:
 
     Raises:
         StorageError: the database is away.
+        VaultError: the photos' folder fails, or its key is another one.
+        ModelError: a face model is missing or broken.
         BusError: the message log refuses us for good.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -60,20 +67,26 @@ def run(settings: Settings) -> None:
     metrics = Metrics()
     producer = BusProducer(_kafka(settings, "api"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
     edge = EdgeControl(settings.edge.stat_url, settings.edge.control_url)
-    deps = _deps(settings, storage, producer, edge)
+    children = ForkServer(["services.api.photos"])
+    models = ModelChild(children, settings.cache_dir)
+    deps = _deps(settings, storage, producer, edge, Enroller(PhotoDecoder(children), models))
+    drop_orphans(deps)
     stop = threading.Event()
     follower = threading.Thread(target=_follow_status, args=(settings, deps.board, metrics, stop), name="status")
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         follower.start()
-        task = asyncio.create_task(keep_up(deps))
+        tasks = [asyncio.create_task(keep_up(deps)), asyncio.create_task(keep_consents(deps))]
         try:
             yield
         finally:
-            task.cancel()
+            for task in tasks:
+                task.cancel()
             stop.set()
             await asyncio.to_thread(follower.join)
+            await asyncio.to_thread(deps.reindexer.stop)
+            models.close()
             await edge.close()
             producer.close()
             storage.close()
@@ -84,16 +97,16 @@ def run(settings: Settings) -> None:
     )
 
 
-def _deps(settings: Settings, storage: Storage, producer: BusProducer, edge: EdgeControl) -> Deps:
-    embedder = DlibResnet(settings.cache_dir)
-    enroller = Enroller(
-        PhotoDecoder(ForkServer(["services.api.photos"])), lambda: make_detector("centerface"), lambda: embedder
-    )
-    return Deps(
+def _deps(settings: Settings, storage: Storage, producer: BusProducer, edge: EdgeControl, enroller: Enroller) -> Deps:
+    vault = _vault(settings)
+    templates = Templates({network: QdrantGallery(_gallery_config(settings, network)) for network in enroller.networks})
+    deps = Deps(
         storage=storage,
         producer=producer,
-        gallery=QdrantGallery(_gallery_config(settings, embedder)),
+        templates=templates,
+        vault=vault,
         enroller=enroller,
+        reindexer=Reindexer(storage, vault, templates, enroller, lambda owner: announce(deps, owner)),
         edge=edge,
         board=StatusBoard(),
         addresses=Addresses(settings.edge.public_rtmp_url, settings.edge.public_hls_url),
@@ -102,14 +115,21 @@ def _deps(settings: Settings, storage: Storage, producer: BusProducer, edge: Edg
         wall_ms=wall_ms,
         monotonic_s=monotonic_s,
     )
+    return deps
 
 
-def _gallery_config(settings: Settings, embedder: Embedder) -> GalleryConfig:
+def _vault(settings: Settings) -> Vault:
+    preset = settings.vault.key.get_secret_value() if settings.vault.key is not None else None
+    key = read_key(preset, settings.data_dir / "secrets" / "vault_key")
+    return Vault(settings.data_dir / "vault", key)
+
+
+def _gallery_config(settings: Settings, network: Network) -> GalleryConfig:
     qdrant = settings.qdrant
     return GalleryConfig(
-        model=embedder.name,
-        version=embedder.version,
-        dimension=embedder.dimension,
+        model=network.name,
+        version=network.version,
+        dimension=network.dimension,
         path=settings.qdrant_path,
         url=qdrant.url,
         api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,

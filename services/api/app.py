@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from mosaicast.adapters.storage import StorageError
 from mosaicast.runtime.metrics import Metrics
-from services.api import hooks, problems, routes_people, routes_streams
+from services.api import hooks, problems, routes_consents, routes_people, routes_streams
 from services.api.deps import Deps, deps_of, require_admin
 from services.api.middleware import BodyLimit, RequestCount
 from services.api.schemas import StatusOut
@@ -42,7 +42,8 @@ def create_app(deps: Deps, metrics: Metrics, ready: Callable[[], bool], lifespan
     )
     app.state.deps = deps
     problems.install(app)
-    for router in (routes_streams.router, routes_people.router, hooks.router):
+    people = (routes_people.router, routes_consents.router, routes_people.gallery)
+    for router in (routes_streams.router, *people, hooks.router):
         app.include_router(router)
     _add_status(app)
     _add_probes(app, metrics, ready)

@@ -7,18 +7,21 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 from fastapi import Request
-from numpy.typing import NDArray
 
 from mosaicast.adapters.storage import Storage, Stream
+from mosaicast.adapters.vault import Vault
 from mosaicast.contracts.messages import Message
 from mosaicast.contracts.topics import STREAMS, Topic
 from services.api.enrolment import Enroller
 from services.api.problems import ProblemError
 from services.api.status import StatusBoard
+from services.api.templates import Templates
+
+if TYPE_CHECKING:
+    from services.api.reindex import Reindexer
 
 
 class Producer(Protocol):
@@ -26,16 +29,6 @@ class Producer(Protocol):
 
     def send(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> bool:
         """Hand over a message without blocking; False: it was dropped."""
-
-
-class Gallery(Protocol):
-    """Where templates are kept."""
-
-    def upsert_templates(self, owner: str, person: str, vectors: NDArray[np.float32]) -> None:
-        """Keep the vectors of a person. Raises GalleryUnavailable."""
-
-    def delete_person(self, owner: str, person: str) -> None:
-        """Forget a person. Raises GalleryUnavailable."""
 
 
 class Edge(Protocol):
@@ -103,8 +96,10 @@ class Deps:
 
     storage: Storage
     producer: Producer
-    gallery: Gallery
+    templates: Templates
+    vault: Vault
     enroller: Enroller
+    reindexer: "Reindexer"
     edge: Edge
     board: StatusBoard
     addresses: Addresses
@@ -113,6 +108,8 @@ class Deps:
     wall_ms: Callable[[], int]
     monotonic_s: Callable[[], float]
     readers: Readers = field(default_factory=Readers)
+    uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """Enrolments at once: each holds a photo in memory."""
     gone: set[str] = field(default_factory=set)
     """Streams deleted lately: that they are gone is said once more, see `upkeep`. Used by one event loop only."""
 

@@ -1,25 +1,47 @@
 """Decoding photos of strangers: in a child with limits, never in the api's own process."""
 
 import io
+import resource
 import warnings
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from mosaicast.runtime.children import ForkServer, Limits
 
 LARGEST_PHOTO_BYTES = 20 * 1024 * 1024
-LARGEST_PIXELS = 60_000_000
-"""The largest phone pictures have 50 to 200 megapixels; 60 hold every camera's default."""
+LARGEST_PIXELS = {"JPEG": 60_000_000, "PNG": 24_000_000, "WEBP": 12_000_000}
+"""By format. 60 megapixels hold every phone's default. A JPEG is shrunk while it is decoded; the others are unpacked
+whole: a PNG to 4 bytes a pixel and 3 more for a copy, a WebP to 16 bytes."""
 LONGEST_SIDE = 1600
 """Enough for a face of 200 px in a group picture; more only costs time."""
-LIMITS = Limits(address_space_bytes=1200 * 1024 * 1024, open_files=32, cpu_seconds=10)
+LIMITS = Limits(open_files=32, cpu_seconds=10)
+GROWTH_BYTES = 250 * 1024 * 1024
+"""What a child may map beyond what it has at its start, where 29 MB are resident: so it stays below 300 MB.
+
+Relative, because what libraries map for themselves grows with the machine's cores. Measured: a PNG with alpha of 24
+megapixels takes 227 MB, a WebP of 12 187 MB, a JPEG of 60 38 MB.
+"""
 _TIMEOUT_S = 15.0
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP")
+_PLUGINS = (JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile, WebPImagePlugin.WebPImageFile)
+_FORMATS = tuple(plugin.format for plugin in _PLUGINS)
+"""Named by their plugins, which have to be imported: Pillow knows some formats only later, and fails on their names."""
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_UPRIGHT: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by EXIF's orientation (EXIF 2.3, 4.6.4 A)."""
 
 PhotoFault = Literal["unreadable", "too_large"]
 
@@ -33,19 +55,30 @@ class PhotoError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Decoded:
+    """A photo's pixels."""
+
+    picture: NDArray[np.uint8]
+    """BGR [H, W, 3], upright, at most `LONGEST_SIDE` long."""
+    turned: bool
+    """It lay on its side or head, or was mirrored, and its EXIF said so."""
+
+
+@dataclass(frozen=True, slots=True)
 class PhotoDecoder:
     """Decodes one photo per child."""
 
     fork_server: ForkServer
 
-    def decode(self, data: bytes) -> NDArray[np.uint8]:
-        """Return the photo as BGR uint8 [H, W, 3], turned as its EXIF says, at most `LONGEST_SIDE` long.
+    def decode(self, data: bytes) -> Decoded:
+        """Return the photo.
 
         Raises:
             PhotoError: it is no JPEG, PNG or WebP, broken, animated, or too large.
         """
-        if len(data) > LARGEST_PHOTO_BYTES:
-            raise PhotoError("too_large", f"the file has more than {LARGEST_PHOTO_BYTES // 1024**2} MB")
+        check_size(len(data))
+        if not data:
+            raise PhotoError("unreadable", "the file is empty")
         child = self.fork_server.spawn(_work, name="photo", limits=LIMITS)
         try:
             child.connection.send_bytes(data)
@@ -60,27 +93,44 @@ class PhotoDecoder:
         return _checked(answer, pixels)
 
 
-def _checked(answer: Any, pixels: bytes) -> NDArray[np.uint8]:
+def check_size(size_bytes: int) -> None:
+    """Refuse what is longer than a photo.
+
+    Raises:
+        PhotoError: too_large.
+    """
+    if size_bytes > LARGEST_PHOTO_BYTES:
+        raise PhotoError("too_large", f"the file has more than {LARGEST_PHOTO_BYTES // 1024**2} MB")
+
+
+def _checked(answer: Any, pixels: bytes) -> Decoded:
     """Believe nothing that came from the child but what fits."""
     if answer[0] != "ok":
         raise PhotoError("too_large" if answer[0] == "too_large" else "unreadable", str(answer[1])[:200])
     height, width = int(answer[1]), int(answer[2])
     if not (0 < height <= LONGEST_SIDE and 0 < width <= LONGEST_SIDE and len(pixels) == height * width * 3):
         raise PhotoError("unreadable", "the file is broken")
-    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3).copy()
+    return Decoded(np.frombuffer(pixels, np.uint8).reshape(height, width, 3), answer[3] is True)
 
 
 def _work(connection: "Connection[Any, Any]") -> None:
+    _limit_growth()
     try:
-        picture = read(connection.recv_bytes(LARGEST_PHOTO_BYTES))
+        photo = read(connection.recv_bytes(LARGEST_PHOTO_BYTES))
     except PhotoError as exc:
         connection.send((exc.fault, exc.detail))
         return
-    connection.send(("ok", *picture.shape[:2]))
-    connection.send_bytes(picture.tobytes())
+    connection.send(("ok", *photo.picture.shape[:2], photo.turned))
+    connection.send_bytes(photo.picture.tobytes())
 
 
-def read(data: bytes) -> NDArray[np.uint8]:
+def _limit_growth() -> None:
+    mapped_pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = mapped_pages * resource.getpagesize() + GROWTH_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def read(data: bytes) -> Decoded:
     """Decode a photo in this process (the child's).
 
     Raises:
@@ -91,26 +141,53 @@ def read(data: bytes) -> NDArray[np.uint8]:
         try:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 _check(image)
-                return _pixels(image)
+                turned = _orientation(image) in _UPRIGHT
+                return Decoded(_pixels(image), turned)
         except UnidentifiedImageError as exc:
-            raise PhotoError("unreadable", "this is no JPEG, PNG or WebP file") from exc
+            raise PhotoError("unreadable", _what_it_is(data)) from exc
         except Image.DecompressionBombError as exc:
             raise PhotoError("too_large", "the picture has too many pixels") from exc
-        except (OSError, ValueError, SyntaxError, MemoryError, EOFError, IndexError, KeyError, OverflowError) as exc:
-            raise PhotoError("unreadable", "the file is broken") from exc
+        except MemoryError as exc:
+            raise PhotoError("too_large", "the picture takes too much memory to read") from exc
+        except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError) as exc:
+            raise PhotoError("unreadable", "the file is broken, or not all of it is there") from exc
+
+
+def _what_it_is(data: bytes) -> str:
+    """Say what was sent instead of a photo, where that helps."""
+    start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
+        return "HEIC can't be read; send a JPEG (iPhone: Settings, Camera, Formats, Most Compatible)"
+    if start.startswith(b"<svg") or (start.startswith((b"<?xml", b"<!doctype svg")) and b"<svg" in start):
+        return "an SVG is a drawing; send a photo as JPEG, PNG or WebP"
+    if start.startswith(b"gif8"):
+        return "GIF pictures can't be read; send a photo as JPEG, PNG or WebP"
+    return "this is no JPEG, PNG or WebP file"
 
 
 def _check(image: Image.Image) -> None:
-    if image.width * image.height > LARGEST_PIXELS:
-        raise PhotoError("too_large", f"{image.width}x{image.height} are more pixels than {LARGEST_PIXELS}")
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+    largest = LARGEST_PIXELS[image.format or "WEBP"]
+    if image.width * image.height > largest:
+        size = f"{image.width}x{image.height} pixels"
+        raise PhotoError(
+            "too_large", f"it has {size}; of a {image.format} at most {largest // 10**6} megapixels are read"
+        )
+    # A JPEG with several frames is a phone's MPO: the photo, and a depth map behind it.
+    if image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
         raise PhotoError("unreadable", "it is animated; send a still picture")
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:
     image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))  # JPEG: decode no more than needed
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    turned = ImageOps.exif_transpose(image).convert("RGB")
-    turned.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    return np.ascontiguousarray(np.asarray(turned, np.uint8)[:, :, ::-1])
+    if image.mode.startswith("I"):  # 16 bit a sample
+        shrunk = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    else:
+        shrunk = image if image.mode in ("L", "RGB", "CMYK", "YCbCr") else image.convert("RGB")
+    shrunk.thumbnail((LONGEST_SIDE, LONGEST_SIDE))  # before it is turned: that makes a copy
+    how = _UPRIGHT.get(_orientation(image))
+    upright = shrunk if how is None else shrunk.transpose(how)
+    return np.ascontiguousarray(np.asarray(upright.convert("RGB"), np.uint8)[:, :, ::-1])
+
+
+def _orientation(image: Image.Image) -> object:
+    return image.getexif().get(ExifTags.Base.Orientation)

@@ -1,112 +1,222 @@
-"""People who stay visible: enrol, list, delete."""
+"""People who stay visible: enrol, list, change, delete; the faces of their photos; templates made again."""
 
 from typing import Annotated
 
-import numpy as np
-from fastapi import APIRouter, Depends, Form, Query, UploadFile
-from numpy.typing import NDArray
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 
-from mosaicast.adapters.gallery import GalleryUnavailable
 from mosaicast.adapters.model_errors import ModelError
-from mosaicast.adapters.storage import Person, Photo
-from mosaicast.contracts.messages import GalleryChanged
-from mosaicast.contracts.topics import GALLERY
+from mosaicast.adapters.storage import Person
+from mosaicast.adapters.vault import VaultError
+from services.api import people
 from services.api.deps import Deps, deps_of, require_admin
-from services.api.photos import LARGEST_PHOTO_BYTES
+from services.api.enrolment import Judged, PhotosDisagreeError
+from services.api.people_out import judged_out, person_out
+from services.api.photos import LARGEST_PHOTO_BYTES, PhotoError, check_size
 from services.api.problems import ProblemError, responses
 from services.api.routes_streams import new_id
-from services.api.schemas import Owner, PersonList, PersonOut, PhotoOut
+from services.api.schemas import (
+    EnrolForm,
+    Owner,
+    PersonList,
+    PersonOut,
+    PersonPatch,
+    ReindexIn,
+    ReindexOut,
+    to_ms,
+)
+from services.api.uploads import Part, read_parts
 
 MOST_PHOTOS = 20
 router = APIRouter(
     prefix="/v1/people", tags=["people"], dependencies=[Depends(require_admin)], responses=responses(401, 422, 503)
 )
+gallery = APIRouter(
+    prefix="/v1/gallery", tags=["people"], dependencies=[Depends(require_admin)], responses=responses(401, 422, 503)
+)
 D = Annotated[Deps, Depends(deps_of)]
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["name", "photos"],
+                    "properties": {
+                        "name": {"type": "string", "minLength": 1, "maxLength": 200},
+                        "owner": {"type": "string", "default": "default"},
+                        "expires_at": {"type": "string", "format": "date-time"},
+                        "photos": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "minItems": 1,
+                            "maxItems": MOST_PHOTOS,
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+"""Written out, because the form is read part by part and not by the framework: see `uploads`."""
 
 
-@router.post("", status_code=201, responses=responses(413))
-def enrol_person(
-    name: Annotated[str, Form(min_length=1, max_length=200)],
-    photos: list[UploadFile],
-    deps: D,
-    owner: Annotated[Owner, Form()] = "default",
-) -> PersonOut:
-    """Enrol a person from 1 to 20 photos; each gets a verdict. At least one must be good."""
-    if len(photos) > MOST_PHOTOS:
-        raise ProblemError(422, f"at most {MOST_PHOTOS} photos")
-    contents = [(photo.filename or "photo", _read(photo)) for photo in photos]
-    try:
-        verdicts, vectors = deps.enroller.judge(contents)
-    except ModelError as exc:
-        raise ProblemError(503, "the face models do not work; the operator finds more in the log") from exc
-    judged = [PhotoOut(file=v.file, verdict=v.verdict, detail=v.detail) for v in verdicts]
-    if not len(vectors):
-        first = next(f"{v.file}: {v.detail}" for v in verdicts)
-        raise ProblemError(422, f"no photo can be used; {first}", {"photos": [p.model_dump() for p in judged]})
+@router.post("", status_code=201, responses=responses(400, 413, 415), openapi_extra=_FORM)
+async def enrol_person(request: Request, deps: D) -> PersonOut:
+    """Enrol a person from 1 to 20 photos; each gets a verdict. At least one must be good, and most the same person's.
+
+    `expires_at` says when the consent runs out.
+    """
+    fields: dict[str, str] = {}
+    judged: list[Judged] = []
+    async with deps.uploads:
+        async for part in read_parts(request, LARGEST_PHOTO_BYTES):
+            if part.file is None:
+                fields[part.name] = part.text
+            elif len(judged) == MOST_PHOTOS:
+                raise ProblemError(422, f"at most {MOST_PHOTOS} photos")
+            else:
+                judged.append(await run_in_threadpool(_look, deps, part))
+        form = _form(fields, deps)
+        judged = await run_in_threadpool(_settled, deps, judged)
     person = Person(
         person_id=new_id(),
-        owner_id=owner,
-        name=name,
+        owner_id=form.owner,
+        name=form.name,
         created_ms=deps.wall_ms(),
-        photos=tuple(Photo(v.file, v.verdict) for v in verdicts),
+        expires_ms=to_ms(form.expires_at) if form.expires_at else None,
     )
-    _keep(deps, person, vectors)
-    return PersonOut(person_id=person.person_id, owner=owner, name=name, photos=judged)
+    kept = await run_in_threadpool(people.enrol, deps, person, judged)
+    return person_out(kept, deps.wall_ms(), judged)
 
 
 @router.get("")
 def list_people(deps: D, owner: Annotated[Owner, Query()] = "default") -> PersonList:
     """List an owner's enrolled people."""
-    return PersonList(people=[_out(person) for person in deps.storage.people(owner)])
+    now_ms = deps.wall_ms()
+    return PersonList(people=[person_out(person, now_ms) for person in deps.storage.people(owner)])
 
 
 @router.get("/{person_id}", responses=responses(404))
 def get_person(person_id: str, deps: D) -> PersonOut:
     """Show one person."""
-    return _out(_found(deps, person_id))
+    return person_out(found_person(deps, person_id), deps.wall_ms())
+
+
+@router.patch("/{person_id}", responses=responses(404))
+def change_person(person_id: str, body: PersonPatch, deps: D) -> PersonOut:
+    """Change the name, or when the consent runs out: masked from then on, also on running streams."""
+    person = found_person(deps, person_id)
+    if body.name is not None:
+        deps.storage.rename_person(person_id, body.name)
+    if "expires_at" in body.model_fields_set:
+        deps.storage.set_expiry(person_id, to_ms(body.expires_at) if body.expires_at else None)
+        told(deps, person.owner_id)
+    return get_person(person_id, deps)
 
 
 @router.delete("/{person_id}", status_code=204, responses=responses(404))
 def delete_person(person_id: str, deps: D) -> None:
-    """Un-enrol a person: masked again at once, also on running streams."""
-    person = _found(deps, person_id)
+    """Un-enrol a person and erase photos and templates: masked again at once, also on running streams."""
+    people.erase(deps, found_person(deps, person_id))
+
+
+@router.get(
+    "/{person_id}/photos/{photo_id}/thumbnail",
+    response_class=Response,
+    responses={**responses(404), 200: {"content": {"image/jpeg": {}}, "description": "JPEG, 112 x 112."}},
+)
+def get_thumbnail(person_id: str, photo_id: str, deps: D) -> Response:
+    """Return the aligned face of a good photo."""
+    person = found_person(deps, person_id)
+    if photo_id not in [photo.photo_id for photo in person.photos]:
+        raise ProblemError(404, "there is no such photo")
     try:
-        deps.gallery.delete_person(person.owner_id, person_id)
-    except GalleryUnavailable as exc:
-        raise ProblemError(503, "the gallery does not answer; try again") from exc
-    deps.storage.delete_person(person_id)
-    _announce(deps, person.owner_id)
+        picture = deps.vault.get(person_id, people.thumbnail_item(photo_id))
+    except VaultError as exc:
+        raise people.unavailable(exc) from exc
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(picture, media_type="image/jpeg", headers=headers)
 
 
-def _read(photo: UploadFile) -> bytes:
-    data = photo.file.read(LARGEST_PHOTO_BYTES + 1)
-    if len(data) > LARGEST_PHOTO_BYTES:
-        raise ProblemError(413, f"a photo has at most {LARGEST_PHOTO_BYTES // 1024**2} MB")
-    return data
+@gallery.post("/reindex", status_code=202)
+def start_reindex(deps: D, body: ReindexIn | None = None) -> ReindexOut:
+    """Make templates again from the kept photos, in the background, of whoever has none of the networks of today.
+
+    While it runs, asking again changes nothing; after a restart, it goes on where it was.
+    """
+    deps.reindexer.start(everybody=body is not None and body.everybody)
+    return deps.reindexer.progress()
 
 
-def _keep(deps: Deps, person: Person, vectors: NDArray[np.float32]) -> None:
-    """Keep a person: the database first, so that no template is without an owner who can erase it."""
-    deps.storage.create_person(person)
-    try:
-        deps.gallery.upsert_templates(person.owner_id, person.person_id, vectors)
-    except GalleryUnavailable as exc:
-        deps.storage.delete_person(person.person_id)
-        raise ProblemError(503, "the gallery does not answer; try again") from exc
-    _announce(deps, person.owner_id)
+@gallery.get("/reindex")
+def get_reindex(deps: D) -> ReindexOut:
+    """Show how far it is."""
+    return deps.reindexer.progress()
 
 
-def _announce(deps: Deps, owner: str) -> None:
-    deps.producer.send(GALLERY, GalleryChanged(owner_id=owner, revision=deps.wall_ms()))
+def found_person(deps: Deps, person_id: str) -> Person:
+    """Return a person.
 
-
-def _found(deps: Deps, person_id: str) -> Person:
+    Raises:
+        ProblemError: 404.
+    """
     person = deps.storage.person(person_id)
     if person is None:
         raise ProblemError(404, f"there is no person `{person_id[:64]}`")
     return person
 
 
-def _out(person: Person) -> PersonOut:
-    photos = [PhotoOut.model_validate({"file": p.file, "verdict": p.verdict}) for p in person.photos]
-    return PersonOut(person_id=person.person_id, owner=person.owner_id, name=person.name, photos=photos)
+def told(deps: Deps, owner: str) -> None:
+    """Tell the other parts of a change.
+
+    Raises:
+        ProblemError: 503: whoever ends a consent must not believe that it worked.
+    """
+    if not people.announce(deps, owner):
+        raise ProblemError(503, "it is noted, but the other parts could not be told; try again")
+
+
+def _look(deps: Deps, part: Part) -> Judged:
+    file = part.file or "photo"
+    try:
+        check_size(part.size)
+        return deps.enroller.look(file, part.content)
+    except PhotoError as exc:
+        return Judged(file, exc.fault, exc.detail)
+    except ModelError as exc:
+        raise _no_models() from exc
+
+
+def _settled(deps: Deps, judged: list[Judged]) -> list[Judged]:
+    try:
+        settled = deps.enroller.settle(judged)
+    except PhotosDisagreeError as exc:
+        raise ProblemError(422, str(exc)) from exc
+    except ModelError as exc:
+        raise _no_models() from exc
+    if not settled:
+        raise ProblemError(422, f"send 1 to {MOST_PHOTOS} photos, as files named `photos`")
+    if all(one.good is None for one in settled):
+        status = 413 if all(one.verdict == "too_large" for one in settled) else 422
+        first = f"{settled[0].file[:100]}: {settled[0].detail}"
+        raise ProblemError(status, f"no photo can be used; {first}", {"photos": judged_out(settled)})
+    return settled
+
+
+def _form(fields: dict[str, str], deps: Deps) -> EnrolForm:
+    try:
+        form = EnrolForm.model_validate(fields)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([{**error, "loc": ("body", *error["loc"])} for error in errors]) from exc
+    if form.expires_at is not None and to_ms(form.expires_at) <= deps.wall_ms():
+        raise ProblemError(422, "expires_at: that moment has passed")
+    return form
+
+
+def _no_models() -> ProblemError:
+    return ProblemError(503, "the face models do not work; the operator finds more in the log")

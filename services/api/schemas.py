@@ -1,8 +1,12 @@
 """Bodies of requests and answers."""
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from services.api.enrolment import Verdict
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["Main square"])]
 Owner = Annotated[
@@ -14,6 +18,41 @@ Owner = Annotated[
     ),
 ]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _written_out(value: object) -> object:
+    """Refuse what the library would take too: numbers of seconds or milliseconds, dates without a time."""
+    if not isinstance(value, str) or not _RFC_3339.match(value):
+        raise ValueError(
+            "a date and time with its zone is wanted, as 2030-12-31T18:00:00+09:00 or 2030-12-31T09:00:00Z"
+        )
+    return value
+
+
+def _since_1970(value: datetime) -> datetime:
+    if value < _EPOCH:
+        raise ValueError("it is before 1970")
+    return value
+
+
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_out),
+    AfterValidator(_since_1970),
+    Field(description="Date and time with its zone (RFC 3339).", examples=["2030-12-31T18:00:00+09:00"]),
+]
+
+
+def to_ms(moment: datetime) -> int:
+    """Return wall milliseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def to_moment(ms: int) -> datetime:
+    """Return the moment of wall milliseconds since 1970, in UTC."""
+    return _EPOCH + timedelta(milliseconds=ms)
 
 
 class Strict(BaseModel):
@@ -100,8 +139,46 @@ class PhotoOut(BaseModel):
     """The verdict on one photo."""
 
     file: str
-    verdict: Literal["ok", "no_face", "several_faces", "too_small", "blurred", "unreadable", "too_large"]
-    detail: str = ""
+    verdict: Verdict
+    detail: str = Field(default="", description="The verdict in a plain sentence.")
+    note: str = Field(default="", description="What was done to it, e.g. turned upright.")
+    photo_id: str | None = Field(default=None, description="Of a photo that is used.")
+    thumbnail: str | None = Field(default=None, description="Where the aligned face is: a path, administrators only.")
+
+
+class EnrolForm(Strict):
+    """The fields of an enrolment beside the photos."""
+
+    name: Name
+    owner: Owner = "default"
+    expires_at: Moment | None = None
+
+
+class PersonPatch(Strict):
+    """Members to change; the others stay."""
+
+    name: Name | None = None
+    expires_at: Moment | None = Field(
+        default=None,
+        description="When the consent runs out: masked from then on, except where `consents` say another time. "
+        "In the past: at once. null: never.",
+    )
+
+
+class ConsentIn(Strict):
+    """What a person says about one stream; it counts for more than the person's own `expires_at`."""
+
+    allowed: bool = Field(default=True, description="false: masked on this stream.")
+    expires_at: Moment | None = Field(default=None, description="null: the person's own.")
+
+
+class ConsentOut(BaseModel):
+    """What a person said about one stream."""
+
+    stream_id: str
+    allowed: bool
+    expires_at: datetime | None
+    visible: bool = Field(description="Whether the person may be seen on this stream now.")
 
 
 class PersonOut(BaseModel):
@@ -110,7 +187,29 @@ class PersonOut(BaseModel):
     person_id: str
     owner: str
     name: str
+    expires_at: datetime | None = Field(description="When the consent runs out; null: never.")
+    expired: bool
     photos: list[PhotoOut]
+    consents: list[ConsentOut]
+
+
+class ReindexIn(Strict):
+    """Whose templates to make again."""
+
+    everybody: bool = Field(default=False, description="Also of whom the templates are of the networks of today.")
+
+
+class ReindexOut(BaseModel):
+    """Making templates again from the kept photos."""
+
+    state: Literal["idle", "running", "done", "stopped", "failed"]
+    reason: str = Field(default="", description="A plain sentence; empty when all is well.")
+    waiting: int = Field(
+        description="People whose templates are not of the networks of today: masked until it has run."
+    )
+    total: int = Field(description="People in this run.")
+    done: int = Field(description="Of them finished, the skipped ones too.")
+    skipped: list[str] = Field(description="Ids of people of whom no photo can be used any more: enrol them again.")
 
 
 class PersonList(BaseModel):

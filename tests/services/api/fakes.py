@@ -116,8 +116,10 @@ class Desk:
         self.deps = Deps(
             storage=self.storage,
             producer=self.producer,
-            gallery=cast("Any", Unused()),
+            templates=cast("Any", Unused()),
+            vault=cast("Any", Unused()),
             enroller=cast("Any", Unused()),
+            reindexer=cast("Any", Unused()),
             edge=self.edge,
             board=self.board,
             addresses=self.addresses,

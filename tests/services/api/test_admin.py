@@ -19,7 +19,7 @@ def test_without_the_token_nothing_is_answered_or_done(desk: Desk, header: str |
     stream_id = desk.create()["stream_id"]
     someone = Client(desk.app, {} if header is None else {"Authorization": header})
     operations = [
-        (method, path.format(stream_id=stream_id, person_id="p"))
+        (method, path.format(stream_id=stream_id, person_id="p", photo_id="f"))
         for path, methods in desk.app.openapi()["paths"].items()
         for method in methods
     ]

@@ -1,0 +1,195 @@
+"""The face models, in a child: what they take, half a gigabyte, goes back when nobody enrols."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaicast.adapters.model_errors import InferenceError, ModelError
+from mosaicast.imaging.crops import Landmarks, Picture
+from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
+
+if TYPE_CHECKING:  # importing them loads the runtime of the models: the child's business
+    from mosaicast.adapters.detectors import Detector, RawFace
+    from mosaicast.adapters.embedders import Embedder
+
+IDLE_S = 60.0
+"""The child ends when it had nothing to do for so long; the next photo waits 1 to 2 s for a new one."""
+_ANSWER_S = 30.0
+"""Loading takes 2 s, a photo 0.2 s: a child that is silent for so long hangs."""
+_LIMITS = Limits(open_files=256)
+
+Vectors = tuple[NDArray[np.float32], ...]
+"""Of one face: a vector of length 1 for each network, in the order of `FaceModels.networks`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One embedding network."""
+
+    name: str
+    version: str
+    dimension: int
+
+
+class FaceModels(Protocol):
+    """A detector, and the networks that templates are made with. Every method may raise ModelError."""
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks."""
+
+    def find(self, picture: Picture, threshold: float) -> "list[RawFace]":
+        """Return the faces in a BGR picture, best first."""
+
+    def embed(self, picture: Picture, landmarks: Landmarks) -> Vectors:
+        """Return the vectors of one face."""
+
+
+class LocalModels:
+    """`FaceModels` in this process. Belongs to one thread."""
+
+    def __init__(self, detector: "Detector", embedders: "Sequence[Embedder]") -> None:
+        self._detector, self._embedders = detector, tuple(embedders)
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks."""
+        return tuple(Network(own.name, own.version, own.dimension) for own in self._embedders)
+
+    def find(self, picture: Picture, threshold: float) -> "list[RawFace]":
+        """Return the faces in a BGR picture, best first."""
+        # Square, so that photos of all shapes need one compiled network: each takes 25 MB and 0.15 s.
+        side = max(picture.shape[:2])
+        square = np.zeros((side, side, 3), np.uint8)
+        square[: picture.shape[0], : picture.shape[1]] = picture
+        found = self._detector.detect([square], threshold)[0]
+        return [face for face in found if face.score >= threshold]
+
+    def embed(self, picture: Picture, landmarks: Landmarks) -> Vectors:
+        """Return the vectors of one face."""
+        from mosaicast.adapters.embedders import Face
+
+        return tuple(own.embed([Face(picture, landmarks)])[0] for own in self._embedders)
+
+
+def load(cache_dir: Path) -> LocalModels:
+    """Load the product's models: CenterFace, dlib's network, FaceNet.
+
+    Raises:
+        ModelError: one is missing or broken; the text says what to do.
+    """
+    from mosaicast.adapters.detectors import make_detector
+    from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
+
+    # The networks that recognition asks: who has templates of one only stays masked.
+    embedders: list[Embedder] = [DlibResnet(cache_dir), FacenetCasia()]
+    return LocalModels(make_detector("centerface"), embedders)
+
+
+class ModelChild:
+    """`FaceModels` in a child that is started when it is needed. Thread-safe: one question at a time.
+
+    Args:
+        load_models: called in the child with `cache_dir`; must be picklable.
+    """
+
+    def __init__(
+        self,
+        fork_server: ForkServer,
+        cache_dir: Path,
+        load_models: Callable[[Path], LocalModels] = load,
+        *,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        self._fork_server, self._args = fork_server, (load_models, cache_dir, idle_s)
+        self._lock = threading.Lock()
+        self._child: ChildProcess | None = None
+        self._networks: tuple[Network, ...] | None = None
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks; asked once.
+
+        Raises:
+            ModelError: as every method here: a model is missing or broken, or the child died twice.
+        """
+        if self._networks is None:
+            self._networks = self._ask("networks")
+        return self._networks
+
+    def find(self, picture: Picture, threshold: float) -> "list[RawFace]":
+        """Return the faces in a BGR picture, best first."""
+        found: list[RawFace] = self._ask("find", picture, threshold)
+        return found
+
+    def embed(self, picture: Picture, landmarks: Landmarks) -> Vectors:
+        """Return the vectors of one face."""
+        vectors: Vectors = self._ask("embed", picture, landmarks)
+        return vectors
+
+    def close(self) -> None:
+        """End the child."""
+        with self._lock:
+            self._end()
+
+    def _ask(self, *question: Any) -> Any:
+        with self._lock:
+            try:
+                answer = self._exchange(question)
+            except (EOFError, OSError):  # it ended for want of work, or died
+                self._end()
+                answer = self._exchange_anew(question)
+        if isinstance(answer, ModelError):
+            raise answer
+        return answer
+
+    def _exchange_anew(self, question: tuple[Any, ...]) -> Any:
+        try:
+            return self._exchange(question)
+        except (EOFError, OSError) as exc:
+            self._end()
+            raise InferenceError("the process with the face models died") from exc
+
+    def _exchange(self, question: tuple[Any, ...]) -> Any:
+        if self._child is None:
+            self._child = self._fork_server.spawn(serve, self._args, name="models", limits=_LIMITS)
+        self._child.connection.send(question)
+        if not self._child.connection.poll(_ANSWER_S):
+            self._end()
+            raise InferenceError("the process with the face models does not answer")
+        return self._child.connection.recv()
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.stop(grace_s=0.5)
+            self._child = None
+
+
+def serve(
+    connection: "Connection[Any, Any]", load_models: Callable[[Path], LocalModels], cache_dir: Path, idle_s: float
+) -> None:
+    """Answer questions until nobody asks any more: the child's life."""
+    try:
+        models: LocalModels | ModelError = load_models(cache_dir)
+    except ModelError as exc:
+        models = exc
+    while connection.poll(idle_s):
+        try:
+            what, *arguments = connection.recv()
+        except EOFError:
+            return
+        connection.send(models if isinstance(models, ModelError) else _answer(models, what, arguments))
+
+
+def _answer(models: LocalModels, what: str, arguments: Sequence[Any]) -> Any:
+    try:
+        member = getattr(models, what)
+        return member(*arguments) if callable(member) else member
+    except ModelError as exc:
+        return exc

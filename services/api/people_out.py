@@ -1,0 +1,51 @@
+"""People and verdicts as answers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mosaicast.adapters.storage import Person, Photo
+from mosaicast.core.consents import visible_until
+from services.api.enrolment import DETAILS, Judged
+from services.api.schemas import ConsentOut, PersonOut, PhotoOut, to_moment
+
+
+def person_out(person: Person, now_ms: int, judged: Sequence[Judged] | None = None) -> PersonOut:
+    """Return a person as an answer.
+
+    Args:
+        judged: of an enrolment just made: its sentences and notes.
+    """
+    sayings = [(one.detail, one.note) for one in judged] if judged else [("", "")] * len(person.photos)
+    return PersonOut(
+        person_id=person.person_id,
+        owner=person.owner_id,
+        name=person.name,
+        expires_at=None if person.expires_ms is None else to_moment(person.expires_ms),
+        expired=visible_until(person.expires_ms, None) <= now_ms,
+        photos=[_photo(person, photo, *said) for photo, said in zip(person.photos, sayings, strict=True)],
+        consents=[consent_out(person, stream_id, now_ms) for stream_id in person.consents or {}],
+    )
+
+
+def consent_out(person: Person, stream_id: str, now_ms: int) -> ConsentOut:
+    """Return what a person said about one stream as an answer."""
+    said = (person.consents or {})[stream_id]
+    return ConsentOut(
+        stream_id=stream_id,
+        allowed=said.allowed,
+        expires_at=None if said.expires_ms is None else to_moment(said.expires_ms),
+        visible=visible_until(person.expires_ms, said) > now_ms,
+    )
+
+
+def judged_out(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+    """Return the verdicts on photos of which nothing is kept, as part of a problem."""
+    return [PhotoOut(file=j.file, verdict=j.verdict, detail=j.detail, note=j.note).model_dump() for j in judged]
+
+
+def _photo(person: Person, photo: Photo, detail: str, note: str) -> PhotoOut:
+    answer = PhotoOut.model_validate({"file": photo.file, "verdict": photo.verdict})
+    answer.detail, answer.note, answer.photo_id = detail or DETAILS[answer.verdict], note, photo.photo_id
+    if photo.photo_id is not None:
+        answer.thumbnail = f"/v1/people/{person.person_id}/photos/{photo.photo_id}/thumbnail"
+    return answer

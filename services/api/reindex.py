@@ -1,0 +1,124 @@
+"""Templates made again from the kept photos, when the networks have changed or the gallery was lost."""
+
+import threading
+from collections.abc import Callable
+
+from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.jpeg import JpegError
+from mosaicast.adapters.model_errors import ModelError
+from mosaicast.adapters.storage import Storage, StorageError
+from mosaicast.adapters.vault import Vault, VaultDamagedError, VaultError
+from mosaicast.runtime.logs import get_logger
+from services.api.enrolment import Enroller
+from services.api.face_models import Vectors
+from services.api.people import photo_item
+from services.api.schemas import ReindexOut
+from services.api.templates import Templates
+
+_LOG = get_logger(__name__)
+
+
+class Reindexer:
+    """Makes templates again, person by person, on a thread of its own. Thread-safe.
+
+    Each finished person is noted in the database, so that a run that was cut off goes on where it was.
+
+    Args:
+        announce: called with the owner of each person who got new templates.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        vault: Vault,
+        templates: Templates,
+        enroller: Enroller,
+        announce: Callable[[str], object],
+    ) -> None:
+        self._storage, self._vault, self._templates = storage, vault, templates
+        self._enroller, self._announce = enroller, announce
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._now = ReindexOut(state="idle", waiting=0, total=0, done=0, skipped=[])
+
+    def start(self, *, everybody: bool) -> bool:
+        """Begin; False: it runs already.
+
+        Args:
+            everybody: also of whom the templates are of the networks of today.
+
+        Raises:
+            StorageError: the database is away.
+        """
+        ids = sorted(self._storage.people_ids()) if everybody else self._waiting()
+        with self._lock:
+            if self._now.state == "running":
+                return False
+            self._now = ReindexOut(state="running", waiting=0, total=len(ids), done=0, skipped=[])
+            self._thread = threading.Thread(target=self._run, args=(ids,), name="reindex", daemon=True)
+            self._thread.start()
+        return True
+
+    def progress(self) -> ReindexOut:
+        """Return how far it is.
+
+        Raises:
+            StorageError: the database is away.
+        """
+        waiting = len(self._waiting())
+        with self._lock:
+            return self._now.model_copy(update={"waiting": waiting, "skipped": list(self._now.skipped)})
+
+    def stop(self) -> None:
+        """End after the person in hand."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _waiting(self) -> list[str]:
+        return self._storage.people_without(self._templates.made_with)
+
+    def _run(self, ids: list[str]) -> None:
+        try:
+            for person_id in ids:
+                if self._stop.is_set():
+                    return self._end("stopped", "the api was stopped; start it again to go on")
+                made = self._again(person_id)
+                with self._lock:
+                    self._now.done += 1
+                    if not made:
+                        self._now.skipped.append(person_id)
+        except (GalleryUnavailable, VaultError, StorageError, ModelError) as exc:
+            _LOG.error("reindex_failed", error=str(exc))
+            return self._end("failed", "the gallery, the photos, the database or the models failed; see the log")
+        except Exception as exc:
+            _LOG.error("bug", error=type(exc).__name__, exc_info=exc)
+            return self._end("failed", "this is our mistake; it has been logged")
+        return self._end("done", "")
+
+    def _end(self, state: str, reason: str) -> None:
+        with self._lock:
+            self._now = self._now.model_copy(update={"state": state, "reason": reason})
+
+    def _again(self, person_id: str) -> bool:
+        """Make a person's templates again; False: no kept photo can be used."""
+        person = self._storage.person(person_id)
+        if person is None:
+            return True  # erased meanwhile
+        kept = [photo.photo_id for photo in person.photos if photo.photo_id is not None]
+        faces = [face for face in (self._face(person_id, photo_id) for photo_id in kept) if face is not None]
+        if not faces:
+            return False
+        self._templates.keep(person.owner_id, person_id, faces)
+        if not self._storage.note_templates(person_id, self._templates.made_with):
+            self._templates.erase(person.owner_id, person_id)  # erased meanwhile
+        self._announce(person.owner_id)
+        return True
+
+    def _face(self, person_id: str, photo_id: str) -> Vectors | None:
+        try:
+            return self._enroller.templates_again(self._vault.get(person_id, photo_item(photo_id)))
+        except (VaultDamagedError, JpegError) as exc:
+            _LOG.warning("photo_unusable", person=person_id, error=str(exc))
+            return None

@@ -1,0 +1,126 @@
+"""An api that enrols: real face models and vault, a gallery in memory, photographs that ship inside packages."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bench.synthetic.cast import load_cast
+from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.vault import Vault
+from services.api.app import create_app
+from services.api.enrolment import Enroller
+from services.api.face_models import LocalModels, Network, load
+from services.api.people import announce
+from services.api.photos import Decoded, read
+from services.api.reindex import Reindexer
+from services.api.templates import Gallery, Templates
+from tests.services.api.fakes import ADMIN_TOKEN, Client, Desk
+
+KEY = bytes(range(32))
+
+
+@cache
+def models() -> LocalModels:
+    """The product's models, loaded once for all tests."""
+    return load(Path(".cache"))
+
+
+@cache
+def portrait(name: str) -> NDArray[np.uint8]:
+    """A photograph with one face: astronaut, admiral."""
+    return load_cast()[name].photo
+
+
+def jpeg(picture: NDArray[np.uint8], **options: Any) -> bytes:
+    """Return BGR as JPEG; `exif` is an orientation."""
+    orientation = options.pop("exif", None)
+    if orientation is not None:
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        options["exif"] = exif
+    data = io.BytesIO()
+    Image.fromarray(picture[:, :, ::-1]).save(data, "JPEG", quality=92, **options)
+    return data.getvalue()
+
+
+def variant(name: str, **change: float) -> NDArray[np.uint8]:
+    """The portrait as another photo of the same person: `light` scales, `turn_deg` rolls it a little."""
+    picture = portrait(name)
+    height, width = picture.shape[:2]
+    turned = cv2.getRotationMatrix2D((width / 2, height / 2), change.get("turn_deg", 0.0), 1.0)
+    picture = np.asarray(cv2.warpAffine(picture, turned, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    return np.asarray((picture * change.get("light", 1.0)).clip(0, 255), np.uint8)
+
+
+class LocalDecoder:
+    """Reads photos in the test's process; the child has tests of its own."""
+
+    def decode(self, data: bytes) -> Decoded:
+        return read(data)
+
+
+class FakeGallery:
+    """Templates in memory; `away` fails like a store that does not answer."""
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str], NDArray[np.float32]] = {}
+        self.away = False
+
+    def upsert_templates(self, owner: str, person: str, vectors: NDArray[np.float32]) -> None:
+        self._check()
+        old = self.held.get((owner, person))
+        self.held[owner, person] = vectors if old is None else np.vstack([old, vectors])
+
+    def delete_person(self, owner: str, person: str) -> None:
+        self._check()
+        self.held.pop((owner, person), None)
+
+    def _check(self) -> None:
+        if self.away:
+            raise GalleryUnavailable("away")
+
+
+@dataclass
+class PeopleDesk(Desk):
+    """An api that can enrol."""
+
+    galleries: dict[str, Any] = field(default_factory=lambda: {n.name: FakeGallery() for n in models().networks})
+    wrap: Callable[[Network], Network] = lambda network: network
+
+    def build(self) -> None:
+        super().build()
+        held: dict[Network, Gallery] = {self.wrap(n): self.galleries[n.name] for n in models().networks}
+        templates, enroller = Templates(held), Enroller(LocalDecoder(), models())
+        vault = Vault(self.folder / "vault", KEY)
+        reindexer = Reindexer(self.storage, vault, templates, enroller, lambda owner: announce(self.deps, owner))
+        self.deps = replace(self.deps, templates=templates, vault=vault, enroller=enroller, reindexer=reindexer)
+        self.app = create_app(self.deps, self.metrics, ready=lambda: self.ready)
+        self.anyone = Client(self.app)
+        self.admin = Client(self.app, {"Authorization": f"Bearer {ADMIN_TOKEN}"})
+
+    def enrol(self, *photos: bytes | tuple[str, bytes], **fields: str) -> httpx.Response:
+        """Ask to enrol Ann from photos."""
+        named = [photo if isinstance(photo, tuple) else (f"{i}.jpg", photo) for i, photo in enumerate(photos)]
+        files = [("photos", photo) for photo in named]
+        return self.admin.post("/v1/people", data={"name": "Ann", **fields}, files=files)
+
+    def enrolled(self, *photos: bytes, **fields: str) -> dict[str, Any]:
+        """Enrol Ann and return the answer."""
+        answer = self.enrol(*(photos or (jpeg(portrait("astronaut")),)), **fields)
+        assert answer.status_code == 201, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def nothing_is_kept(self) -> bool:
+        """Whether neither database nor gallery nor vault has anybody."""
+        held = any(gallery.held for gallery in self.galleries.values())
+        return not (held or self.deps.vault.people() or self.storage.people_ids())

@@ -1,0 +1,30 @@
+"""What runs in children of the tests; a module of its own, because a child imports all that is around it."""
+
+import os
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from services.api import photos
+from services.api.photos import PhotoError, read
+
+
+def die(_: object) -> None:
+    os.abort()
+
+
+def lie(connection: "Connection[Any, Any]") -> None:
+    connection.recv_bytes()
+    connection.send(("ok", 1000, 1000, False))
+    connection.send_bytes(b"short")
+
+
+def peak(connection: "Connection[Any, Any]") -> None:
+    """Do the child's work, and tell its peak memory after the answer."""
+    photos._limit_growth()
+    try:
+        fault = str(read(connection.recv_bytes()).picture.shape)
+    except PhotoError as exc:
+        fault = exc.fault
+    lines = Path("/proc/self/status").read_text().splitlines()
+    connection.send((fault, next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))))
