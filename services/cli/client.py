@@ -1,14 +1,26 @@
 """The HTTP client behind the commands: problems become one plain sentence."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+_ENROL_S = 120.0
+"""Twenty photos take the api 7 s, after the 2 s that its models need at first; the rest is for the way there."""
+
 
 class ApiError(Exception):
-    """The api refused or could not be reached; the text is for the user."""
+    """The api refused or could not be reached; the text is for the user.
+
+    Args:
+        problem: the api's answer, if it gave one.
+    """
+
+    def __init__(self, text: str, problem: Mapping[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.problem = problem or {}
 
 
 class ApiClient:
@@ -53,17 +65,25 @@ class ApiClient:
         """Delete what is at `path`."""
         self._call("DELETE", path)
 
-    def enrol(self, name: str, photos: list[Path], *, owner: str = "default") -> Any:
+    def enrol(self, name: str, photos: list[Path], *, owner: str = "default", expires_at: str | None = None) -> Any:
         """Enrol a person from photo files and return the answer with a verdict for each photo.
 
+        Args:
+            expires_at: when the consent runs out, RFC 3339; None: never.
+
         Raises:
-            ApiError: also when a file can't be read.
+            ApiError: also when a file can't be read; nothing is sent then.
         """
-        try:
-            files = [("photos", (photo.name, photo.read_bytes())) for photo in photos]
-        except OSError as exc:
-            raise ApiError(f"can't read {exc.filename}: {exc.strerror}") from exc
-        return self._call("POST", "/v1/people", data={"name": name, "owner": owner}, files=files)
+        fields = {"name": name, "owner": owner} | ({"expires_at": expires_at} if expires_at else {})
+        with contextlib.ExitStack() as opened:
+            try:
+                files = [("photos", (photo.name, opened.enter_context(photo.open("rb")))) for photo in photos]
+                for _, (_, file) in files:
+                    file.read(1)  # a folder opens on some systems, and fails only here
+                    file.seek(0)
+            except OSError as exc:
+                raise ApiError(f"can't read {exc.filename or 'a photo'}: {exc.strerror}") from exc
+            return self._call("POST", "/v1/people", data=fields, files=files, timeout=_ENROL_S)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         try:
@@ -71,14 +91,17 @@ class ApiClient:
         except httpx.TransportError as exc:
             raise ApiError(f"no Mosaicast answers at {self._url}; is `mosaicast up` running?") from exc
         if answer.is_error:
-            raise ApiError(_problem(answer))
+            raise _refused(answer)
         return answer.json() if answer.content else None
 
 
-def _problem(answer: httpx.Response) -> str:
+def _refused(answer: httpx.Response) -> ApiError:
     try:
         problem = answer.json()
     except ValueError:
-        return f"the api answered {answer.status_code}"
-    detail = problem.get("detail") or problem.get("title") or f"the api answered {answer.status_code}"
-    return str(detail)
+        problem = None
+    if not isinstance(problem, dict):
+        return ApiError(f"the api answered {answer.status_code}")
+    return ApiError(
+        str(problem.get("detail") or problem.get("title") or f"the api answered {answer.status_code}"), problem
+    )

@@ -3,43 +3,32 @@
 Exit status: 0 done, 1 failed (one plain sentence on standard error), 2 wrong usage.
 """
 
-import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from mosaicast.adapters.kafka import BusError
 from mosaicast.runtime.lifecycle import StopEvent
-from services.cli import models
+from services.cli import models, people
 from services.cli.calibrate import calibrate
 from services.cli.client import ApiClient, ApiError
 from services.cli.edge import EdgeMissingError
 from services.cli.ports import PortTakenError
+from services.cli.printing import DEFAULT_URL, ApiUrl, AsJson, Owner, Token, err, print_json, print_table
 from services.cli.stack import Stack, StackError, StackOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 streams = typer.Typer(no_args_is_help=True, help="Streams: create, list, delete, new key, panic.")
-people = typer.Typer(no_args_is_help=True, help="Enrolled people, who stay visible.")
+app.command()(people.enroll)
 app.add_typer(streams, name="streams")
-app.add_typer(people, name="people")
+app.add_typer(people.people, name="people")
+app.command()(people.reindex)
 app.command()(calibrate)
 app.add_typer(models.app, name="models")
-
-ApiUrl = Annotated[str, typer.Option(envvar="MOSAICAST_API_URL", help="Address of the api.")]
-Token = Annotated[str, typer.Option(envvar="MOSAICAST_TOKEN", help="Administrator token.", show_envvar=True)]
-Owner = Annotated[str, typer.Option(help="Whose stream or person it is.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DEFAULT_URL = "http://127.0.0.1:8000"
-
-_out = Console(highlight=False)
-_err = Console(stderr=True, highlight=False)
 
 
 @app.command()
@@ -69,50 +58,14 @@ def up(
         media_dir=media_dir,
     )
     stop = StopEvent().install()
-    with Stack(options) as stack, _err.status("starting") as status:
+    with Stack(options) as stack, err.status("starting") as status:
         addresses = stack.start(status.update)
         status.stop()
         _print_addresses(addresses.publish_url, addresses.rtmp_url, addresses.hls_url, addresses.api_url)
         if options.kafka == "embedded" and bootstrap is None:
-            _err.print("The embedded broker keeps everything in memory: for trying out, a few streams. See --kafka.")
+            err.print("The embedded broker keeps everything in memory: for trying out, a few streams. See --kafka.")
         stop.wait()
-        _err.print("stopping")
-
-
-@app.command()
-def enroll(
-    name: Annotated[str, typer.Argument(help="Who it is.")],
-    photos: Annotated[list[Path], typer.Argument(help="1 to 20 photos of that person.")],
-    token: Token,
-    owner: Owner = "default",
-    api_url: ApiUrl = DEFAULT_URL,
-    as_json: AsJson = False,
-) -> None:
-    """Enrol a person from photos: this face stays visible."""
-    with ApiClient(api_url, token) as api:
-        person = api.enrol(name, photos, owner=owner)
-    if as_json:
-        return _print_json(person)
-    _table("photo", "verdict", rows=[[p["file"], p["verdict"]] for p in person.get("photos", [])])
-    _out.print(f"enrolled as {person['person_id']}")
-    return None
-
-
-@people.command("list")
-def people_list(token: Token, owner: Owner = "default", api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """List the enrolled people."""
-    with ApiClient(api_url, token) as api:
-        found = api.get(f"/v1/people?{urlencode({'owner': owner})}")["people"]
-    if as_json:
-        return _print_json(found)
-    return _table("person", "name", rows=[[p["person_id"], p["name"]] for p in found])
-
-
-@people.command("delete")
-def people_delete(person_id: str, token: Token, api_url: ApiUrl = DEFAULT_URL) -> None:
-    """Un-enrol a person: masked again at once."""
-    with ApiClient(api_url, token) as api:
-        api.delete(f"/v1/people/{person_id}")
+        err.print("stopping")
 
 
 @streams.command("create")
@@ -127,7 +80,7 @@ def streams_create(
     with ApiClient(api_url, token) as api:
         stream = api.post("/v1/streams", {"name": name, "owner": owner})
     if as_json:
-        return _print_json(stream)
+        return print_json(stream)
     return _print_stream(stream)
 
 
@@ -137,8 +90,8 @@ def streams_list(token: Token, api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = 
     with ApiClient(api_url, token) as api:
         found = api.get("/v1/status")["streams"]
     if as_json:
-        return _print_json(found)
-    return _table("stream", "name", "state", "reason", rows=[
+        return print_json(found)
+    return print_table("stream", "name", "state", "reason", rows=[
         [s["stream_id"], s["name"], s["state"], s.get("reason", "")] for s in found
     ])  # fmt: skip
 
@@ -156,7 +109,7 @@ def streams_key(stream_id: str, token: Token, api_url: ApiUrl = DEFAULT_URL, as_
     with ApiClient(api_url, token) as api:
         stream = api.post(f"/v1/streams/{stream_id}/key")
     if as_json:
-        return _print_json(stream)
+        return print_json(stream)
     return _print_stream(stream)
 
 
@@ -184,7 +137,7 @@ def _guard(run: Callable[[], Any]) -> None:
     try:
         run()
     except (ApiError, StackError, EdgeMissingError, PortTakenError, BusError) as exc:
-        _err.print(f"mosaicast: {exc}", markup=False)
+        err.print(f"mosaicast: {exc}", markup=False)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -193,30 +146,19 @@ def _guard(run: Callable[[], Any]) -> None:
         sys.exit(1)
 
 
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
-
-
 def _print_stream(stream: dict[str, Any]) -> None:
     texts = {key: value for key, value in stream.items() if isinstance(value, str)}
-    _table("", "", rows=[[key.replace("_", " "), text] for key, text in texts.items()])
+    print_table("", "", rows=[[key.replace("_", " "), text] for key, text in texts.items()])
 
 
 def _print_addresses(publish: str, rtmp: str, hls: str, api: str) -> None:
-    _table("", "", rows=[
+    print_table("", "", rows=[
         ["publish to", f"{publish}   (stream key: `mosaicast streams create NAME`)"],
         ["watch", f"{rtmp}/masked/STREAM_ID"],
         ["watch (HLS)", f"{hls}/STREAM_ID.m3u8"],
         ["status page", f"{api}/status"],
         ["API", f"{api}/docs"],
     ])  # fmt: skip
-
-
-def _table(*columns: str, rows: list[list[str]]) -> None:
-    table = Table(*columns, box=None, show_header=any(columns), pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    _out.print(table, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,123 @@
+"""`mosaicast enroll`, `mosaicast people`, `mosaicast reindex`."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from services.cli.client import ApiClient, ApiError
+from services.cli.printing import DEFAULT_URL, ApiUrl, AsJson, Owner, Token, err, out, print_json, print_table
+
+people = typer.Typer(no_args_is_help=True, help="Enrolled people, who stay visible.")
+Until = Annotated[
+    str | None,
+    typer.Option(
+        "--until", help="When the consent runs out, with its zone: 2030-12-31T18:00:00+09:00.", metavar="TIME"
+    ),
+]
+_POLL_S = 0.5
+
+
+def enroll(  # noqa: PLR0913, PLR0917 - a parameter an option
+    name: Annotated[str, typer.Argument(help="Who it is.")],
+    photos: Annotated[list[Path], typer.Argument(help="1 to 20 photos of that person.")],
+    token: Token,
+    owner: Owner = "default",
+    until: Until = None,
+    api_url: ApiUrl = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Enrol a person from photos: this face stays visible. Exit status 1 if no photo can be used."""
+    try:
+        with ApiClient(api_url, token) as api:
+            person = api.enrol(name, photos, owner=owner, expires_at=until)
+    except ApiError as exc:
+        if as_json and exc.problem:
+            print_json(exc.problem)
+        elif exc.problem.get("photos"):
+            _print_verdicts(exc.problem["photos"])
+        raise
+    if as_json:
+        return print_json(person)
+    _print_verdicts(person["photos"])
+    out.print(f"enrolled as {person['person_id']}, {_end(person)}", markup=False)
+    return None
+
+
+@people.command("list")
+def people_list(token: Token, owner: Owner = "default", api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the enrolled people."""
+    with ApiClient(api_url, token) as api:
+        found = api.get(f"/v1/people?{urlencode({'owner': owner})}")["people"]
+    if as_json:
+        return print_json(found)
+    return print_table("person", "name", "photos used", "consent", rows=[
+        [p["person_id"], p["name"], str(sum(photo["verdict"] == "ok" for photo in p["photos"])), _end(p)] for p in found
+    ])  # fmt: skip
+
+
+@people.command("delete")
+def people_delete(person_id: str, token: Token, api_url: ApiUrl = DEFAULT_URL) -> None:
+    """Un-enrol a person and erase photos and templates: masked again at once."""
+    with ApiClient(api_url, token) as api:
+        api.delete(f"/v1/people/{quote(person_id, safe='')}")
+
+
+@people.command("extend")
+def people_extend(  # noqa: PLR0913, PLR0917 - a parameter an option
+    person_id: str,
+    token: Token,
+    until: Until = None,
+    no_end: Annotated[bool, typer.Option("--no-end", help="The consent never runs out.")] = False,
+    api_url: ApiUrl = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Change when a consent runs out; a time in the past ends it at once."""
+    if (until is None) is not no_end:
+        raise typer.BadParameter("choose one: --until TIME or --no-end")
+    with ApiClient(api_url, token) as api:
+        person = api.patch(f"/v1/people/{quote(person_id, safe='')}", {"expires_at": until})
+    if as_json:
+        return print_json(person)
+    out.print(f"{person['name']}: {_end(person)}", markup=False)
+    return None
+
+
+def reindex(
+    token: Token,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Of everybody, also where the networks are the same.")
+    ] = False,
+    api_url: ApiUrl = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Make templates again from the kept photos, after the embedding models changed; goes on where it was cut off."""
+    with ApiClient(api_url, token) as api:
+        state = api.post("/v1/gallery/reindex", {"everybody": everybody})
+        bar = Progress(TextColumn("people"), BarColumn(), MofNCompleteColumn(), console=err)
+        with bar:
+            task = bar.add_task("", total=state["total"], completed=state["done"])
+            while state["state"] == "running":
+                time.sleep(_POLL_S)  # another process works: there is no event to wait for
+                state = api.get("/v1/gallery/reindex")
+                bar.update(task, total=state["total"], completed=state["done"])
+    if as_json:
+        print_json(state)
+    for person_id in state["skipped"] if not as_json else []:
+        out.print(f"{person_id}: no kept photo can be used; enrol this person again", markup=False)
+    if state["state"] != "done":
+        raise ApiError(f"not finished: {state['reason']}")
+
+
+def _print_verdicts(photos: list[dict[str, Any]]) -> None:
+    rows = [[p["file"], p["verdict"], "; ".join(text for text in (p["detail"], p["note"]) if text)] for p in photos]
+    print_table("photo", "verdict", "", rows=rows)
+
+
+def _end(person: dict[str, Any]) -> str:
+    if person["expires_at"] is None:
+        return "without end"
+    return f"{'ended' if person['expired'] else 'until'} {person['expires_at']}"
