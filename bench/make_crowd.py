@@ -20,8 +20,6 @@ from mosaicast.adapters.embedders.yardstick import CROWD_FILE
 
 Vectors = NDArray[np.float32]
 MEANS = 16
-FROM_LFW = 250
-"""Western faces; more would outnumber the Korean ones."""
 LEAST_FACES = 12
 """A mean of fewer faces would come near to somebody's template; it is left out."""
 
@@ -35,7 +33,7 @@ def main() -> None:
     root = Path(os.environ["MOSAICAST_DATA"])
     embedders: dict[str, Embedder] = {"dlib": DlibResnet(Path(".cache")), "facenet": FacenetCasia()}
     eye = Eye(CenterFace(), embedders, arguments.cache)
-    sets = [korean(root, eye, lambda: None), lfw(root, eye, lambda: None)]
+    sets = [korean(root, eye, lambda: None), *lfw(root, eye, lambda: None)]
     crowds = {}
     for column, embedder in embedders.items():
         made = means(np.stack(list(pool(sets, column))))
@@ -47,10 +45,9 @@ def main() -> None:
 def pool(sets: Sequence[FaceSet], column: str) -> Iterator[Vectors]:
     """Yield the faces that make up the crowd."""
     for one in sets:
-        yield from (look.probe[column] for _, look, _ in one.pairs[:FROM_LFW])
-        if not one.pairs:
-            yield from (face.probe[column] for person in one.people.values() for face in person.references)
-            yield from (look.probe[column] for _, look, _ in one.bystanders)
+        yield from (face.probe[column] for face in one.crowd)
+        yield from (face.probe[column] for person in one.people.values() for face in person.references)
+        yield from (look.probe[column] for _, look, _ in one.bystanders)
 
 
 def means(pool: Vectors, seed: int = 1) -> Vectors:
