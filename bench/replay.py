@@ -24,7 +24,7 @@ from bench.replay_parts import Clip, Enrolled, MemoryGallery, read_clip, recogni
 from mosaicast.core.delayline import DelayLine, Release
 from mosaicast.core.masks import reach_edges
 from mosaicast.core.timeline import FramePlan
-from mosaicast.core.types import Box, Disposition, MediaTime, Style, Verdict
+from mosaicast.core.types import Box, Disposition, MediaTime, Style, TrackVerdict, Verdict
 from services.compositor.painting import paint, to_yuv420
 
 SURE = 0.7
@@ -34,6 +34,8 @@ COVERED = 0.9
 """Share of the judge's box that must lie under masks."""
 SAME_FACE = 0.2
 """Intersection over union of the judge's box and a clear track's."""
+VISIBLE_PX = 60.0
+"""Enrolled people count as seen or not from this size on."""
 SHEET_FRAMES = 24
 
 
@@ -100,10 +102,12 @@ def main() -> None:
     parser.add_argument("--judge", type=Path, required=True, help="YuNet, face_detection_yunet_2023mar.onnx")
     parser.add_argument("--enrol", type=Path, action="append", default=[], help="a folder of one person's photos")
     parser.add_argument("--sheets", type=Path, help="write frames with slips, and a sample of all, here")
+    parser.add_argument("--arcface", type=Path, help="recognise with this ONNX file instead of the packaged networks")
+    parser.add_argument("--threshold", type=float, default=0.45, help="its cosine")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     judge = Judge(arguments.judge)
-    gallery = MemoryGallery()
+    gallery = MemoryGallery((arguments.arcface, arguments.threshold) if arguments.arcface else None)
     people = [gallery.enrol(folder) for folder in arguments.enrol]
     for path in arguments.clips:
         print(json.dumps({"clip": path.name, **judged(path, judge, gallery, people, arguments.sheets)}), flush=True)
@@ -187,19 +191,28 @@ def _iou(one: Box, other: Box) -> float:
 
 
 def _visibility(verdicts: Sequence[Verdict], people: Sequence[Enrolled]) -> Mapping[str, Any]:
-    """Return in how many looks each enrolled person was clear, and how many tracks ever were."""
-    clear: dict[str, int] = {person.person_id: 0 for person in people}
-    tracks: dict[str, set[int]] = {person.person_id: set() for person in people}
+    """Return how many looks each enrolled person was clear in, and which share of the looks at those tracks that is.
+
+    The share counts faces of `VISIBLE_PX` and more, from a second after their track began. Tracks that were never
+    clear are in no share: whose they are is seen on the sheets.
+    """
+    begun: dict[int, MediaTime] = {}
+    looks: dict[int, list[TrackVerdict]] = {}
     for verdict in verdicts:
         for track in verdict.tracks:
-            if track.clear and track.person_id is not None:
-                clear[track.person_id] += 1
-                tracks[track.person_id].add(track.track_id)
-    return {
-        "looks": len(verdicts),
-        "clear_looks": clear,
-        "clear_tracks": {person: len(ids) for person, ids in tracks.items()},
-    }
+            start = begun.setdefault(track.track_id, verdict.time)
+            if verdict.time - start >= 1 and min(track.box.width, track.box.height) >= VISIBLE_PX:
+                looks.setdefault(track.track_id, []).append(track)
+    found = {}
+    for person in people:
+        own = [seen for seen in looks.values() if any(track.person_id == person.person_id for track in seen)]
+        clear = [track.person_id == person.person_id for seen in own for track in seen]
+        found[person.person_id] = {
+            "tracks": len(own),
+            "looks": len(clear),
+            "visible": round(sum(clear) / len(clear), 4) if clear else 0.0,
+        }
+    return {"looks": len(verdicts), "enrolled": found}
 
 
 class Sheet:

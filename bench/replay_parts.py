@@ -7,16 +7,19 @@ from typing import cast
 
 import av
 import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.av_packets import PacketDecoder
 from mosaicast.adapters.av_source import EpochStarted, PacketRead, open_source
 from mosaicast.adapters.detectors.centerface import CenterFace
-from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia
-from mosaicast.adapters.embedders.yardstick import Scorer, yardstick
+from mosaicast.adapters.embedders import ArcFace, DlibResnet, Embedder, Face, FacenetCasia
+from mosaicast.adapters.embedders.yardstick import Scorer, Yardstick, yardstick
+from mosaicast.adapters.models import load
+from mosaicast.adapters.models.registry import Operator
 from mosaicast.contracts.messages import Detections, MediaPacket, SampledFrame, VerdictMessage
-from mosaicast.core.identity import Match
+from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.types import MediaTime, OwnerId, PersonId, Verdict
 from mosaicast.runtime.metrics import Metrics
 from services.detector.analysis import analyse
@@ -102,11 +105,22 @@ class Enrolled:
 
 
 class MemoryGallery:
-    """A gallery in memory, filled from folders of photos."""
+    """A gallery in memory, filled from folders of photos.
 
-    def __init__(self) -> None:
+    Args:
+        operator: one network of the operator's (ArcFace's family) and its threshold, instead of the packaged two.
+    """
+
+    def __init__(self, operator: tuple[Path, float] | None = None) -> None:
         self.detector = CenterFace()
         self.embedders: list[Embedder] = [DlibResnet(CACHE), FacenetCasia()]
+        self.policy = IdentityPolicy()
+        self._floor: float | None = None
+        if operator is not None:
+            path, self._floor = operator
+            own = msgspec.structs.replace(load().get("arcface"), source=Operator(path.name, "the given path"))
+            self.embedders = [ArcFace(own, path.parent)]
+            self.policy = IdentityPolicy(margin=0.05, second=None, stay=-0.05, drop=-0.1)
         self._people: list[dict[PersonId, NDArray[np.float32]]] = [{} for _ in self.embedders]
 
     def enrol(self, folder: Path) -> Enrolled:
@@ -125,9 +139,12 @@ class MemoryGallery:
     def opinions(self) -> list[Opinion]:
         """Return the networks with their templates."""
         return [
-            Opinion(embedder, _Templates(people, yardstick(embedder.name, embedder.version)))
+            Opinion(embedder, _Templates(people, self._yardstick(embedder)))
             for embedder, people in zip(self.embedders, self._people, strict=True)
         ]
+
+    def _yardstick(self, embedder: Embedder) -> Yardstick:
+        return yardstick(embedder.name, embedder.version) if self._floor is None else Yardstick(self._floor)
 
 
 class _Templates:
@@ -157,7 +174,7 @@ class _Templates:
 
 def recognise(clip: Clip, gallery: MemoryGallery) -> list[Verdict]:
     """Detect and recognise over a whole clip and return its verdicts."""
-    stage = _Stage(gallery.opinions())
+    stage = _Stage(gallery.opinions(), gallery.policy)
     messages: list[VerdictMessage] = []
     for sample in clip.samples:
         found = analyse(gallery.detector, [Job(sample, crops=True)])[0]
@@ -169,13 +186,13 @@ def recognise(clip: Clip, gallery: MemoryGallery) -> list[Verdict]:
 class _Stage:
     """A recognizer whose clock is media time."""
 
-    def __init__(self, opinions: Sequence[Opinion]) -> None:
+    def __init__(self, opinions: Sequence[Opinion], policy: IdentityPolicy) -> None:
         self._opinions = opinions
         self._now_s = self._checked_s = 0.0
         self._events: list[Answer | People] = []
         self._looker = Looker(lambda: opinions, Metrics(), self._events.append, lambda: self._now_s)
         self._looker.follow(OWNER)
-        self._stream = StreamRecognition(1, 0)
+        self._stream = StreamRecognition(1, 0, policy)
         self._work()
 
     def take(self, detections: Detections) -> VerdictMessage:

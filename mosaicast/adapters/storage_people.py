@@ -1,6 +1,6 @@
 """People in the database: names, verdicts on photos, consents. No picture and no vector."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select, update
@@ -77,6 +77,12 @@ class PeopleTables(Database):
         with self._session() as session:
             row = session.get(PersonRow, person_id)
             return _people(session, [row])[0] if row else None
+
+    def names(self, person_ids: Collection[str]) -> dict[str, str]:
+        """Return the names of those of these people who are enrolled."""
+        with self._session() as session:
+            query = select(PersonRow.id, PersonRow.name).where(PersonRow.id.in_(person_ids))
+            return {person_id: name for person_id, name in session.execute(query)}
 
     def people_without(self, templates: str) -> list[str]:
         """Return the ids of everybody whose templates are of other networks than these, oldest first."""

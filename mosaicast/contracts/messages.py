@@ -306,6 +306,8 @@ class StatusReport(Message, frozen=True, kw_only=True):
     """A plain sentence for the user; empty when all is well."""
     counters: dict[str, int] = {}
     gauges: dict[str, float] = {}
+    visible: Annotated[tuple[Identifier, ...], Meta(max_length=200)] = ()
+    """Enrolled people who are seen now (from the recognizer)."""
     at_ms: NonNegative
 
 

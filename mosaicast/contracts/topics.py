@@ -65,7 +65,7 @@ FRAMES = Topic("frames", SampledFrame, 1, "stream_id", "ingest", ("detector",), 
 DETECTIONS = Topic("detections", Detections, 1, "stream_id", "detector", ("recognizer",), 45_000, 8 * MIB)
 VERDICTS = Topic("verdicts", VerdictMessage, 1, "stream_id", "recognizer", ("compositor",), 5 * MINUTE_MS, 1 * MIB)
 GALLERY = Topic("gallery", GalleryChanged, 1, "owner_id", "api", ("recognizer",), 6 * HOUR_MS, 4 * KIB)
-STATUS = Topic("status", StatusReport, 1, "stream_id", "all", ("api",), 6 * HOUR_MS, 64 * KIB)
+STATUS = Topic("status", StatusReport, 2, "stream_id", "all", ("api",), 6 * HOUR_MS, 64 * KIB)
 DEAD_LETTERS = Topic("dead-letters", DeadLetter, 1, "topic", "all", ("people",), 7 * 24 * HOUR_MS, 4 * KIB)
 
 TOPICS: tuple[Topic[Message], ...] = (

@@ -58,9 +58,10 @@ def _add_status(app: FastAPI) -> None:
         "/v1/status", tags=["status"], dependencies=[Depends(require_admin)], responses=problems.responses(401, 503)
     )
     def status(deps: Annotated[Deps, Depends(deps_of)]) -> StatusOut:
-        """All streams as they are now: state, latency, what became of the frames, faces by reason."""
+        """All streams as they are now: state, latency, what became of the frames, faces by reason, who is seen."""
         now = deps.monotonic_s()
-        streams = [deps.board.view(s, deps.addresses.masked(s.stream_id), now) for s in deps.storage.streams()]
+        names = deps.storage.names(deps.board.visible_people())
+        streams = [deps.board.view(s, deps.addresses.masked(s.stream_id), now, names) for s in deps.storage.streams()]
         return StatusOut(streams=streams, at_ms=deps.wall_ms())
 
     @app.get("/status", include_in_schema=False)

@@ -229,6 +229,13 @@ class FrameCounts(BaseModel):
     dropped_by_reason: dict[str, int] = {}
 
 
+class VisiblePerson(BaseModel):
+    """An enrolled person who is seen now."""
+
+    person_id: str
+    name: str
+
+
 class StreamStatus(BaseModel):
     """One stream as it is now."""
 
@@ -240,6 +247,7 @@ class StreamStatus(BaseModel):
     fps: float
     frames: FrameCounts
     tracks: dict[str, float] = Field(description="Faces now: `clear`, `masked`, and masked ones by reason.")
+    visible: list[VisiblePerson] = Field(description="Enrolled people who are seen now.")
     rtmp_url: str
     hls_url: str
 

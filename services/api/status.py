@@ -1,11 +1,12 @@
 """What the parts reported last, put together for people."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mosaicast.adapters.storage import Stream
 from mosaicast.contracts.messages import PublicationState, StatusReport
-from services.api.schemas import FrameCounts, StreamStatus
+from services.api.schemas import FrameCounts, StreamStatus, VisiblePerson
 
 SILENT_S = 5.0
 """A part reports every second; one that is silent for so long is not to be believed any more."""
@@ -36,10 +37,16 @@ class StatusBoard:
             for key in [key for key in self._heard if key[0] == stream_id]:
                 del self._heard[key]
 
-    def view(self, stream: Stream, urls: tuple[str, str], now: float) -> StreamStatus:
+    def visible_people(self) -> frozenset[str]:
+        """Return the ids of everybody who is seen on any stream."""
+        with self._lock:
+            return frozenset(person for heard in self._heard.values() for person in heard.report.visible)
+
+    def view(self, stream: Stream, urls: tuple[str, str], now: float, names: Mapping[str, str]) -> StreamStatus:
         """Return the state of a stream as its user should see it.
 
         Args:
+            names: of the people who are seen; whoever is not in it was deleted a moment ago, and is not named.
             urls: where the masked stream is watched over RTMP and HLS.
         """
         with self._lock:
@@ -61,6 +68,7 @@ class StatusBoard:
             fps=compositor.gauges.get("fps", 0.0) if compositor else 0.0,
             frames=_counts(read, counted),
             tracks=_tracks(recognizer) if state == "live" else {},
+            visible=_visible(recognizer, names) if state == "live" else [],
             rtmp_url=urls[0],
             hls_url=urls[1],
         )
@@ -92,6 +100,11 @@ def _counts(read: dict[str, int], counted: dict[str, int]) -> FrameCounts:
         dropped=counted.get("dropped", 0),
         dropped_by_reason=by_reason,
     )
+
+
+def _visible(report: StatusReport | None, names: Mapping[str, str]) -> list[VisiblePerson]:
+    seen = report.visible if report else ()
+    return [VisiblePerson(person_id=person, name=names[person]) for person in seen if person in names]
 
 
 def _tracks(report: StatusReport | None) -> dict[str, float]:

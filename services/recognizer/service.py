@@ -246,5 +246,6 @@ class RecognizerService:
             state="live" if live else "waiting",
             counters={"verdicts": stream.verdicts},
             gauges=gauges,
+            visible=stream.visible if live else (),
             at_ms=wall_ms(),
         )

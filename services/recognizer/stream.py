@@ -31,6 +31,8 @@ class StreamRecognition:
     def __init__(self, epoch: int, first_id: int, policy: IdentityPolicy | None = None) -> None:
         self.epoch = epoch
         self.reasons: Counter[Reason] = Counter()
+        self.visible: tuple[PersonId, ...] = ()
+        """Who was seen at the newest look."""
         self.verdicts = 0
         self.newest_seq = -1
         self._tracker = Tracker(first_id=first_id)
@@ -58,6 +60,7 @@ class StreamRecognition:
         commands = self._identity.handle(looked, now)
         verdicts = [verdict for command in commands if isinstance(command, Decided) for verdict in command.verdicts]
         self.reasons = Counter(verdict.reason for verdict in verdicts)
+        self.visible = tuple(sorted({verdict.person_id for verdict in verdicts if verdict.clear and verdict.person_id}))
         self.verdicts += 1
         wanted = [(command, faces[command.track_id]) for command in commands if isinstance(command, LookWanted)]
         return _message(detections, verdicts), wanted

@@ -120,6 +120,7 @@ REPORT = m.StatusReport(
     reason="",
     counters={"masked": 120, "full_mosaic": 3},
     gauges={"delay_s": 1.02},
+    visible=("p-1",),
     at_ms=READ_MS,
 )
 LETTER = m.DeadLetter(

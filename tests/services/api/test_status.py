@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mosaicast.adapters.storage import Person
 from mosaicast.contracts.messages import StatusReport
 from services.api.status import SILENT_S
 from tests.services.api.fakes import Desk
@@ -56,9 +57,19 @@ def test_a_live_stream_with_its_frames_faces_and_addresses(desk: Desk, live: str
             "dropped_by_reason": {"late": 3, "seek": 1},
         },
         "tracks": {"clear": 1.0, "masked": 2.0, "unknown": 2.0},
+        "visible": [],
         "rtmp_url": f"rtmp://edge.test/masked/{live}",
         "hls_url": f"http://edge.test/hls/{live}.m3u8",
     }  # fmt: skip
+
+
+def test_who_is_seen_is_named_and_who_was_deleted_is_not(desk: Desk, live: str) -> None:
+    ana = Person("p-ana", "default", "Ana", 1)
+    desk.storage.create_person(ana)
+    report(desk, live, "recognizer", visible=("p-ana", "p-gone"))
+    assert seen(desk)["visible"] == [{"person_id": "p-ana", "name": "Ana"}]
+    desk.now_s += SILENT_S + 0.1
+    assert seen(desk)["visible"] == []
 
 
 def test_silent_parts_are_not_believed_but_what_they_counted_stays(desk: Desk, live: str) -> None:
