@@ -82,7 +82,7 @@ class PeopleTables(Database):
         """Return the names of those of these people who are enrolled."""
         with self._session() as session:
             query = select(PersonRow.id, PersonRow.name).where(PersonRow.id.in_(person_ids))
-            return {person_id: name for person_id, name in session.execute(query)}
+            return {row.id: row.name for row in session.execute(query)}
 
     def people_without(self, templates: str) -> list[str]:
         """Return the ids of everybody whose templates are of other networks than these, oldest first."""
