@@ -1,163 +1,143 @@
-"""The gallery in a folder: Qdrant's local mode, one process inside at a time, a copy in memory for searching.
+"""The gallery in a folder: Qdrant's local mode, a small folder for each owner and model, a copy in memory to search in.
 
-The library reads the files before it takes its own lock, so that it may hold what another has just replaced, and
-would delete by that. Hence a lock of ours around the whole stay.
+`PATH/OWNER/COLLECTION`, where OWNER is a digest, so that any text may be an owner. What one owner's stream can match is
+what lies in that owner's folder and says that it is that owner's. A point is all that was enrolled of a person at once,
+so that it is there whole or not at all.
 """
 
-import fcntl
-import os
+import hashlib
 import threading
+import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from qdrant_client import QdrantClient, models
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
+from qdrant_client import models
 
-from mosaicast.adapters.gallery_store import GalleryConfig, GalleryUnavailable, mapped, scroll
+from mosaicast.adapters.gallery_local import LocalStore, Stamp
+from mosaicast.adapters.gallery_seal import Seal
+from mosaicast.adapters.gallery_store import (
+    COLLECTIONS,
+    MOST_MATCHES,
+    GalleryConfig,
+    mapped,
+    owned_by,
+    version_texts,
+)
+from mosaicast.core.identity import Match
+from mosaicast.core.types import PersonId
 
-_LOCK = "mosaicast.lock"
-_COUNTER = slice(24, 28)
-"""SQLite's file change counter, in the header of the database: rises with every commit (sqlite.org/fileformat2)."""
-
-Stamp = tuple[int, bytes] | None
-"""Of a database file: inode and change counter; None if there is no file."""
+Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Templates:
+class Copy:
     """One owner's templates in memory."""
 
-    vectors: NDArray[np.float32]
-    """[n, dimension], of length 1."""
-    people: tuple[str, ...]
-    ids: tuple[str, ...]
+    stamp: Stamp
+    vectors: Vectors
+    """[n, dimension], of length 1, each person's together."""
+    people: tuple[PersonId, ...]
+    starts: NDArray[np.intp]
+    """Where each person's vectors begin."""
+    versions: Mapping[PersonId, str]
 
 
 class Folder:
-    """The local mode. Thread-safe."""
+    """The local mode. Thread-safe. Every method may raise GalleryUnavailable."""
 
     def __init__(self, config: GalleryConfig) -> None:
         self._config = config
+        self._seal = Seal(config.key, config.collection, config.dimension)
         self._lock = threading.Lock()
-        self._copy: Mapping[str, Templates] | None = None
-        self._stamp: Stamp = None
+        self._copies: dict[str, Copy] = {}
 
-    @contextmanager
-    def open(self) -> Iterator[QdrantClient]:
-        """Give a client while nobody else is inside. The collection exists.
+    def keep(self, owner: str, person: str, vectors: Vectors) -> None:
+        """Keep templates of a person, all or none."""
+        point = str(uuid.uuid4())
+        payload = self._seal.close(owner, person, point, vectors)
+        self._store(owner).add(models.PointStruct(id=point, vector={}, payload=payload))
 
-        Raises:
-            GalleryUnavailable: somebody else stays too long, or the folder is broken.
-        """
-        with self._alone():
-            client = mapped(lambda: QdrantClient(path=str(self._config.path)))
-            try:
-                mapped(lambda: self._ensure(client))
-                yield client
-            finally:
-                mapped(client.close)
+    def erase(self, owner: str, person: str, *, every_model: bool) -> None:
+        """Erase a person's templates, of this model or of all, and their bytes."""
+        for name in self._collections(owner) if every_model else [self._config.collection]:
+            self._store(owner, name).erase(owned_by(owner, person))
 
-    def read(self) -> None:
-        """Copy all templates into memory.
-
-        Raises:
-            GalleryUnavailable: as `open`; the copy of before is gone then.
-        """
+    def search(self, owner: str, vectors: Vectors) -> list[list[Match]]:
+        """Return for each vector the owner's people most like it, by what was read last; read it if it was not yet."""
         with self._lock:
-            self._copy = None
-        with self.open() as client:
-            stamp = self._read_stamp()
-            points = list(scroll(client, self._config.collection, None, vectors=True))
-        copy = mapped(lambda: self._by_owner(points))
-        with self._lock:
-            self._copy, self._stamp = copy, stamp
+            copy = self._copies.get(owner)
+        copy = copy or self._read(owner)
+        if not copy.people:
+            return [[] for _ in vectors]
+        scorer = self._config.scorer
+        scores = vectors @ copy.vectors.T if scorer is None else scorer(vectors, copy.vectors)
+        return [_best(copy.people, row) for row in np.maximum.reduceat(scores, copy.starts, axis=1)]
 
-    def copy(self) -> Mapping[str, Templates]:
-        """Return what was read last, by owner; read it if it was not yet.
-
-        Raises:
-            GalleryUnavailable: as `read`.
-        """
+    def versions(self, owner: str) -> Mapping[PersonId, str]:
+        """Read anew who is enrolled, if it differs from what was read."""
         with self._lock:
-            copy = self._copy
-        if copy is not None:
-            return copy
-        self.read()
-        with self._lock:
-            return self._copy or {}
+            copy = self._copies.get(owner)
+        if copy is None or self._store(owner).stamp() != copy.stamp:
+            copy = self._read(owner)
+        return copy.versions
 
     def check(self) -> bool:
-        """Return whether the file differs from what was read last.
-
-        Raises:
-            GalleryUnavailable: the file can't be looked at.
-        """
-        stamp = self._read_stamp()
+        """Return whether a folder differs from what was read of it; True if nothing was read."""
         with self._lock:
-            return self._copy is None or stamp != self._stamp
+            stamps = {owner: copy.stamp for owner, copy in self._copies.items()}
+        if not stamps:
+            self._store("").stamp()  # raises if the path can't be a folder
+        return not stamps or any(self._store(owner).stamp() != stamp for owner, stamp in stamps.items())
 
     def close(self) -> None:
-        """Forget the copy."""
+        """Forget what was read."""
         with self._lock:
-            self._copy = None
+            self._copies.clear()
 
-    def _by_owner(self, points: list[models.Record]) -> dict[str, Templates]:
-        grouped: dict[str, list[models.Record]] = defaultdict(list)
+    def _read(self, owner: str) -> Copy:
+        with self._lock:
+            self._copies.pop(owner, None)  # what is known to be old is not searched, even if reading fails
+        stamp, points = self._store(owner).read()
+        copy = self._copied(owner, stamp, points)
+        with self._lock:
+            self._copies[owner] = copy
+        return copy
+
+    def _copied(self, owner: str, stamp: Stamp, points: Sequence[models.Record]) -> Copy:
+        held: dict[str, list[Vectors]] = defaultdict(list)
+        ids: dict[str, list[str]] = defaultdict(list)
         for point in points:
-            grouped[str((point.payload or {})["owner"])].append(point)
-        return {owner: self._templates(own) for owner, own in grouped.items()}
-
-    def _templates(self, points: list[models.Record]) -> Templates:
-        vectors = np.asarray([point.vector for point in points], np.float32)
-        return Templates(
-            vectors.reshape(len(points), self._config.dimension),
-            tuple(str((point.payload or {})["person"]) for point in points),
-            tuple(str(point.id) for point in points),
+            person, vectors = self._seal.open(owner, str(point.id), point.payload)
+            held[person].append(vectors)
+            ids[person].append(str(point.id))
+        counts = [sum(len(vectors) for vectors in own) for own in held.values()]
+        return Copy(
+            stamp,
+            np.concatenate([vectors for own in held.values() for vectors in own] or [self._nothing]),
+            tuple(PersonId(person) for person in held),
+            np.cumsum([0, *counts[:-1]], dtype=np.intp),
+            version_texts(ids),
         )
-
-    def _ensure(self, client: QdrantClient) -> None:
-        if not client.collection_exists(self._config.collection):
-            client.create_collection(self._config.collection, self._config.vectors)
 
     @property
-    def _database(self) -> Path:
-        return self._config.path / "collection" / self._config.collection / "storage.sqlite"
+    def _nothing(self) -> Vectors:
+        return np.zeros((0, self._config.dimension), np.float32)
 
-    def _read_stamp(self) -> Stamp:
-        try:
-            with self._database.open("rb") as file:
-                return os.fstat(file.fileno()).st_ino, file.read(_COUNTER.stop)[_COUNTER]
-        except FileNotFoundError:
-            return None
-        except OSError as exc:
-            raise GalleryUnavailable(type(exc).__name__) from exc
+    def _store(self, owner: str, collection: str | None = None) -> LocalStore:
+        return LocalStore(self._owner_folder(owner) / (collection or self._config.collection), self._config.patience_s)
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        try:
-            self._config.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._config.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            raise GalleryUnavailable(type(exc).__name__) from exc
-        try:
-            self._wait_for(handle)
-            yield
-        finally:
-            os.close(handle)  # lets go of the lock too
+    def _collections(self, owner: str) -> list[str]:
+        return mapped(lambda: sorted(entry.name for entry in self._owner_folder(owner).glob(f"{COLLECTIONS}*")))
 
-    def _wait_for(self, handle: int) -> None:
-        attempts = Retrying(
-            retry=retry_if_exception_type(BlockingIOError),
-            stop=stop_after_delay(self._config.patience_s),
-            wait=wait_random(0.005, 0.03),
-            reraise=True,
-        )
-        try:
-            attempts(fcntl.flock, handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            raise GalleryUnavailable("folder_in_use") from exc
+    def _owner_folder(self, owner: str) -> Path:
+        text = owner.encode(errors="surrogatepass")
+        return self._config.path / hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def _best(people: Sequence[PersonId], scores: Vectors) -> list[Match]:
+    best = np.argsort(-scores, kind="stable")[:MOST_MATCHES]  # what is no number comes last
+    return [Match(people[place], float(scores[place])) for place in best]

@@ -1,46 +1,95 @@
-"""The gallery on a Qdrant server: one connection, made when it is needed, made anew after an error."""
+"""The gallery on a Qdrant server: one connection, made when it is needed, made anew after an error.
+
+A collection for each model, the owner as tenant index; every request is filtered by owner. The server compares vectors,
+so it has them as they are.
+"""
 
 import threading
-from collections.abc import Iterator
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
+import numpy as np
+from numpy.typing import NDArray
 from qdrant_client import QdrantClient, models
 
-from mosaicast.adapters.gallery_store import GalleryConfig, GalleryUnavailable, mapped
+from mosaicast.adapters.gallery_store import (
+    COLLECTIONS,
+    MOST_MATCHES,
+    GalleryConfig,
+    GalleryUnavailable,
+    mapped,
+    owned_by,
+    scroll,
+    version_texts,
+)
+from mosaicast.core.identity import Match
+from mosaicast.core.types import PersonId
+
+Vectors = NDArray[np.float32]
 
 
 class Server:
-    """A server. Thread-safe."""
+    """A server. Thread-safe. Every method may raise GalleryUnavailable; the next call connects anew then."""
 
     def __init__(self, config: GalleryConfig) -> None:
         self._config = config
         self._lock = threading.Lock()
         self._client: QdrantClient | None = None
 
-    @contextmanager
-    def open(self) -> Iterator[QdrantClient]:
-        """Give the connected client. The collection exists.
+    def keep(self, owner: str, person: str, vectors: Vectors) -> None:
+        """Keep templates of a person, all or none."""
+        payload = {"owner": owner, "person": person}
+        points = [models.PointStruct(id=str(uuid.uuid4()), vector=row.tolist(), payload=payload) for row in vectors]
+        with self._open() as client:
+            try:
+                mapped(lambda: client.upsert(self._config.collection, points, wait=True))
+            except GalleryUnavailable:
+                # A part of a person would be somebody whom nobody knows of and nobody can delete.
+                kept = models.PointIdsList(points=[point.id for point in points])
+                with suppress(GalleryUnavailable):
+                    mapped(lambda: client.delete(self._config.collection, kept, wait=True))
+                raise
 
-        Raises:
-            GalleryUnavailable: it can't be reached. If the caller meets that error, the next one connects anew.
-        """
-        with self._lock:
-            if self._client is None:
-                self._client = self._connect()
-            client = self._client
-        try:
-            yield client
-        except GalleryUnavailable:
-            self._drop(client)
-            raise
+    def erase(self, owner: str, person: str, *, every_model: bool) -> None:
+        """Erase a person's templates, of this model or of all; the server's own files are the server's."""
+        chosen = models.FilterSelector(filter=owned_by(owner, person))
+        with self._open() as client:
+            for name in self._collections(client) if every_model else [self._config.collection]:
+                mapped(lambda: client.delete(name, chosen, wait=True))  # noqa: B023 - called at once
+
+    def search(self, owner: str, vectors: Vectors) -> list[list[Match]]:
+        """Return for each vector the owner's people most like it, with one request for all."""
+        requests = [
+            models.QueryRequest(
+                query=vector.tolist(),
+                filter=owned_by(owner),
+                limit=MOST_MATCHES,
+                with_payload=True,
+                with_vector=self._config.scorer is not None,
+            )
+            for vector in vectors
+        ]
+        with self._open() as client:
+            answers = mapped(lambda: client.query_batch_points(self._config.collection, requests))
+        return [self._scored(vector, answer.points) for vector, answer in zip(vectors, answers, strict=True)]
+
+    def versions(self, owner: str) -> Mapping[PersonId, str]:
+        """Read who is enrolled."""
+        ids: dict[str, list[str]] = defaultdict(list)
+        with self._open() as client:
+            for point in scroll(client, self._config.collection, owned_by(owner)):
+                ids[_person(point.payload)].append(str(point.id))
+        return version_texts(ids)
 
     def check(self) -> bool:
         """Ask the server for the collection. Nothing of it is kept here, so nothing can be outdated.
 
         Raises:
-            GalleryUnavailable: no answer, or the collection is gone; the next `open` makes it anew, empty.
+            GalleryUnavailable: no answer, or the collection is gone; the next call makes it anew, empty.
         """
-        with self.open() as client:
+        with self._open() as client:
             if not mapped(lambda: client.collection_exists(self._config.collection)):
                 raise GalleryUnavailable("no_collection")
         return False
@@ -51,6 +100,30 @@ class Server:
             client = self._client
         if client is not None:
             self._drop(client)
+
+    def _scored(self, vector: Vectors, points: Sequence[models.ScoredPoint]) -> list[Match]:
+        people = [_person(point.payload) for point in points]
+        if self._config.scorer is None or not points:
+            return _best(zip(people, (point.score for point in points), strict=True))
+        held = mapped(lambda: np.asarray([point.vector for point in points], np.float32))
+        return _best(zip(people, self._config.scorer(vector[None], held)[0].tolist(), strict=True))
+
+    def _collections(self, client: QdrantClient) -> list[str]:
+        found = mapped(lambda: client.get_collections().collections)
+        return [collection.name for collection in found if collection.name.startswith(COLLECTIONS)]
+
+    @contextmanager
+    def _open(self) -> Iterator[QdrantClient]:
+        """Give the connected client. The collection exists."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect()
+            client = self._client
+        try:
+            yield client
+        except GalleryUnavailable:
+            self._drop(client)
+            raise
 
     def _drop(self, client: QdrantClient) -> None:
         with self._lock:
@@ -89,3 +162,14 @@ class Server:
                 raise
         tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
         client.create_payload_index(name, "owner", tenant)
+
+
+def _best(scored: Iterable[tuple[str, float]]) -> list[Match]:
+    best: dict[str, float] = {}
+    for person, similarity in scored:
+        best[person] = max(similarity, best.get(person, -1.0))
+    return [Match(PersonId(person), value) for person, value in sorted(best.items(), key=lambda item: -item[1])]
+
+
+def _person(payload: Mapping[str, object] | None) -> str:
+    return str((payload or {}).get("person"))

@@ -1,4 +1,4 @@
-"""One behaviour suite for every home of the gallery: a folder, and a server where its address is given."""
+"""One behaviour suite for every home of the gallery: a folder, encrypted or not, and a server where one is given."""
 
 import os
 import uuid
@@ -24,10 +24,11 @@ def unit(*numbers: float) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-@pytest.fixture(params=["folder", "server"])
+@pytest.fixture(params=["folder", "plain folder", "server"])
 def config(request: pytest.FixtureRequest, tmp_path) -> Iterator[GalleryConfig]:
-    if request.param == "folder":
-        yield GalleryConfig("test", uuid.uuid4().hex, DIMENSION, tmp_path / "qdrant", patience_s=1.0)
+    if request.param != "server":
+        key = bytes(range(32)) if request.param == "folder" else None
+        yield GalleryConfig("test", uuid.uuid4().hex, DIMENSION, tmp_path / "qdrant", patience_s=1.0, key=key)
         return
     if SERVER is None:
         pytest.skip("no Qdrant server: set MOSAICAST_TEST_QDRANT_URL")
@@ -36,7 +37,8 @@ def config(request: pytest.FixtureRequest, tmp_path) -> Iterator[GalleryConfig]:
     from qdrant_client import QdrantClient
 
     client = QdrantClient(url=SERVER)
-    client.delete_collection(config.collection)
+    for name in (config.collection, replace(config, model="other").collection):
+        client.delete_collection(name)
     client.close()
 
 
@@ -100,8 +102,20 @@ def test_owners_never_meet(gallery):
 
 def test_models_never_meet(make):
     make().upsert_templates(ME, "ana", unit(1)[None])
-    newer = make(version=uuid.uuid4().hex) if SERVER is None else make(model="other")
-    assert found(newer, unit(1)) == []
+    assert found(make(model="other"), unit(1)) == []
+
+
+def test_deleted_in_one_model_erased_in_all(make):
+    """`delete_person` is for making templates again, `erase_person` for people."""
+    galleries = [make(), make(model="other")]
+    for gallery in galleries:
+        for person in ("ana", "ben"):
+            gallery.upsert_templates(ME, person, unit(1)[None])
+    galleries[0].delete_person(ME, "ana")
+    assert [set(gallery.refresh(ME)) for gallery in galleries] == [{"ben"}, {"ana", "ben"}]
+    galleries[0].erase_person(ME, "ana")
+    galleries[0].erase_person(OTHER, "ben")
+    assert [set(gallery.refresh(ME)) for gallery in galleries] == [{"ben"}, {"ben"}]
 
 
 def test_the_second_person_is_found_behind_twenty_templates_of_the_first(gallery):
@@ -116,6 +130,8 @@ def test_erased_people_are_not_found(gallery):
     gallery.delete_person(ME, "ana")
     assert [match.person_id for match in found(gallery, unit(1))] == ["ben"]
     gallery.delete_person(ME, "nobody")
+    gallery.erase_person(OwnerId("owner-3"), "nobody")
+    assert gallery.refresh(ME).keys() == {"ben"}
 
 
 def test_refresh_tells_who_is_there_and_whose_templates_differ(gallery):
@@ -157,6 +173,7 @@ def test_a_zero_vector_is_like_nobody(gallery):
 @pytest.mark.parametrize(
     "vectors",
     [
+        np.zeros((0, DIMENSION)),
         np.zeros((1, DIMENSION)),
         np.full((1, DIMENSION), np.nan),
         np.ones((1, DIMENSION)),
@@ -164,7 +181,7 @@ def test_a_zero_vector_is_like_nobody(gallery):
         np.eye(DIMENSION + 1)[:1],
         np.repeat(np.eye(DIMENSION), 3, axis=0)[:21],
     ],
-    ids=["zero", "NaN", "too long", "one dimension", "another model's", "21 templates"],
+    ids=["none", "zero", "NaN", "too long", "one dimension", "another model's", "21 templates"],
 )
 def test_wrong_vectors_are_refused(gallery, vectors):
     with pytest.raises(ValueError, match="vectors of"):

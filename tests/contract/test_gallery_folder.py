@@ -1,27 +1,58 @@
-"""The gallery in a folder: one process at a time, and nobody works with what another has replaced."""
+"""The gallery in folders: one process at a time in each, and nobody works with what another has replaced."""
 
 import fcntl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mosaicast.adapters.gallery import GalleryConfig, GalleryUnavailable, QdrantGallery
-from mosaicast.adapters.gallery_folder import Folder
+from mosaicast.adapters.gallery_local import LocalStore
 from mosaicast.core.types import OwnerId
 
-ME = OwnerId("owner-1")
+ME, OTHER = OwnerId("owner-1"), OwnerId("owner-2")
 ONE = np.eye(4, dtype=np.float32)[:1]
 
 
 @pytest.fixture
 def config(tmp_path) -> GalleryConfig:
-    return GalleryConfig("test", "1", 4, tmp_path / "qdrant", patience_s=0.05)
+    return GalleryConfig("test", "1", 4, tmp_path / "qdrant", patience_s=0.05, key=bytes(32))
+
+
+def folder_of_me(config: GalleryConfig) -> Path:
+    """The only folder that there is."""
+    (folder,) = config.path.glob(f"*/{config.collection}")
+    return folder
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """Somebody is in a folder, and stays."""
+    with (folder / "mosaicast.lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def test_nothing_is_opened_before_it_is_needed(config):
     QdrantGallery(config)
     assert not config.path.exists()
+
+
+def test_reading_makes_nothing(config):
+    gallery = QdrantGallery(config)
+    assert (gallery.check(), gallery.refresh(ME), gallery.search(ME, ONE), gallery.check()) == (True, {}, [[]], False)
+    gallery.erase_person(ME, "ana")
+    gallery.delete_person(ME, "ana")
+    assert not config.path.exists()
+
+
+def test_only_the_user_of_the_process_may_look_in(config):
+    QdrantGallery(config).upsert_templates(ME, "ana", ONE)
+    folder = folder_of_me(config)
+    assert [path.stat().st_mode & 0o077 for path in (config.path, folder.parent, folder)] == [0, 0, 0]
 
 
 def test_check_tells_of_every_change_by_others(config):
@@ -36,13 +67,18 @@ def test_check_tells_of_every_change_by_others(config):
         assert not reader.check()
     writer.delete_person(ME, "person-1")
     assert reader.check()
+    assert reader.refresh(ME).keys() == {"person-0", "person-2"}
 
 
-def test_reading_changes_nothing_for_other_readers(config):
-    one, other = QdrantGallery(config), QdrantGallery(config)
-    one.refresh(ME)
+def test_what_changes_nothing_for_an_owner_is_not_told(config):
+    reader, other = QdrantGallery(config), QdrantGallery(config)
+    other.upsert_templates(ME, "ana", ONE)
+    reader.refresh(ME)
     other.refresh(ME)
-    assert not one.check()
+    other.delete_person(ME, "nobody")
+    other.upsert_templates(OTHER, "ben", ONE)
+    other.erase_person(OTHER, "ben")
+    assert not reader.check()
 
 
 def test_a_folder_that_is_in_use_is_unavailable_and_the_copy_of_before_is_not_used(config):
@@ -50,23 +86,33 @@ def test_a_folder_that_is_in_use_is_unavailable_and_the_copy_of_before_is_not_us
     QdrantGallery(config).upsert_templates(ME, "ana", ONE)
     gallery.refresh(ME)
     QdrantGallery(config).upsert_templates(ME, "ben", ONE)
-    with (config.path / "mosaicast.lock").open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with inside(folder_of_me(config)):
         for call in (
             lambda: gallery.refresh(ME),
             lambda: gallery.search(ME, ONE),
             lambda: gallery.delete_person(ME, "a"),
+            lambda: gallery.upsert_templates(ME, "carl", ONE),
         ):
             with pytest.raises(GalleryUnavailable, match="folder_in_use"):
                 call()
     assert gallery.refresh(ME).keys() == {"ana", "ben"}
 
 
+def test_owners_do_not_wait_for_each_other(config):
+    gallery = QdrantGallery(config)
+    gallery.upsert_templates(ME, "ana", ONE)
+    with inside(folder_of_me(config)):
+        gallery.upsert_templates(OTHER, "ben", ONE)
+        assert gallery.refresh(OTHER).keys() == {"ben"}
+
+
 def test_one_at_a_time_in_one_process_too(config):
     gallery = QdrantGallery(config)
-    with Folder(config).open(), pytest.raises(GalleryUnavailable, match="folder_in_use"):
+    gallery.upsert_templates(ME, "ana", ONE)
+    store = LocalStore(folder_of_me(config), 0.05)
+    with store._alone(), pytest.raises(GalleryUnavailable, match="folder_in_use"):
         gallery.refresh(ME)
-    assert gallery.refresh(ME) == {}
+    assert gallery.refresh(ME).keys() == {"ana"}
 
 
 def test_writers_at_once_lose_nothing(config):
@@ -87,7 +133,7 @@ def test_a_broken_folder_is_unavailable_and_heals(config, damage):
     gallery = QdrantGallery(config)
     gallery.upsert_templates(ME, "ana", ONE)
     gallery.refresh(ME)
-    file = config.path / damage
+    file = folder_of_me(config) / damage
     whole = file.read_bytes()
     file.write_bytes(b"garbage" * 10)
     fresh = QdrantGallery(config)

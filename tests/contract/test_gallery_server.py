@@ -30,6 +30,8 @@ class StandIn(ThreadingHTTPServer):
 
     def answer(self, method: str, path: str) -> object:
         path = path.partition("?")[0]
+        if path == "/collections":
+            return {"collections": [{"name": name} for name in sorted(self.collections)]}
         name = path.split("/")[2]
         if path.endswith("/exists"):
             return {"exists": name in self.collections}
@@ -102,6 +104,28 @@ def test_all_faces_are_asked_for_at_once_and_only_among_the_owners_people(galler
     [search] = batch["searches"]
     assert search["filter"]["must"] == [{"key": "owner", "match": {"value": ME}}]
     assert search["limit"] == 40
+
+
+def test_erased_in_every_collection_of_ours(gallery, server):
+    server.collections |= {"faces-older-7", "somebody-elses"}
+    gallery.erase_person(ME, "ana")
+    deletes = {path.split("/")[2]: body for _, path, body in server.asked if "/points/delete" in path}
+    assert deletes.keys() == {"faces-older-7", "faces-test-1"}
+    for body in deletes.values():
+        assert body["filter"]["must"] == [
+            {"key": "owner", "match": {"value": ME}},
+            {"key": "person", "match": {"value": "ana"}},
+        ]
+
+
+def test_the_key_of_the_folder_is_of_no_use_here(gallery, server, tmp_path):
+    """What the server compares it must have as it is (docs/privacy.md)."""
+    port = server.server_address[1]
+    keyed = QdrantGallery(GalleryConfig("test", "1", 4, tmp_path, url=f"http://127.0.0.1:{port}", key=bytes(32)))
+    keyed.upsert_templates(ME, "ana", ONE)
+    keyed.close()
+    (body,) = [body for method, path, body in server.asked if method == "PUT" and "/points" in path]
+    assert body["points"][0]["vector"] == ONE[0].tolist()
 
 
 @pytest.mark.parametrize("mode", ["fails", "garbage", "hangs"])

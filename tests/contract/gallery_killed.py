@@ -1,0 +1,61 @@
+"""A process that is killed while it erases a person: `python -m tests.contract.gallery_killed FOLDER KEY WHERE`.
+
+WHERE: `marked`, `deleted`, or a number: in the midst of VACUUM, when its journal has so many bytes.
+"""
+
+import os
+import resource
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+
+from qdrant_client import QdrantClient
+
+from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
+from mosaicast.adapters.gallery_local import LocalStore
+
+KILLED = 9
+KILLED_WRITING = -signal.SIGXFSZ
+_CONNECT = sqlite3.connect
+DIMENSION = 512
+
+
+def config(folder: Path, key: bytes | None) -> GalleryConfig:
+    return GalleryConfig("test", "1", DIMENSION, folder, key=key, patience_s=2.0)
+
+
+def connect_without_secure_delete(*args, **kwargs) -> sqlite3.Connection:
+    """Some builds of SQLite overwrite what is deleted by themselves; ours must not depend on that."""
+    database = _CONNECT(*args, **kwargs)
+    database.execute("PRAGMA secure_delete = OFF")
+    return database
+
+
+def die(*_: object, **__: object) -> None:
+    os._exit(KILLED)
+
+
+def die_in_vacuum(self: LocalStore, journal_bytes: int) -> None:
+    database = connect_without_secure_delete(self._database, isolation_level=None)
+    for setting in ("temp_store = MEMORY", "cache_size = 1", "cache_spill = 1"):
+        database.execute(f"PRAGMA {setting}")  # as with a large file, pages are overwritten before the end
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (journal_bytes, journal_bytes))
+    database.execute("VACUUM")
+
+
+def main(folder: str, key: str, where: str) -> None:
+    sqlite3.connect = connect_without_secure_delete  # type: ignore[assignment]
+    if where == "marked":
+        QdrantClient.delete = die  # type: ignore[assignment]
+    elif where == "deleted":
+        LocalStore._compact = die  # type: ignore[method-assign]
+    else:
+        LocalStore._vacuum = lambda self: die_in_vacuum(self, int(where))  # type: ignore[method-assign]
+    QdrantGallery(config(Path(folder), bytes.fromhex(key) or None)).delete_person("owner-1", "ana-4711")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
