@@ -84,6 +84,11 @@ class PeopleTables(Database):
             query = select(PersonRow.id, PersonRow.name).where(PersonRow.id.in_(person_ids))
             return {row.id: row.name for row in session.execute(query)}
 
+    def count_people(self, owner_id: str) -> int:
+        """Return how many people an owner has."""
+        with self._session() as session:
+            return session.scalar(select(func.count()).where(PersonRow.owner_id == owner_id)) or 0
+
     def people_without(self, templates: str) -> list[str]:
         """Return the ids of everybody whose templates are of other networks than these, oldest first."""
         with self._session() as session:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from mosaicast.adapters.gallery import GalleryUnavailable
 from mosaicast.adapters.storage import Person, Photo
 from mosaicast.adapters.vault import VaultError
-from mosaicast.contracts.messages import GalleryChanged
+from mosaicast.contracts.messages import MOST_PEOPLE, GalleryChanged
 from mosaicast.contracts.topics import GALLERY
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps
@@ -34,8 +34,10 @@ def enrol(deps: Deps, person: Person, judged: Sequence[Judged]) -> Person:
     there are templates comes last, so that `reindex` finishes what was cut off.
 
     Raises:
-        ProblemError: 503; nothing is kept.
+        ProblemError: 503; 422 if the owner has as many as a stream can be told of; nothing is kept.
     """
+    if deps.storage.count_people(person.owner_id) >= MOST_PEOPLE:
+        raise ProblemError(422, f"this owner has {MOST_PEOPLE} people, and can't have more")
     person = replace(person, photos=tuple(Photo(j.file, j.verdict, new_id() if j.good else None) for j in judged))
     deps.storage.create_person(person)
     try:

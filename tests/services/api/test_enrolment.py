@@ -58,7 +58,7 @@ def moved(nose: tuple[float, float]) -> Landmarks:
         (texture(30, 15), [face()], "ok"),
         (texture(120, 1), [face()], "blurred"),
         (texture(240, 1), [face()], "blurred"),
-        (texture(30, 0.1), [face()], "blurred"),
+        (texture(30.5, 0.1), [face()], "blurred"),
         (texture(), [face(landmarks=moved((114.0, 108.0)))], "ok"),
         (texture(), [face(landmarks=moved((116.0, 108.0)))], "turned_away"),
         (texture(), [face(landmarks=moved((84.0, 108.0)))], "turned_away"),

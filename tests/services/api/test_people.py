@@ -14,6 +14,7 @@ from mosaicast.adapters.model_errors import InferenceError
 from mosaicast.adapters.storage import Storage
 from mosaicast.adapters.vault import VaultError
 from mosaicast.contracts.messages import GalleryChanged
+from services.api import people
 from services.api.people import drop_orphans
 from tests.services.api.fakes import problem
 from tests.services.api.people_tools import PeopleDesk, jpeg, models, portrait, variant
@@ -162,6 +163,16 @@ def test_a_name_is_changed(desk: PeopleDesk) -> None:
     url = f"/v1/people/{desk.enrolled()['person_id']}"
     assert desk.admin.patch(url, json={"name": "Anna"}).json()["name"] == "Anna"
     problem(desk.admin.patch("/v1/people/nobody", json={"name": "Anna"}), 404)
+
+
+def test_an_owner_has_no_more_people_than_a_stream_can_be_told_of(
+    desk: PeopleDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "MOST_PEOPLE", 1)
+    desk.enrolled()
+    assert "1 people" in problem(desk.enrol(jpeg(portrait("astronaut"))), 422)["detail"]
+    desk.enrolled(owner="town")
+    assert len(desk.storage.people_ids()) == 2
 
 
 def test_pictures_of_nobody_are_dropped_at_the_start(desk: PeopleDesk) -> None:
