@@ -1,13 +1,13 @@
 """The delay line: holds frames until it is known what to paint, and lets each out exactly once, in order."""
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from mosaicast.core.pacing import Pacer
 from mosaicast.core.timeline import FramePlan, MaskPolicy, Timeline, full
-from mosaicast.core.types import Box, MediaTime, Verdict
+from mosaicast.core.types import Box, MediaTime, PersonId, Verdict
 
 DropReason = Literal["late", "duplicate", "abandoned"]
 
@@ -58,6 +58,10 @@ class DelayLine:
     def set_panic(self, panic: bool) -> None:
         """Paint everything on every frame from now on, until unset."""
         self._panic = panic
+
+    def set_visible(self, people: Collection[PersonId] | None) -> None:
+        """Mask everybody else from now on, on frames that wait too, whatever verdicts say; None: verdicts decide."""
+        self._timeline.set_visible(people)
 
     def add_frame(self, time: MediaTime, now: float) -> list[Command]:
         """Take in a decoded frame. In a live line its packet must have been observed by the pacer.

@@ -149,7 +149,8 @@ class IdentityMachine:
             state.void(Reason.DOUBTFUL, now)
         elif state.earned and not state.in_last_look:
             # Out of sight for a moment, somebody else may have come in its place: one full vote, at once.
-            state.hold(Reason.DOUBTFUL, now)
+            # Not DOUBTFUL: that would speak of the time before, too (see `core.timeline`).
+            state.hold(Reason.PENDING, now)
         elif state.reason is Reason.JUMP or (state.reason is Reason.CONFLICT and now >= state.next_look_s):
             state.reason = Reason.PENDING
         if state.ask is not None and now - state.asked_s > self.policy.answer_s:

@@ -5,12 +5,12 @@ This is the only place that decides whether a region of a frame may be seen.
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
-from mosaicast.core.types import Box, Disposition, MediaTime, Reason, TrackId, TrackVerdict, Verdict
+from mosaicast.core.types import Box, Disposition, MediaTime, PersonId, Reason, TrackId, TrackVerdict, Verdict
 
 FullReason = Literal["panic", "no_verdict", "gap_too_long", "not_ready"]
 
@@ -23,6 +23,10 @@ class MaskPolicy:
     """Two verdicts further apart bracket nothing (design: nobody crosses the picture between two looks)."""
     lead_s: float = 0.4
     hold_s: float = 0.6
+    doubt_s: float = 1.4
+    """A track that turns out not to be whom it was taken for is masked from so long before: somebody may have come in
+    the person's place right after the last look that confirmed it. The next comes 0.6 s later, with up to 0.3 s to a
+    crop and 0.1 s to the answer, and an unclear one is tried once more. As far as the delay has kept the frames."""
     margin: float = 0.2
     """Grown on each side always: a detector's box ends at the skin, hair and ears tell people apart too."""
     growth_per_s: float = 1.0
@@ -83,6 +87,8 @@ class _Entry:
 
 _LooksById = dict[TrackId, list[_Look]]
 
+_WRONG_ALL_ALONG = frozenset({Reason.DOUBTFUL, Reason.UNKNOWN, Reason.EXPIRED})
+"""Reasons that speak of earlier moments too; an overlap, a jump or an absence says nothing about the time before."""
 _ROUNDING_S = 1e-6
 """Reaches include their ends, whatever floats make of them."""
 _MOST_VERDICTS = 4096
@@ -97,6 +103,7 @@ class Timeline:
         self.policy = policy or MaskPolicy()
         self._entries: list[_Entry] = []
         self._origin: MediaTime | None = None
+        self._visible: frozenset[PersonId] | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -105,6 +112,10 @@ class Timeline:
     def latest_time(self) -> MediaTime | None:
         """Time of the newest verdict."""
         return self._entries[-1].time if self._entries else None
+
+    def set_visible(self, people: Collection[PersonId] | None) -> None:
+        """Take back what verdicts of before say about everybody else; None: verdicts alone decide."""
+        self._visible = None if people is None else frozenset(people)
 
     def add(self, verdict: Verdict) -> None:
         """Take in a verdict, in any order. A second one for the same time can only mask more."""
@@ -149,7 +160,8 @@ class Timeline:
         Beyond `lead` the next look counts too: it tells how the face moved that enters there.
         """
         latest = self.latest_time
-        return latest is None or latest < time + _fraction(self.policy.lead_s + self.policy.max_gap_s)
+        reach_s = max(self.policy.lead_s + self.policy.max_gap_s, self.policy.doubt_s)
+        return latest is None or latest < time + _fraction(reach_s)
 
     def _entry(self, verdict: Verdict) -> _Entry:
         at_s = self._since_origin_s(verdict.time)
@@ -166,10 +178,10 @@ class Timeline:
         for track_id in sorted(earlier.keys() | later.keys()):
             at_a, at_b = a.looks.get(track_id), b.looks.get(track_id) if b else None
             past, future = earlier.get(track_id, []), later.get(track_id, [])
-            if self._is_clear(at_a, at_b, future, at_s):
+            if self._is_clear(at_a, at_b, future, at_s) and not self._is_doubted(track_id, index + 1, at_s):
                 continue
             at_ends = (at_a is not None) + (at_b is not None)
-            if at_ends or _any_masked(past[:1]) or _any_masked(future[:1]):
+            if at_ends or not all(self._shows(look) for look in (*past[:1], *future[:1])):
                 yield from self._track_regions(at_s, past, future, both_ends=at_ends == 2)
 
     def _earlier(self, at_s: float, index: int) -> _LooksById:
@@ -199,11 +211,24 @@ class Timeline:
 
     def _is_clear(self, at_a: _Look | None, at_b: _Look | None, future: list[_Look], at_s: float) -> bool:
         """Clear only if clear at both ends, for the same person, without a jump or doubt following within `lead`."""
-        if at_a is None or at_b is None or not (at_a.track.clear and at_b.track.clear):
+        if at_a is None or at_b is None or not (self._shows(at_a) and self._shows(at_b)):
             return False
         if at_a.track.person_id != at_b.track.person_id or _displacement(at_a, at_b) > self.policy.jump:
             return False
-        return all(look.track.clear for look in future if look.at_s - at_s <= self.policy.lead_s + _ROUNDING_S)
+        return all(self._shows(look) for look in future if look.at_s - at_s <= self.policy.lead_s + _ROUNDING_S)
+
+    def _is_doubted(self, track_id: TrackId, index: int, at_s: float) -> bool:
+        """Return whether the next look that masks the track says that it may have been somebody else already."""
+        for entry in self._entries[index:]:
+            if entry.verdict.scene_cut or entry.at_s - at_s > self.policy.doubt_s + _ROUNDING_S:
+                return False
+            look = entry.looks.get(track_id)
+            if look is not None and not look.track.clear:
+                return look.track.reason in _WRONG_ALL_ALONG
+        return False
+
+    def _shows(self, look: _Look) -> bool:
+        return look.track.clear and (self._visible is None or look.track.person_id in self._visible)
 
     def _track_regions(self, at_s: float, past: list[_Look], future: list[_Look], both_ends: bool) -> Iterator[Box]:
         """Yield where a masked track may be: interpolated, and if that is not sure, reached for from each side."""
@@ -257,10 +282,6 @@ def _displacement(one: _Look, other: _Look) -> float:
     (ax, ay), (bx, by) = a.centre, b.centre
     width, height = max(1.0, min(a.width, b.width)), max(1.0, min(a.height, b.height))
     return max(abs(ax - bx) / width, abs(ay - by) / height)
-
-
-def _any_masked(looks: list[_Look]) -> bool:
-    return any(not look.track.clear for look in looks)
 
 
 def _stricter(old: Verdict, new: Verdict) -> Verdict:

@@ -1,6 +1,6 @@
 """The life of one stream inside a child: epochs, policy, painting, output. Time comes in as an argument."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import av
@@ -9,7 +9,8 @@ from mosaicast.adapters.av_encoder import VideoFormat
 from mosaicast.adapters.av_sink import AudioFormat
 from mosaicast.adapters.flv_audio import is_carried
 from mosaicast.contracts.messages import MediaPacket, Policy, StreamSpec, VerdictMessage
-from mosaicast.core.types import Box, Disposition
+from mosaicast.core.consents import FOREVER_MS
+from mosaicast.core.types import Box, Disposition, PersonId
 from services.compositor.epoch import EpochRun, Lost, Ready
 from services.compositor.output import OpenSink, Output
 from services.compositor.painting import paint, to_yuv420
@@ -27,6 +28,8 @@ class _Wanted:
 
     policy: Policy = field(default_factory=Policy)
     panic: bool = True
+    visible_until: Mapping[str, int] = field(default_factory=dict)
+    """Wall milliseconds. Verdicts on frames that wait here may be older than the end of a consent."""
 
 
 class Engine:
@@ -34,7 +37,7 @@ class Engine:
 
     Args:
         open_sink: opens the push.
-        wall_ms: wall time in milliseconds, for measuring only.
+        wall_ms: wall time in milliseconds: consents end by it.
     """
 
     def __init__(self, open_sink: OpenSink, wall_ms: Callable[[], int]) -> None:
@@ -43,6 +46,7 @@ class Engine:
         self._run: EpochRun | None = None
         self._newest = 0
         self._wanted = _Wanted()
+        self._next_end_ms = FOREVER_MS
         self._settled = Settled(0, frozenset())
         self._outcomes: list[Outcome] = []
         self.note = ""
@@ -54,7 +58,7 @@ class Engine:
 
     def on_spec(self, spec: StreamSpec) -> None:
         """Follow a new policy from the next frame on."""
-        self._wanted = _Wanted(spec.policy, spec.panic)
+        self._wanted = _Wanted(spec.policy, spec.panic, spec.visible_until)
         if self._run is not None:
             self._run.pacer.set_delay(spec.policy.delay_s)
             self._apply(self._run)
@@ -86,6 +90,8 @@ class Engine:
         run = self._run
         if run is None:
             return
+        if self._wall_ms() >= self._next_end_ms:
+            self._apply(run)
         self._emit(run, run.step(now), now)
         for packet in run.due_audio(now):
             if self._carries(run):
@@ -127,6 +133,10 @@ class Engine:
 
     def _apply(self, run: EpochRun) -> None:
         run.line.set_panic(self._wanted.panic)
+        now_ms = self._wall_ms()
+        ends_ms = {person: end_ms for person, end_ms in self._wanted.visible_until.items() if end_ms > now_ms}
+        run.line.set_visible([PersonId(person) for person in ends_ms])
+        self._next_end_ms = min(ends_ms.values(), default=FOREVER_MS)
         if run.video is not None and run.video.width and run.video.height:
             width, height = run.video.width, run.video.height
             run.line.set_zones(

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import av
+import msgspec
 import numpy as np
 import pytest
 
 from mosaicast.adapters.av_encoder import VideoFormat
 from mosaicast.adapters.av_sink import AudioFormat, FlvSink, SinkError
-from mosaicast.contracts.messages import MediaPacket, Policy, Zone
-from mosaicast.core.types import Box, Disposition
+from mosaicast.contracts.messages import MediaPacket, Policy, VerdictMessage, WireTrack, Zone
+from mosaicast.core.consents import FOREVER_MS
+from mosaicast.core.types import Box, Disposition, Reason
 from services.compositor.engine import Engine
 from services.compositor.output import RETRY_S
 from services.compositor.wire import Outcome, Settled
@@ -58,7 +60,8 @@ class Rig:
     def __init__(self) -> None:
         self.sinks: list[Memory] = []
         self.refuse = False
-        self.engine = Engine(self._open, lambda: 1)
+        self.wall_ms = 1
+        self.engine = Engine(self._open, lambda: self.wall_ms)
         self.now = 100.0
         self.outcomes: list[Outcome] = []
 
@@ -340,3 +343,53 @@ def test_a_real_file_comes_out(tmp_path: Path, size_wh: tuple[int, int]) -> None
         kinds = Counter(packet.stream.type for packet in written.demux() if packet.dts is not None)
     assert kinds["video"] == sum(o.disposition is not DROPPED for o in rig.outcomes)
     assert kinds["audio"] > 50
+
+
+def with_ann(packet: MediaPacket) -> VerdictMessage:
+    ann = WireTrack(track_id=1, box=Box(100, 50, 160, 120), clear=True, reason=Reason.ENROLLED, person_id="ann")
+    return msgspec.structs.replace(verdict(packet), tracks=(ann,))
+
+
+def feed_ann(rig: Rig, media: list[MediaPacket]) -> None:
+    start = rig.now
+    for packet in media:
+        rig.now = max(rig.now, start + float(packet.decode_time))
+        rig.engine.on_media(packet, rig.now)
+        if packet.track == "video":
+            rig.engine.on_verdict(with_ann(packet), rig.now)
+
+
+SLOW = Policy(delay_s=3.0)
+"""The whole clip waits before its first frame leaves."""
+
+
+def test_nobody_is_seen_whom_the_spec_does_not_name(rig: Rig, clip: Path) -> None:
+    feed_ann(rig, packets(clip)[:40])
+    rig.drain()
+    assert rig.kinds()[CLEAR, ""] == 0
+    assert rig.kinds()[MASKED, ""] > 10
+
+
+def test_a_consent_taken_back_masks_the_frames_that_wait(rig: Rig, clip: Path) -> None:
+    rig.engine.on_spec(spec(2, policy=SLOW, visible_until={"ann": FOREVER_MS}))
+    feed_ann(rig, packets(clip))
+    rig.drain(2.0)
+    seen = rig.kinds()[CLEAR, ""]
+    assert seen > 5
+    rig.engine.on_spec(spec(3, policy=SLOW))
+    rig.drain()
+    assert rig.kinds()[CLEAR, ""] == seen
+    assert rig.kinds()[MASKED, ""] > 5
+
+
+def test_a_consent_that_runs_out_masks_the_frames_that_wait(rig: Rig, clip: Path) -> None:
+    rig.engine.on_spec(spec(2, policy=SLOW, visible_until={"ann": 5_000, "bob": 9_000}))
+    feed_ann(rig, packets(clip))
+    rig.wall_ms = 4_999
+    rig.drain(2.0)
+    seen = rig.kinds()[CLEAR, ""]
+    assert seen > 5
+    rig.wall_ms = 5_000
+    rig.drain()
+    assert rig.kinds()[CLEAR, ""] == seen
+    assert rig.kinds()[MASKED, ""] > 5

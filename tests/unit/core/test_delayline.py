@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mosaicast.core.delayline import Command, DelayLine, Drop, Release
 from mosaicast.core.pacing import Pacer, PacingPolicy
-from mosaicast.core.types import Box, Disposition, Reason, TrackId, TrackVerdict, Verdict
+from mosaicast.core.types import Box, Disposition, PersonId, Reason, TrackId, TrackVerdict, Verdict
 
 FULL, CLEAR, MASKED = Disposition.FULL_MOSAIC, Disposition.CLEAR, Disposition.MASKED
 
@@ -96,6 +96,18 @@ def test_panic_mosaics_what_leaves_while_it_lasts() -> None:
     assert outcome(live.line.tick(11.1)) == [(40, CLEAR)]
 
 
+def test_who_may_not_be_seen_any_more_is_masked_on_frames_that_wait() -> None:
+    live = Live(delay_s=5.0)
+    ann = TrackVerdict(TrackId(1), Box(0, 0, 40, 40), True, Reason.ENROLLED, PersonId("ann"))
+    for at in range(0, 500, 100):
+        live.frame(at, now=10.0 + at / 1000)
+        live.line.add_verdict(Verdict(ms(at), (ann,)), now=10.1 + at / 1000)
+    live.line.set_visible([PersonId("ann")])
+    assert outcome(live.line.tick(15.1)) == [(0, CLEAR), (100, CLEAR)]
+    live.line.set_visible([])
+    assert outcome(live.line.tick(15.2)) == [(200, MASKED)]
+
+
 def test_a_newer_epoch_abandons_what_waits() -> None:
     live = Live()
     live.frame(0, now=10.0)
@@ -109,7 +121,8 @@ def test_a_job_waits_for_everything_that_could_matter() -> None:
     assert line.add_verdict(nobody(0), now=0) == []
     assert line.add_verdict(somebody(300), now=0) == []
     assert line.add_verdict(nobody(400), now=0) == [], "the next look tells how a face moves that enters at 400 ms"
-    assert outcome(line.add_verdict(nobody(650), now=0)) == [(0, MASKED)], "the lead of a face that enters at 300 ms"
+    assert line.add_verdict(nobody(1399), now=0) == [], "a doubt speaks of 1.4 s before it"
+    assert outcome(line.add_verdict(nobody(1400), now=0)) == [(0, MASKED)], "the lead of a face that enters at 300 ms"
 
 
 def test_a_jobs_end_lets_out_the_rest() -> None:

@@ -1,6 +1,7 @@
 """What may be seen of a frame: brackets, interpolation, lead, hold, scene cuts."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -156,6 +157,52 @@ def test_clear_and_then_gone_is_masked_in_the_gap_and_holds_nothing_after() -> N
 def test_doubt_that_follows_masks_what_came_before_it() -> None:
     line = timeline(look(0, friend(1, 0)), look(100, friend(1, 0)), look(200, friend(1, 0)), look(300, stranger(1, 0)))
     assert line.plan(ms(50)).disposition is Disposition.MASKED
+
+
+def masked(track_id: int, x: float, reason: Reason) -> TrackVerdict:
+    return replace(stranger(track_id, x), reason=reason)
+
+
+@pytest.mark.parametrize("reason", [Reason.DOUBTFUL, Reason.UNKNOWN, Reason.EXPIRED])
+def test_who_turns_out_to_be_somebody_else_is_masked_since_the_last_look_that_confirmed(reason: Reason) -> None:
+    clear = [look(at_ms, friend(1, 0)) for at_ms in range(0, 2000, 100)]
+    line = timeline(*clear, look(2000, masked(1, 0, reason)))
+    assert line.plan(ms(500)).disposition is Disposition.CLEAR
+    for at_ms in (600, 601, 1250, 1599, 1999):
+        assert line.plan(ms(at_ms)).disposition is Disposition.MASKED, at_ms
+
+
+@pytest.mark.parametrize("reason", [Reason.CONFLICT, Reason.JUMP, Reason.PENDING, Reason.GALLERY_UNAVAILABLE])
+def test_other_reasons_mask_for_the_lead_only_whatever_is_said_later(reason: Reason) -> None:
+    clear = [look(at_ms, friend(1, 0)) for at_ms in range(0, 2000, 100)]
+    line = timeline(*clear, look(2000, masked(1, 0, reason)), look(2100, stranger(1, 0)))
+    assert line.plan(ms(1550)).disposition is Disposition.CLEAR
+    assert line.plan(ms(1600)).disposition is Disposition.MASKED
+
+
+def test_a_doubt_speaks_of_its_own_track_and_scene_only() -> None:
+    clear = [look(at_ms, friend(1, 0)) for at_ms in range(0, 1000, 100)]
+    assert timeline(*clear, look(1000, stranger(2, 900))).plan(ms(550)).disposition is Disposition.CLEAR
+    assert timeline(*clear, look(1000, stranger(1, 0), cut=True)).plan(ms(550)).disposition is Disposition.CLEAR
+
+
+def test_whose_consent_ends_is_masked_on_every_frame_that_waits() -> None:
+    line = timeline(*(look(at_ms, friend(1, 0), friend(2, 500, "bob")) for at_ms in range(0, 3000, 100)))
+    assert line.plan(ms(150)).disposition is Disposition.CLEAR
+    line.set_visible([PersonId("bob")])
+    for at_ms in (0, 150, 2850):
+        regions = line.plan(ms(at_ms)).regions
+        assert covers(regions, friend(1, 0).box)
+        assert not covers(regions, friend(2, 500).box)
+    line.set_visible(None)
+    assert line.plan(ms(150)).disposition is Disposition.CLEAR
+
+
+def test_whose_consent_ended_is_masked_while_the_detector_misses_the_face_too() -> None:
+    line = timeline(look(0, friend(1, 0)), look(100), look(200), look(300))
+    assert line.plan(ms(250)).disposition is Disposition.CLEAR
+    line.set_visible([])
+    assert covers(line.plan(ms(250)).regions, friend(1, 0).box)
 
 
 def test_a_mask_overlapping_an_enrolled_face_stays() -> None:
