@@ -85,7 +85,7 @@ class DatabaseSettings(BaseModel):
 
 
 class VaultSettings(BaseModel):
-    """The photos of enrolled people, encrypted in `data_dir`/vault."""
+    """The photos of enrolled people, encrypted in `data_dir`/vault, and the templates of the gallery's local mode."""
 
     key: SecretStr | None = None
     """Base64 of 32 random bytes (`openssl rand -base64 32`); None: one is made at the first start, in
@@ -114,6 +114,16 @@ class Settings(BaseSettings):
     detector: DetectorSettings = DetectorSettings()
     database: DatabaseSettings = DatabaseSettings()
     vault: VaultSettings = VaultSettings()
+
+    @property
+    def vault_key(self) -> str | None:
+        """The preset key of photos and templates; None: it is in `vault_key_path`."""
+        return self.vault.key.get_secret_value() if self.vault.key is not None else None
+
+    @property
+    def vault_key_path(self) -> Path:
+        """Where the key lies that is made at the first start."""
+        return self.data_dir / "secrets" / "vault_key"
 
     @property
     def qdrant_path(self) -> Path:

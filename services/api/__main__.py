@@ -119,9 +119,7 @@ def _deps(settings: Settings, storage: Storage, producer: BusProducer, edge: Edg
 
 
 def _vault(settings: Settings) -> Vault:
-    preset = settings.vault.key.get_secret_value() if settings.vault.key is not None else None
-    key = read_key(preset, settings.data_dir / "secrets" / "vault_key")
-    return Vault(settings.data_dir / "vault", key)
+    return Vault(settings.data_dir / "vault", read_key(settings.vault_key, settings.vault_key_path))
 
 
 def _gallery_config(settings: Settings, network: Network) -> GalleryConfig:
@@ -134,6 +132,7 @@ def _gallery_config(settings: Settings, network: Network) -> GalleryConfig:
         url=qdrant.url,
         api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
         timeout_s=qdrant.timeout_s,
+        key=read_key(settings.vault_key, settings.vault_key_path),
     )
 
 

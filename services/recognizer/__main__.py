@@ -9,6 +9,7 @@ from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
 from mosaicast.adapters.embedders.yardstick import yardstick
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader
+from mosaicast.adapters.vault import VaultError, read_key
 from mosaicast.contracts.topics import DETECTIONS, GALLERY, STREAMS
 from mosaicast.runtime import logs
 from mosaicast.runtime.health import HealthServer
@@ -29,8 +30,8 @@ def main() -> int:
     cv2.setNumThreads(1)
     try:
         return run(settings, StopEvent().install())
-    except BusError as exc:
-        logs.get_logger(__name__).error("bus_failed", error=str(exc))
+    except (BusError, VaultError) as exc:
+        logs.get_logger(__name__).error("cannot_go_on", error=str(exc))
         return 1
 
 
@@ -39,14 +40,17 @@ def run(settings: Settings, stop: StopEvent) -> int:
 
     Raises:
         BusError: the message log refuses us for good.
+        VaultError: the templates' key is none, or can't be read.
         OSError: the port of the health server is taken.
     """
+    # A server holds the templates as they are, and only one machine has the file with the key.
+    key = None if settings.qdrant.url else read_key(settings.vault_key, settings.vault_key_path)
     metrics = Metrics()
     kafka = _kafka(settings)
     producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
 
     def make_looker(on_event: Callable[[Answer | People], None]) -> Looker:
-        return Looker(lambda: _opinions(settings), metrics, on_event)
+        return Looker(lambda: _opinions(settings, key), metrics, on_event)
 
     service = RecognizerService(producer, make_looker, metrics, settings.instance)
     health = HealthServer(
@@ -72,13 +76,13 @@ def run(settings: Settings, stop: StopEvent) -> int:
     return 1 if service.failure else 0
 
 
-def _opinions(settings: Settings) -> list[Opinion]:
+def _opinions(settings: Settings, key: bytes | None) -> list[Opinion]:
     """Load the two networks that must agree, the quick one first."""
     embedders: list[Embedder] = [DlibResnet(settings.cache_dir), FacenetCasia()]
-    return [Opinion(embedder, QdrantGallery(gallery_config(settings, embedder))) for embedder in embedders]
+    return [Opinion(embedder, QdrantGallery(gallery_config(settings, embedder, key))) for embedder in embedders]
 
 
-def gallery_config(settings: Settings, embedder: Embedder) -> GalleryConfig:
+def gallery_config(settings: Settings, embedder: Embedder, key: bytes | None) -> GalleryConfig:
     """Return where the templates of this embedder are."""
     qdrant = settings.qdrant
     return GalleryConfig(
@@ -90,6 +94,7 @@ def gallery_config(settings: Settings, embedder: Embedder) -> GalleryConfig:
         api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
         timeout_s=qdrant.timeout_s,
         scorer=yardstick(embedder.name, embedder.version),
+        key=key,
         patience_s=0.3,  # longer, and everybody is masked meanwhile
     )
 

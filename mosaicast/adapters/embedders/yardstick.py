@@ -36,7 +36,7 @@ class Rule:
     """Above the likeness to the nearest of the crowd."""
 
 
-RULES = {"dlib_resnet": Rule(0.965, 0.93, 0.0), "facenet_casia": Rule(0.81, 0.62, 0.05)}
+RULES = {"dlib_resnet": Rule(0.965, 0.93, 0.0), "facenet_casia": Rule(0.81, 0.57, 0.05)}
 """Measured by `python -m bench.recognition` (docs/recognition.md)."""
 STRICTEST = Rule(0.97, 0.97, 0.0)
 """For a network that nobody has measured: nearly the same picture."""
