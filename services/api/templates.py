@@ -20,6 +20,9 @@ class Gallery(Protocol):
     def delete_person(self, owner: str, person: str) -> None:
         """Forget a person."""
 
+    def erase_person(self, owner: str, person: str) -> None:
+        """Forget a person, in the galleries of earlier networks too."""
+
 
 class Templates:
     """The templates of people, of every network.
@@ -56,10 +59,10 @@ class Templates:
             raise
 
     def erase(self, owner: str, person: str) -> None:
-        """Erase a person's templates.
+        """Erase a person's templates, those of earlier networks too.
 
         Raises:
             GalleryUnavailable: some may be left; erase again.
         """
         for gallery in self._galleries.values():
-            gallery.delete_person(owner, person)
+            gallery.erase_person(owner, person)

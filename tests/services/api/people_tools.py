@@ -84,6 +84,9 @@ class FakeGallery:
         self._check()
         self.held.pop((owner, person), None)
 
+    def erase_person(self, owner: str, person: str) -> None:
+        self.delete_person(owner, person)
+
     def _check(self) -> None:
         if self.away:
             raise GalleryUnavailable("away")

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,18 @@ def test_a_name_is_changed(desk: PeopleDesk) -> None:
     url = f"/v1/people/{desk.enrolled()['person_id']}"
     assert desk.admin.patch(url, json={"name": "Anna"}).json()["name"] == "Anna"
     problem(desk.admin.patch("/v1/people/nobody", json={"name": "Anna"}), 404)
+
+
+def test_erasing_takes_templates_of_earlier_networks_too(stored: PeopleDesk, tmp_path: Path) -> None:
+    person_id = stored.enrolled()["person_id"]
+    newer = {n.name: QdrantGallery(_config(tmp_path, replace(n, version="2"))) for n in models().networks}
+    today = PeopleDesk(tmp_path, stored.storage, galleries=newer)
+    today.build()
+    assert today.admin.delete(f"/v1/people/{person_id}").status_code == 204
+    for gallery in (*newer.values(), *stored.galleries.values()):
+        assert person_id not in gallery.refresh("default")
+        gallery.close()
+    assert person_id.encode() not in _held(tmp_path / "qdrant")
 
 
 def test_an_owner_has_no_more_people_than_a_stream_can_be_told_of(
