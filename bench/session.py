@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.processes import children_of
 from bench.synthetic.cast import Person, jpeg
-from bench.synthetic.oracle import Oracle
+from bench.synthetic.oracle import Judgement, Oracle, is_clear, is_leaked
 from bench.synthetic.playback import BeepFinder, PlaybackReport, Watcher
 from bench.synthetic.publisher import Publisher
 from bench.synthetic.viewer import SeenFrame, Viewer, ViewerError
@@ -113,6 +113,34 @@ class Books:
         return self.ingested == self.published + sum(self.dropped.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a frame that arrived showed of the enrolled people whose faces were in full view in it.
+
+    Attributes:
+        number: its frame number; None if it can't be read (a full mosaic).
+        clear: each of them was to be seen.
+        shown: at least one of them was not masked as a stranger must be.
+    """
+
+    arrival_s: float
+    kind: str
+    number: int | None
+    clear: bool
+    shown: bool
+
+    @classmethod
+    def of(cls, judged: Judgement, arrival_s: float) -> "Sighting":
+        """Sum up a judgement."""
+        return cls(
+            arrival_s,
+            judged.kind.value,
+            judged.number,
+            clear=bool(judged.enrolled) and all(is_clear(face.masked) for face in judged.enrolled),
+            shown=any(is_leaked(face.box, face.masked) for face in judged.enrolled),
+        )
+
+
 class LiveWatch:
     """Watches a stream in the background, reconnecting as players do, and judges every frame."""
 
@@ -121,7 +149,7 @@ class LiveWatch:
         self._watcher, self._beeps = Watcher(oracle), BeepFinder()
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._seen: list[tuple[float, str]] = []
+        self._seen: list[Sighting] = []
         self._connections = 0
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -138,12 +166,18 @@ class LiveWatch:
     def count(self, kind: str, since_s: float = 0.0) -> int:
         """Return how many frames of a kind have arrived since (monotonic seconds)."""
         with self._lock:
-            return sum(1 for at, seen in self._seen if seen == kind and at >= since_s)
+            return sum(1 for seen in self._seen if seen.kind == kind and seen.arrival_s >= since_s)
 
     def first(self, kind: str, since_s: float) -> float | None:
         """Return when the first frame of a kind arrived after `since_s`."""
         with self._lock:
-            return next((at for at, seen in self._seen if seen == kind and at >= since_s), None)
+            arrivals_s = (seen.arrival_s for seen in self._seen if seen.kind == kind)
+            return next((at_s for at_s in arrivals_s if at_s >= since_s), None)
+
+    def sightings(self, since_s: float = 0.0) -> list[Sighting]:
+        """Return the frames that have arrived since (monotonic seconds), in order."""
+        with self._lock:
+            return [seen for seen in self._seen if seen.arrival_s >= since_s]
 
     def report(self) -> PlaybackReport:
         """Return what was seen so far."""
@@ -166,7 +200,7 @@ class LiveWatch:
         with self._lock:
             if isinstance(seen, SeenFrame):
                 judged = self._watcher.see(seen.luma, seen.pts_s, seen.arrival_s)
-                self._seen.append((seen.arrival_s, judged.kind))
+                self._seen.append(Sighting.of(judged, seen.arrival_s))
             else:
                 self._beeps.hear(seen.samples, seen.pts_s)
 

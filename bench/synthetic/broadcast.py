@@ -14,12 +14,16 @@ from mosaicast.core.types import Box
 
 FLASH_SECONDS = 0.1
 """The strip flashes, and the clip beeps, for this long from every whole second on."""
-_BACKDROPS: Mapping[str, tuple[str, tuple[float, float, float]]] = {
-    "gravel": ("gravel.png", (1.05, 0.95, 0.80)),
-    "grass": ("grass.png", (0.65, 1.05, 0.75)),
-    "brick": ("brick.png", (0.70, 0.80, 1.20)),
+_LAMP = (1.15, 0.80)
+_BACKDROPS: Mapping[str, tuple[str, tuple[float, float, float], tuple[float, float]]] = {
+    "gravel": ("gravel.png", (1.05, 0.95, 0.80), _LAMP),
+    "grass": ("grass.png", (0.65, 1.05, 0.75), _LAMP),
+    "brick": ("brick.png", (0.70, 0.80, 1.20), _LAMP),
+    "studio": ("gravel.png", (1.00, 0.95, 0.90), (1.80, 0.20)),
 }
-"""Texture in scikit-image's data folder, and its tint (blue, green, red)."""
+"""Texture in scikit-image's data folder, its tint (blue, green, red), and how bright it is on the left and the right:
+a lamp makes no two places look the same. The studio's is so strong that the picture as a whole stays alike when the
+frame code or the people in it change: where there is one person only, either looks like a scene cut elsewhere."""
 _CONTRAST = 0.6  # a texture at full contrast would eat the bit rate that the faces need
 _CLOSE_UP = 1.1  # cut-outs are kept this much larger than they ever appear, so that drawing only ever shrinks a little
 
@@ -151,7 +155,7 @@ def _sprite(person: Person, face_width_px: float) -> _Sprite:
 def _backdrop(name: str, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
     if name not in _BACKDROPS:
         raise CastError(f"no backdrop {name!r}; there are {', '.join(_BACKDROPS)}")
-    file_name, tint = _BACKDROPS[name]
+    file_name, tint, lamp = _BACKDROPS[name]
     folder = package_folder("skimage", "data")
     texture = None if folder is None else cv2.imread(str(folder / file_name), cv2.IMREAD_GRAYSCALE)
     if texture is None:
@@ -161,5 +165,5 @@ def _backdrop(name: str, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
         texture, 0, max(0, height - texture.shape[0]), 0, max(0, width - texture.shape[1]), cv2.BORDER_REFLECT
     )
     flat = 110 + (tiles[:height, :width].astype(np.float32) - texture.mean()) * _CONTRAST
-    light = np.linspace(1.15, 0.8, width, dtype=np.float32)  # a lamp on the left: no two places look the same
+    light = np.linspace(*lamp, width, dtype=np.float32)
     return np.asarray(np.clip((flat * light)[..., None] * np.array(tint, np.float32), 0, 255).astype(np.uint8))
