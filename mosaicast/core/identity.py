@@ -61,6 +61,9 @@ class _State:
     asked_s: float = 0.0
     since: int | None = None
     """The first look that surely shows the face that it has now."""
+    looked_px: float = 0.0
+    looked_turn: float = math.inf
+    """The face's shorter side and turn at the last look."""
     second_wanted: bool = False
     """Whether the look that is waited for asks the second network."""
     second_due_s: float = -math.inf
@@ -129,7 +132,7 @@ class IdentityMachine:
             self._hold_all(Reason.GALLERY_UNAVAILABLE, now)
         decided = Decided(tuple(self._verdict(*face, gallery=gallery) for face in seen))
         due = [face for face in seen if gallery and self._is_due(*face, now)]
-        return [decided, *(self._want(state, one.track_id, now) for state, one, _ in due)]
+        return [decided, *(self._want(*face, now) for face in due)]
 
     def _state(self, one: Tracked) -> _State:
         # A new track with an id that we know (a tracker that began anew) is somebody else.
@@ -192,18 +195,29 @@ class IdentityMachine:
         return TrackVerdict(one.track_id, one.box, False, reason)
 
     def _is_due(self, state: _State, one: Tracked, quality: FaceQuality, now: float) -> bool:
-        if state.ask is not None or now < state.next_look_s or state.reason in {Reason.CONFLICT, Reason.JUMP}:
+        if state.ask is not None or state.reason in {Reason.CONFLICT, Reason.JUMP}:
+            return False
+        if now < state.next_look_s and not self._is_worth_more(state, one, quality, now):
             return False
         return quality.has_crop and self._large(one.box) and self._fit(quality)
 
-    def _want(self, state: _State, track_id: TrackId, now: float) -> LookWanted:
+    def _is_worth_more(self, state: _State, one: Tracked, quality: FaceQuality, now: float) -> bool:
+        """Return whether an unknown face is seen much better than at the last look at it."""
+        policy = self.policy
+        if state.reason is not Reason.UNKNOWN or now < state.asked_s + policy.first_looks_s:
+            return False
+        larger = min(one.box.width, one.box.height) >= policy.larger * state.looked_px
+        return larger or abs(turn(quality.landmarks)) <= state.looked_turn - policy.more_frontal
+
+    def _want(self, state: _State, one: Tracked, quality: FaceQuality, now: float) -> LookWanted:
         policy, self._asks = self.policy, self._asks + 1
         state.ask, state.asked_s = self._asks, now
+        state.looked_px, state.looked_turn = min(one.box.width, one.box.height), abs(turn(quality.landmarks))
         state.since = state.ask if state.since is None else state.since
         checks = state.earned and state.held is None
         state.second_wanted = policy.second is not None and not (checks and now < state.second_due_s)
         return LookWanted(
-            track_id,
+            one.track_id,
             state.ask,
             urgent=state.earned,
             since=state.since,

@@ -43,8 +43,11 @@ class IdentityPolicy:
     """Between looks at a track that is not judged yet."""
     patience: int = 4
     """Looks without agreement after which it counts as unknown and is looked at less and less often ..."""
-    retry_s: tuple[float, float] = (0.3, 4.0)
-    """... after the first pause, doubling, up to the second: a crowd costs a look per face in 4 s."""
+    retry_s: tuple[float, float] = (0.3, 2.0)
+    """... after the first pause, doubling, up to the second: a crowd costs a look per face in 2 s ..."""
+    larger: float = 1.25
+    more_frontal: float = 0.15
+    """... unless the face is by so much larger, or less turned, than at the last look: then it is worth one at once."""
     recheck_s: float = 0.6
     """A clear track is looked at again so often; with 0.25 s to the next crop and the answer, within a second."""
     trust_s: float = 2.0
