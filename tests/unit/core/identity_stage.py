@@ -5,10 +5,11 @@ every third look, and the answer to a look comes with the next one. As in the re
 of a track's newest looks, as far back as the machine says that the face was the same.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 from mosaicast.core.identity import (
     Answered,
@@ -90,7 +91,7 @@ class Stage:
         """Play from 0 on, and return the frames, 30 a second, as they leave."""
         for number in range(round(seconds * 10) + 10):
             self._look(Fraction(number, 10))
-        return [self._frame(Fraction(number, 30)) for number in range(round(seconds * 30))]
+        return list(self._frames(round(seconds * 30)))
 
     def _look(self, time: Fraction) -> None:
         now = float(time)
@@ -115,14 +116,16 @@ class Stage:
         asks_second = want.second_from is not None and found[0].similarity >= want.second_from
         return found, found if asks_second else None
 
-    def _frame(self, time: Fraction) -> Frame:
-        line = Timeline()
-        for verdict in self.verdicts:
-            if verdict.time <= time + KNOWN_AHEAD_S:
-                line.add(verdict)
-        plan = line.plan(time)
-        full = plan.disposition is Disposition.FULL_MOSAIC
-        return Frame(float(time), plan.regions, full, self.scene(float(time)))
+    def _frames(self, count: int) -> Iterator[Frame]:
+        line, coming = Timeline(), deque(self.verdicts)
+        for number in range(count):
+            time = Fraction(number, 30)
+            while coming and coming[0].time <= time + KNOWN_AHEAD_S:
+                line.add(coming.popleft())
+            line.forget_before(time)
+            plan = line.plan(time)
+            full = plan.disposition is Disposition.FULL_MOSAIC
+            yield Frame(float(time), plan.regions, full, self.scene(float(time)))
 
 
 def tracks(stage: Stage) -> Iterator[TrackVerdict]:
@@ -134,7 +137,7 @@ def path(*stops: tuple[float, float]) -> Callable[[float], float | None]:
     """Return where somebody is who walks straight from stop to stop (seconds, x); nowhere before and after."""
 
     def x_at(time_s: float) -> float | None:
-        for (start_s, x), (end_s, end_x) in zip(stops, stops[1:], strict=False):
+        for (start_s, x), (end_s, end_x) in pairwise(stops):
             if start_s <= time_s < end_s:
                 return x + (end_x - x) * (time_s - start_s) / (end_s - start_s)
         return None
