@@ -85,11 +85,10 @@ def load(cache_dir: Path) -> LocalModels:
         ModelError: one is missing or broken; the text says what to do.
     """
     from mosaicast.adapters.detectors import make_detector
-    from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
+    from mosaicast.adapters.embedders import packaged_networks
 
     # The networks that recognition asks: who has templates of one only stays masked.
-    embedders: list[Embedder] = [DlibResnet(cache_dir), FacenetCasia()]
-    return LocalModels(make_detector("centerface"), embedders)
+    return LocalModels(make_detector("centerface"), packaged_networks(cache_dir))
 
 
 class ModelChild:

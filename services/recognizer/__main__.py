@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import cv2
 
-from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
+from mosaicast.adapters.embedders import Embedder, packaged_networks
 from mosaicast.adapters.embedders.yardstick import yardstick
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader
@@ -78,8 +78,8 @@ def run(settings: Settings, stop: StopEvent) -> int:
 
 def _opinions(settings: Settings, key: bytes | None) -> list[Opinion]:
     """Load the two networks that must agree, the quick one first."""
-    embedders: list[Embedder] = [DlibResnet(settings.cache_dir), FacenetCasia()]
-    return [Opinion(embedder, QdrantGallery(gallery_config(settings, embedder, key))) for embedder in embedders]
+    networks = packaged_networks(settings.cache_dir)
+    return [Opinion(network, QdrantGallery(gallery_config(settings, network, key))) for network in networks]
 
 
 def gallery_config(settings: Settings, embedder: Embedder, key: bytes | None) -> GalleryConfig:

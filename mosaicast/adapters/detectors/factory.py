@@ -7,6 +7,7 @@ from mosaicast.adapters.detectors.pictures import WIDTH
 from mosaicast.adapters.detectors.port import Detector
 from mosaicast.adapters.detectors.torch_device import Device
 from mosaicast.adapters.model_errors import ModelUnavailableError
+from mosaicast.adapters.models import load, require
 
 ModelName = Literal["centerface", "mtcnn", "ultralytics"]
 
@@ -34,4 +35,5 @@ def make_detector(
         raise ModelUnavailableError("centerface runs on the CPU; for CUDA choose mtcnn or ultralytics")
     from mosaicast.adapters.detectors.centerface import CenterFace
 
+    require(load().get("centerface"), Path())
     return CenterFace(width)
