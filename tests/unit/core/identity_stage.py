@@ -1,6 +1,6 @@
 """Scenes for tracker, identity machine and timeline together: scripted faces, a gallery that sees who is really there.
 
-Time runs in the tenths of seconds of looks. The detector sees every face that is not mostly behind another, cuts a crop
+Ten looks a second, each a little late. The detector sees every face that is not mostly behind another, cuts a crop
 every third look, and the answer to a look comes with the next one. As in the recognizer, an answer speaks of the mean
 of a track's newest looks, as far back as the machine says that the face was the same.
 """
@@ -31,6 +31,8 @@ LIKE, UNLIKE = 0.05, -0.1
 """Of Ana's own face, and of a stranger's, against the yardstick."""
 KNOWN_AHEAD_S = Fraction(17, 20)
 """Of verdicts when a frame leaves: the default delay of 1 s, less what looking takes."""
+JITTER_S = (0.02, 0.0, 0.01, 0.0, 0.03, 0.01, 0.02)
+"""By which looks are late: pauses that are as long as those between crops would fall short of every other one."""
 HIDDEN = 0.6
 """A face so far behind another is not detected."""
 
@@ -79,6 +81,8 @@ class Stage:
     scene: Scene
     cuts_s: Sequence[float] = ()
     verdicts: list[Verdict] = field(default_factory=list)
+    rechecked_s: list[float] = field(default_factory=list)
+    """When looks at clear tracks were asked for."""
 
     def __post_init__(self) -> None:
         """Enrol Ana."""
@@ -94,18 +98,20 @@ class Stage:
         return list(self._frames(round(seconds * 30)))
 
     def _look(self, time: Fraction) -> None:
-        now = float(time)
+        at_s = float(time)
+        now = at_s + JITTER_S[round(at_s * 10) % len(JITTER_S)]
         for want, who in self._asked:
             self._machine.handle(Answered(want.track_id, want.ask, *self._answer(want, who)), now)
-        cut = any(abs(cut_s - now) < 0.05 for cut_s in self.cuts_s)
-        seen = _detected(self.scene(now))
+        cut = any(abs(cut_s - at_s) < 0.05 for cut_s in self.cuts_s)
+        seen = _detected(self.scene(at_s))
         tracked = self._tracker.update(time, [face.box for face in seen], scene_cut=cut)
-        crops = round(now * 10) % 3 == 0
+        crops = round(at_s * 10) % 3 == 0
         qualities = [FaceQuality(TURNED if seen[one.index].turned else FRONTAL, 100.0, crops) for one in tracked]
         decided, *wanted = self._machine.handle(Looked(list(zip(tracked, qualities, strict=True)), now), now)
         assert isinstance(decided, Decided)
         who = {one.track_id: seen[one.index].who for one in tracked}
         self._asked = [(want, who[want.track_id]) for want in wanted if isinstance(want, LookWanted)]
+        self.rechecked_s += [at_s for want, _ in self._asked if want.urgent]
         self.verdicts.append(Verdict(time, decided.verdicts, cut))
 
     def _answer(self, want: LookWanted, who: str) -> tuple[list[Match], list[Match] | None]:

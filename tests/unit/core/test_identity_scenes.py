@@ -1,5 +1,7 @@
 """What tracker, identity machine and timeline make of people who get in each other's way."""
 
+from itertools import pairwise
+
 import pytest
 
 from mosaicast.core.identity import IdentityPolicy
@@ -22,6 +24,12 @@ def test_who_is_enrolled_is_seen_after_a_second() -> None:
     frames = played(alone(), 4)
     assert seen_share(frames, 0, 0.3) == 0
     assert seen_share(frames, 1.0, 4) == 1
+
+
+def test_who_is_seen_is_looked_at_at_every_second_crop_though_looks_are_late() -> None:
+    stage = Stage(alone())
+    stage.play(20)
+    assert max(later - earlier for earlier, later in pairwise(stage.rechecked_s)) == pytest.approx(0.6)
 
 
 def test_a_stranger_alone_is_never_seen() -> None:
