@@ -37,13 +37,20 @@ Vectors = NDArray[np.float32]
 class Copy:
     """One owner's templates in memory."""
 
+    store: LocalStore
+    """What it is a copy of ..."""
     stamp: Stamp
+    """... when it was this."""
     vectors: Vectors
     """[n, dimension], of length 1, each person's together."""
     people: tuple[PersonId, ...]
     starts: NDArray[np.intp]
     """Where each person's vectors begin."""
     versions: Mapping[PersonId, str]
+
+    def outdated(self) -> bool:
+        """Return whether the store differs from this; may raise GalleryUnavailable."""
+        return self.store.stamp() != self.stamp
 
 
 class Folder:
@@ -81,17 +88,17 @@ class Folder:
         """Read anew who is enrolled, if it differs from what was read."""
         with self._lock:
             copy = self._copies.get(owner)
-        if copy is None or self._store(owner).stamp() != copy.stamp:
+        if copy is None or copy.outdated():
             copy = self._read(owner)
         return copy.versions
 
     def check(self) -> bool:
         """Return whether a folder differs from what was read of it; True if nothing was read."""
         with self._lock:
-            stamps = {owner: copy.stamp for owner, copy in self._copies.items()}
-        if not stamps:
+            copies = list(self._copies.values())
+        if not copies:
             self._store("").stamp()  # raises if the path can't be a folder
-        return not stamps or any(self._store(owner).stamp() != stamp for owner, stamp in stamps.items())
+        return not copies or any(copy.outdated() for copy in copies)
 
     def close(self) -> None:
         """Forget what was read."""
@@ -101,13 +108,13 @@ class Folder:
     def _read(self, owner: str) -> Copy:
         with self._lock:
             self._copies.pop(owner, None)  # what is known to be old is not searched, even if reading fails
-        stamp, points = self._store(owner).read()
-        copy = self._copied(owner, stamp, points)
+        copy = self._copied(owner, self._store(owner))
         with self._lock:
             self._copies[owner] = copy
         return copy
 
-    def _copied(self, owner: str, stamp: Stamp, points: Sequence[models.Record]) -> Copy:
+    def _copied(self, owner: str, store: LocalStore) -> Copy:
+        stamp, points = store.read()
         held: dict[str, list[Vectors]] = defaultdict(list)
         ids: dict[str, list[str]] = defaultdict(list)
         for point in points:
@@ -116,6 +123,7 @@ class Folder:
             ids[person].append(str(point.id))
         counts = [sum(len(vectors) for vectors in own) for own in held.values()]
         return Copy(
+            store,
             stamp,
             np.concatenate([vectors for own in held.values() for vectors in own] or [self._nothing]),
             tuple(PersonId(person) for person in held),
@@ -128,14 +136,17 @@ class Folder:
         return np.zeros((0, self._config.dimension), np.float32)
 
     def _store(self, owner: str, collection: str | None = None) -> LocalStore:
-        return LocalStore(self._owner_folder(owner) / (collection or self._config.collection), self._config.patience_s)
+        folder = owner_folder(self._config.path, owner) / (collection or self._config.collection)
+        return LocalStore(folder, self._config.patience_s)
 
     def _collections(self, owner: str) -> list[str]:
-        return mapped(lambda: sorted(entry.name for entry in self._owner_folder(owner).glob(f"{COLLECTIONS}*")))
+        folder = owner_folder(self._config.path, owner)
+        return mapped(lambda: sorted(entry.name for entry in folder.glob(f"{COLLECTIONS}*")))
 
-    def _owner_folder(self, owner: str) -> Path:
-        text = owner.encode(errors="surrogatepass")
-        return self._config.path / hashlib.blake2b(text, digest_size=16).hexdigest()
+
+def owner_folder(path: Path, owner: str) -> Path:
+    """Return where an owner's folders are, one for each model."""
+    return path / hashlib.blake2b(owner.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def _best(people: Sequence[PersonId], scores: Vectors) -> list[Match]:

@@ -78,7 +78,7 @@ class Seal:
     def _decrypted(self, owner: str, person: str, point: str, payload: Payload) -> Vectors:
         assert self._cipher is not None
         try:
-            sealed = base64.b64decode(str(payload.get("sealed")), validate=True)
+            sealed = base64.b64decode(str(payload.get("sealed")))  # its form is of no matter: it is authenticated
             nonce, content = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
             opened = self._cipher.decrypt(nonce, content, self._context(owner, person, point))
             return np.frombuffer(opened, "<f4").astype(np.float32)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
+from qdrant_client.client_base import QdrantBase
 
 from mosaicast.adapters.embedders.yardstick import Scorer
 from mosaicast.core.types import PersonId
@@ -81,7 +82,7 @@ def owned_by(owner: str, person: str | None = None) -> models.Filter:
     )
 
 
-def scroll(client: QdrantClient, collection: str, wanted: models.Filter | None) -> Iterator[models.Record]:
+def scroll(client: QdrantBase, collection: str, wanted: models.Filter | None) -> Iterator[models.Record]:
     """Yield all points that a filter lets through, without vectors.
 
     Raises:

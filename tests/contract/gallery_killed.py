@@ -10,7 +10,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from qdrant_client import QdrantClient
+from qdrant_client.local.qdrant_local import QdrantLocal
 
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
 from mosaicast.adapters.gallery_local import LocalStore
@@ -49,7 +49,7 @@ def die_in_vacuum(self: LocalStore, journal_bytes: int) -> None:
 def main(folder: str, key: str, where: str) -> None:
     sqlite3.connect = connect_without_secure_delete  # type: ignore[assignment]
     if where == "marked":
-        QdrantClient.delete = die  # type: ignore[assignment]
+        QdrantLocal.delete = die  # type: ignore[assignment]
     elif where == "deleted":
         LocalStore._compact = die  # type: ignore[method-assign]
     else:

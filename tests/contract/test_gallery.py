@@ -192,15 +192,17 @@ def test_wrong_vectors_are_refused(gallery, vectors):
 def test_a_person_who_is_kept_in_part_is_erased(gallery, config, monkeypatch):
     """The library fails after it has written: nobody must be left whom no one knows of."""
     from qdrant_client import QdrantClient
+    from qdrant_client.local.qdrant_local import QdrantLocal
 
-    upsert = QdrantClient.upsert
+    library = QdrantLocal if config.url is None else QdrantClient
+    upsert = library.upsert
 
     def fails(self, *args, **kwargs):
         upsert(self, *args, **kwargs)
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(QdrantClient, "upsert", fails)
+        patch.setattr(library, "upsert", fails)
         with pytest.raises(GalleryUnavailable, match="OSError"):
             gallery.upsert_templates(ME, "ana", unit(1)[None])
     assert gallery.refresh(ME) == {}

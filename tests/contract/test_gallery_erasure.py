@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from qdrant_client import QdrantClient
+from qdrant_client.local.qdrant_local import QdrantLocal
 
 from mosaicast.adapters.gallery import GalleryUnavailable, QdrantGallery
 from mosaicast.adapters.gallery_local import LocalStore
@@ -134,14 +135,14 @@ def test_a_disk_too_full_to_compact_is_told_and_the_others_stay_readable(gallery
 
 
 def test_a_person_who_was_kept_in_part_leaves_no_byte(gallery, monkeypatch):
-    upsert = QdrantClient.upsert
+    upsert = QdrantLocal.upsert
 
-    def fails(self: QdrantClient, *args: object, **kwargs: object) -> None:
+    def fails(self: QdrantLocal, *args: object, **kwargs: object) -> None:
         upsert(self, *args, **kwargs)
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(QdrantClient, "upsert", fails)
+        patch.setattr(QdrantLocal, "upsert", fails)
         with pytest.raises(GalleryUnavailable, match="OSError"):
             gallery.upsert_templates(ME, "zoe-0815", vectors(77))
     assert left(gallery, [b"zoe-0815", struct.pack(">d", float(vectors(77)[0, 40]))]) == set()
