@@ -1,15 +1,23 @@
 """What only the ultralytics adapter does: which files it reads, which classes are faces, landmarks."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-pytest.importorskip("ultralytics", reason="needs the extra gpu")
+if importlib.util.find_spec("ultralytics") is None:
+    pytest.skip("needs the extra gpu", allow_module_level=True)
 
 from mosaicast.adapters.detectors import make_detector
-from mosaicast.adapters.detectors.ultralytics_yolo import UltralyticsYolo, _face_classes, estimated_landmarks
+from mosaicast.adapters.detectors.ultralytics_yolo import (
+    UltralyticsYolo,
+    _face_classes,
+    estimated_landmarks,
+    import_library,
+)
 from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError, ModelUnavailableError
 from mosaicast.core.types import Box
 
@@ -19,11 +27,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained detector of one class, as ultralytics saves it."""
-    from ultralytics import YOLO
-    from ultralytics.nn.tasks import DetectionModel
-
-    model = YOLO("yolov8n.yaml")
-    model.model = DetectionModel("yolov8n.yaml", nc=1, verbose=False)
+    yolo, tasks = import_library()
+    model = yolo("yolov8n.yaml")
+    model.model = tasks.DetectionModel("yolov8n.yaml", nc=1, verbose=False)
     model.model.names = {0: "face"}
     path = tmp_path_factory.mktemp("weights") / "untrained.pt"
     model.save(path)
@@ -155,3 +161,7 @@ def test_faces_are_told_by_the_class_names(names: dict[int, str], classes: list[
 def test_a_detector_of_other_things_is_refused(names: object) -> None:
     with pytest.raises(ModelBrokenError):
         _face_classes(names)
+
+
+def test_the_library_leaves_the_reading_of_pictures_alone(detector: UltralyticsYolo) -> None:
+    assert Image.open.__module__ == "PIL.Image"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from mosaicast.adapters.detectors.pictures import WIDTH, to_bgr
 from mosaicast.adapters.detectors.port import RawFace
@@ -79,15 +80,28 @@ class UltralyticsYolo:
             raise InferenceError("the detector failed on a batch") from exc
 
 
-def _load(weights: Path) -> Any:
+def import_library() -> tuple[Any, Any]:
+    """Import ultralytics and return its `YOLO` and its module `tasks`.
+
+    Raises:
+        ModelUnavailableError: it is not installed.
+    """
     # Read when ultralytics is imported: no packages are installed and nobody is called at run time.
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_OFFLINE", "true")
+    open_picture = Image.open
     try:
         from ultralytics import YOLO
         from ultralytics.nn import tasks
     except ImportError as exc:
         raise extra_missing("ultralytics") from exc
+    finally:
+        Image.open = open_picture  # ultralytics puts its own in place, for the whole process
+    return YOLO, tasks
+
+
+def _load(weights: Path) -> Any:
+    yolo, tasks = import_library()
     if not (weights.suffix == ".pt" or weights.name.endswith("_openvino_model")):
         raise ModelBrokenError("only a .pt file or an *_openvino_model folder is read")
     # An ultralytics that lacks the switch, or a torch before 2.6, would quietly read the pickle whole.
@@ -95,7 +109,7 @@ def _load(weights: Path) -> Any:
         raise ModelUnavailableError("this ultralytics or torch cannot read weights without running code from them")
     tasks.SAFE_LOAD = True
     try:
-        return YOLO(str(weights))
+        return yolo(str(weights))
     except Exception as exc:  # the library raises bare and own exceptions alike for a bad file
         raise ModelBrokenError("the file does not read as an ultralytics detector") from exc
 
