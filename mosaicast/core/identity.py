@@ -192,6 +192,8 @@ class IdentityMachine:
                 reason = Reason.GALLERY_UNAVAILABLE
             elif reason is Reason.PENDING and quality.has_crop and not self._fit(quality):
                 reason = Reason.DOUBTFUL
+        elif reason is Reason.DOUBTFUL and not gallery:
+            reason = Reason.GALLERY_UNAVAILABLE  # what would settle the doubt
         return TrackVerdict(one.track_id, one.box, False, reason)
 
     def _is_due(self, state: _State, one: Tracked, quality: FaceQuality, now: float) -> bool:

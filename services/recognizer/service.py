@@ -79,6 +79,9 @@ class RecognizerService:
         self._people: dict[str, Mapping[PersonId, str]] = {}
         self._next_end_ms: dict[str, int] = {}
         """When the next consent on a stream runs out, wall time."""
+        self._bare: set[str] = set()
+        """Streams on which people agreed to be seen, for whose owner the gallery has nobody at all: it lost them, or has
+        not got them back yet. That is no answer to who is in the picture."""
         self._heard_s: dict[str, tuple[float, int]] = {}
         self._partitions: frozenset[int] = frozenset()
         self._reported_s = monotonic_s()
@@ -171,7 +174,8 @@ class RecognizerService:
         self._looker.follow(owner)
         if wall_ms() >= self._next_end_ms.get(stream_id, 0):
             self._tell_people(stream_id, now)
-        verdict, wanted = stream.recognise(detections, self._looker.gallery_seen_s(owner), now)
+        gallery_seen_s = None if stream_id in self._bare else self._looker.gallery_seen_s(owner)
+        verdict, wanted = stream.recognise(detections, gallery_seen_s, now)
         self._producer.send(VERDICTS, verdict)
         self._looker.ask(
             [
@@ -204,6 +208,10 @@ class RecognizerService:
         agreed = {person: end_ms for person, end_ms in spec.visible_until.items() if end_ms > wall_ms()}
         self._next_end_ms[stream_id] = min(agreed.values(), default=FOREVER_MS)
         versions = self._people.get(spec.owner_id, {})
+        if agreed and not versions:
+            self._bare.add(stream_id)
+            return
+        self._bare.discard(stream_id)
         stream.people_changed({person: text for person, text in versions.items() if person in agreed}, now)
 
     def _owner(self, stream_id: str) -> OwnerId | None:
@@ -214,6 +222,7 @@ class RecognizerService:
         self._streams.pop(stream_id, None)
         self._heard_s.pop(stream_id, None)
         self._next_end_ms.pop(stream_id, None)
+        self._bare.discard(stream_id)
         self._gate.forget(StreamId(stream_id))
         for reason in Reason:
             with suppress(KeyError):

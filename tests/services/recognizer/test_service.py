@@ -147,13 +147,36 @@ def test_a_looker_that_hangs_masks_within_a_second(stage):
 
 
 def test_revoked_masked_at_the_next_look(stage):
+    stage.gallery.people["o1"]["carl"] = 7
     stage.watch(12, face())
-    stage.gallery.people["o1"].clear()
+    del stage.gallery.people["o1"]["ana"]
     stage.changes.put(GalleryChanged(owner_id="o1", revision=2), "o1")
     stage.step()
     stage.work()
     assert reasons(stage.see(face())) == [Reason.EXPIRED]
     assert not any(clear(verdict)[0] for verdict in stage.watch(30, face()))
+
+
+def test_a_gallery_that_lost_everybody_says_so_and_heals_when_they_are_back(stage):
+    """People agreed to be seen here, and nobody has a template: that is no answer."""
+    stage.watch(12, face())
+    lost = dict(stage.gallery.people["o1"])
+    stage.gallery.people["o1"].clear()
+    stage.gallery.changed = True
+    embedded = stage.embedder.faces
+    assert reasons(stage.see(face(), face(400, STRANGER))) == [Reason.GALLERY_UNAVAILABLE] * 2
+    verdicts = stage.watch(30, face(), face(400, STRANGER))
+    assert {reason for verdict in verdicts for reason in reasons(verdict)} == {Reason.GALLERY_UNAVAILABLE}
+    assert stage.embedder.faces <= embedded + 1, "and nobody is looked at in vain"
+    stage.gallery.people["o1"].update(lost)
+    stage.gallery.changed = True
+    assert clear(stage.watch(10, face(), face(400, STRANGER))[-1]) == [True, False]
+
+
+def test_nobody_enrolled_is_no_lost_gallery(stage):
+    stage.gallery.people["o3"] = {}
+    stage.specs.put(spec("s3", "o3", ana=0, ben=0, carl=0), "s3")
+    assert reasons(stage.watch(30, face(), stream_id="s3")[-1]) == [Reason.UNKNOWN]
 
 
 def test_newly_enrolled_visible_within_a_second(stage):

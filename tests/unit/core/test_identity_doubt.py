@@ -126,6 +126,8 @@ def test_everybody_is_masked_within_a_second_of_the_gallerys_last_sign():
     assert all(verdict.clear for verdict in verdicts[:5])
     assert reasons(verdicts[6:]) == [Reason.GALLERY_UNAVAILABLE] * 4
     assert script.wanted == []
+    later = [script.look(seen(1))[0] for _ in range(40)]
+    assert reasons(later) == [Reason.GALLERY_UNAVAILABLE] * 40, "also when trust has run out"
 
 
 def test_a_gallery_that_says_it_is_away_masks_at_once():
