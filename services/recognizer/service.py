@@ -80,8 +80,8 @@ class RecognizerService:
         self._next_end_ms: dict[str, int] = {}
         """When the next consent on a stream runs out, wall time."""
         self._bare: set[str] = set()
-        """Streams on which people agreed to be seen, for whose owner the gallery has nobody at all: it lost them, or has
-        not got them back yet. That is no answer to who is in the picture."""
+        """Streams on which people agreed to be seen, for whose owner the gallery has nobody: it lost them, or has not
+        got them back yet. That is no answer to who is in the picture."""
         self._heard_s: dict[str, tuple[float, int]] = {}
         self._partitions: frozenset[int] = frozenset()
         self._reported_s = monotonic_s()
