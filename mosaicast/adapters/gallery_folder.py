@@ -127,7 +127,7 @@ class Folder:
             stamp,
             np.concatenate([vectors for own in held.values() for vectors in own] or [self._nothing]),
             tuple(PersonId(person) for person in held),
-            np.cumsum([0, *counts[:-1]], dtype=np.intp),
+            np.cumsum([0, *counts], dtype=np.intp)[:-1],
             version_texts(ids),
         )
 

@@ -3,7 +3,9 @@
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
+from pathlib import Path
 from typing import Any, cast
 
 import structlog
@@ -52,6 +54,12 @@ def configure(service: str, *, level: str = "INFO") -> None:
 def get_logger(module: str) -> structlog.typing.FilteringBoundLogger:
     """Return a logger that says which module speaks."""
     return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger(module=module))
+
+
+def places(exc: BaseException) -> list[str]:
+    """Return where a bug is, innermost first, for errors whose text may hold what must not be logged."""
+    frames = reversed(traceback.extract_tb(exc.__traceback__)[-6:])
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def clean_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaCo
 from mosaicast.adapters.vault import VaultError, read_key
 from mosaicast.contracts.topics import DETECTIONS, GALLERY, STREAMS
 from mosaicast.runtime import logs
+from mosaicast.runtime.dumps import forbid_dumps
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
@@ -25,6 +26,7 @@ GROUP = "recognizer"
 
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
+    forbid_dumps()
     settings = load()
     logs.configure("recognizer", level=settings.log_level)
     cv2.setNumThreads(1)

@@ -15,7 +15,7 @@ from mosaicast.core.identity import Match
 from mosaicast.core.types import OwnerId, PersonId
 from mosaicast.imaging.crops import map_landmarks
 from mosaicast.runtime.clocks import monotonic_s
-from mosaicast.runtime.logs import get_logger
+from mosaicast.runtime.logs import get_logger, places
 from mosaicast.runtime.metrics import Metrics
 from services.recognizer.opinions import Gallery, Look, Opinion, Vector, best_similarity
 
@@ -139,7 +139,8 @@ class Looker:
             _LOG.error("cannot_recognise", error=str(exc))
         except Exception as exc:
             self.failure = type(exc).__name__
-            _LOG.exception("looker_failed", error=type(exc).__name__)
+            # Its text may hold anything, a vector too.
+            _LOG.error("looker_failed", error=type(exc).__name__, places=places(exc))
         self.ready = False
 
     def work(self, opinions: Sequence[Opinion]) -> None:
@@ -149,6 +150,8 @@ class Looker:
                 self._changed.wait(max(0.0, self._check_due_s - self._clock()))
         if self._clock() >= self._check_due_s or self._has_news():
             self._keep_up([opinion.gallery for opinion in opinions])
+            for opinion in opinions:
+                opinion.recent.forget_before(self._clock() - opinion.recent.LIFE_S)
             self._check_due_s = self._clock() + CHECK_S
         looks = self._next()
         if looks:

@@ -56,3 +56,15 @@ def test_a_line_is_json_and_names_the_service(capsys: pytest.CaptureFixture[str]
     assert line["service"] == "ingest"
     assert line["stream"] == "abc"
     assert "planted" not in json.dumps(line)
+
+
+def test_places_tell_where_and_not_what():
+    def fails() -> None:
+        raise ValueError("secret")
+
+    try:
+        fails()
+    except ValueError as exc:
+        told = logs.places(exc)
+    assert [place.split()[1] for place in told] == ["fails", "test_places_tell_where_and_not_what"]
+    assert all(place.startswith("test_logs.py:") for place in told)
