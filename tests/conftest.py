@@ -1,0 +1,14 @@
+"""What every test shares."""
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A test that configures logs writes to a stream of its own, which is closed when it ends."""
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
