@@ -61,6 +61,10 @@ class ApiClient:
         """Return the decoded answer to PATCH of a JSON body."""
         return self._call("PATCH", path, json=body)
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return the decoded answer to PUT of a JSON body."""
+        return self._call("PUT", path, json=body)
+
     def delete(self, path: str) -> None:
         """Delete what is at `path`."""
         self._call("DELETE", path)
