@@ -27,6 +27,7 @@ from services.api.deps import Addresses, Deps, digest, new_secret
 from services.api.edge_control import EdgeControl
 from services.api.enrolment import Enroller
 from services.api.face_models import ModelChild, Network
+from services.api.lost import keep_templates
 from services.api.people import announce, drop_orphans
 from services.api.photos import PhotoDecoder
 from services.api.reindex import Reindexer
@@ -77,7 +78,7 @@ def run(settings: Settings) -> None:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         follower.start()
-        tasks = [asyncio.create_task(keep_up(deps)), asyncio.create_task(keep_consents(deps))]
+        tasks = [asyncio.create_task(keep(deps)) for keep in (keep_up, keep_consents, keep_templates)]
         try:
             yield
         finally:

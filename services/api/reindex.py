@@ -8,6 +8,7 @@ from mosaicast.adapters.jpeg import JpegError
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.adapters.vault import Vault, VaultDamagedError, VaultError
+from mosaicast.core.consents import NEVER_MS
 from mosaicast.runtime.logs import get_logger
 from services.api.enrolment import Enroller
 from services.api.face_models import Vectors
@@ -51,7 +52,10 @@ class Reindexer:
         Raises:
             StorageError: the database is away.
         """
-        ids = sorted(self._storage.people_ids()) if everybody else self._waiting()
+        return self.restore(sorted(self._storage.people_ids()) if everybody else self._waiting())
+
+    def restore(self, ids: list[str]) -> bool:
+        """Begin with these people only; False: it runs already."""
         with self._lock:
             if self._now.state == "running":
                 return False
@@ -111,8 +115,11 @@ class Reindexer:
         if not faces:
             return False
         self._templates.keep(person.owner_id, person_id, faces)
-        if not self._storage.note_templates(person_id, self._templates.made_with):
-            self._templates.erase(person.owner_id, person_id)  # erased meanwhile
+        self._storage.note_templates(person_id, self._templates.made_with)
+        now = self._storage.person(person_id)
+        if now is None or now.expires_ms == NEVER_MS:
+            # Erased meanwhile, or being erased: that begins with the consent, and may be past the templates.
+            self._templates.erase(person.owner_id, person_id)
         self._announce(person.owner_id)
         return True
 

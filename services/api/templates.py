@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.core.types import PersonId
 from services.api.face_models import Network, Vectors
 
 
@@ -16,6 +17,9 @@ class Gallery(Protocol):
 
     def upsert_templates(self, owner: str, person: str, vectors: NDArray[np.float32]) -> None:
         """Keep the vectors of a person."""
+
+    def refresh(self, owner: str) -> Mapping[PersonId, str]:
+        """Read anew who has templates."""
 
     def delete_person(self, owner: str, person: str) -> None:
         """Forget a person."""
@@ -38,6 +42,15 @@ class Templates:
     def made_with(self) -> str:
         """Names and versions of the networks: templates made with others are of no use."""
         return ",".join(f"{network.name}/{network.version}" for network in self._galleries)
+
+    def people(self, owner: str) -> frozenset[str]:
+        """Return who has templates of every network.
+
+        Raises:
+            GalleryUnavailable: one does not answer.
+        """
+        held = [frozenset(gallery.refresh(owner)) for gallery in self._galleries.values()]
+        return frozenset[str].intersection(*held)
 
     def keep(self, owner: str, person: str, faces: Sequence[Vectors]) -> None:
         """Keep the templates of a person, all or none, in place of older ones.

@@ -171,13 +171,14 @@ def locked(session: Session) -> Iterator[None]:
 
 @contextmanager
 def away(session: Session) -> Iterator[None]:
-    """The folder is not there, as if a disk had gone; then it is back."""
+    """No folder can be there, as if a disk had gone; then it is back."""
     aside = gallery(session).with_name("qdrant-aside")
     gallery(session).rename(aside)
+    gallery(session).touch()
     try:
         yield
     finally:
-        shutil.rmtree(gallery(session), ignore_errors=True)
+        gallery(session).unlink()
         aside.rename(gallery(session))
 
 
@@ -200,5 +201,29 @@ def test_without_the_gallery_everybody_is_masked_and_it_heals(
             shown = [seen for seen in broadcast.watch.sightings(gone_s + DELAY_S + WITHIN_S) if seen.shown]
             assert shown == [], "captured more than a second after the gallery was gone"
         broadcast.seen_again()
+        assert broadcast.tracks()["clear"] == 1
+        assert broadcast.watch.report().order_violations == ()
+
+
+def test_a_gallery_that_lost_everything_is_filled_again_and_nobody_is_seen_until_then(
+    quick_session: Session, people: Mapping[str, Person], two_clip: Path
+) -> None:
+    owner = "gallery-emptied"
+    quick_session.enrol("Eileen", people[ENROLLED], owner=owner)
+    with on_air(quick_session, two_clip, people[ENROLLED], owner) as broadcast:
+        broadcast.seen_again()
+        shutil.rmtree(gallery(quick_session))
+        gone_s = time.monotonic()
+        wait_until(lambda: gallery(quick_session).exists(), HEALS_S, "templates are made again")
+        back_s = time.monotonic() - 0.1  # it is seen a poll later
+        broadcast.seen_again()
+        captured_meanwhile = [
+            seen
+            for seen in broadcast.watch.sightings(gone_s + DELAY_S + WITHIN_S)
+            if seen.shown and seen.arrival_s < back_s + DELAY_S
+        ]
+        assert captured_meanwhile == []
+        since_gone = [seen for seen in broadcast.watch.sightings(gone_s) if seen.number is not None]
+        assert not all(seen.clear for seen in since_gone), "the loss was noticed"
         assert broadcast.tracks()["clear"] == 1
         assert broadcast.watch.report().order_violations == ()

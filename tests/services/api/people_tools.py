@@ -16,6 +16,7 @@ from PIL import Image
 from bench.synthetic.cast import load_cast
 from mosaicast.adapters.gallery import GalleryUnavailable
 from mosaicast.adapters.vault import Vault
+from mosaicast.core.types import PersonId
 from services.api.app import create_app
 from services.api.enrolment import Enroller
 from services.api.face_models import LocalModels, Network, load
@@ -79,6 +80,10 @@ class FakeGallery:
         self._check()
         old = self.held.get((owner, person))
         self.held[owner, person] = vectors if old is None else np.vstack([old, vectors])
+
+    def refresh(self, owner: str) -> dict[PersonId, str]:
+        self._check()
+        return {PersonId(person): "" for own, person in self.held if own == owner}
 
     def delete_person(self, owner: str, person: str) -> None:
         self._check()
