@@ -37,11 +37,18 @@ def cpu_seconds(root_pid: int) -> float:
 
 
 def cpu_by_name(root_pid: int) -> dict[str, float]:
-    """Return CPU seconds of the living processes of a tree, by what they run."""
+    """Return CPU seconds of the living processes of a tree, by what they run.
+
+    A process that names no module of ours is booked as a child of the one that started it.
+    """
+    children = _all_children()
     spent: dict[str, float] = {}
-    for pid in tree(root_pid):
+    waiting = [(root_pid, "")]
+    while waiting:
+        pid, parent = waiting.pop()
+        name = _label(pid, parent)
+        waiting.extend((child, name) for child in children.get(pid, ()))
         if fields := _stat(pid):
-            name = _label(pid)
             spent[name] = spent.get(name, 0.0) + sum(int(ticks) for ticks in fields[11:13]) / _TICKS_PER_S
     return spent
 
@@ -54,10 +61,15 @@ def _stat(pid: int) -> list[str] | None:
         return None
 
 
-def _label(pid: int) -> str:
+def _label(pid: int, parent: str) -> str:
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return "gone"
     module = next((words[i + 1] for i, word in enumerate(words[:-1]) if word == "-m"), None)
-    return module or Path(words[0] or "kernel").name
+    if module:
+        return module
+    program = Path(words[0] or "kernel").name
+    if not program.startswith("python"):
+        return program
+    return parent if parent.endswith(" children") else f"{parent} children"

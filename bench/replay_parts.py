@@ -28,7 +28,7 @@ from services.ingest.epoch import EpochWriter
 from services.ingest.outbox import Outbox
 from services.ingest.wire import Command, unpack
 from services.recognizer.looking import BATCH, CHECK_S, Answer, Looker, People
-from services.recognizer.opinions import Look, Opinion
+from services.recognizer.opinions import Look, Opinion, policy_for
 from services.recognizer.stream import StreamRecognition
 
 CACHE = Path(".cache")
@@ -120,7 +120,7 @@ class MemoryGallery:
             path, self._floor = operator
             own = msgspec.structs.replace(load().get("arcface"), source=Operator(path.name, "the given path"))
             self.embedders = [ArcFace(own, path.parent)]
-            self.policy = IdentityPolicy(margin=0.05, second=None, stay=-0.05, drop=-0.1)
+            self.policy = policy_for(["arcface"])
         self._people: list[dict[PersonId, NDArray[np.float32]]] = [{} for _ in self.embedders]
 
     def enrol(self, folder: Path) -> Enrolled:

@@ -105,9 +105,10 @@ def _measure_ours(folder: Path, clip: Path, source: SourceClip, seconds: float) 
         with Publisher(clip, f"{edge}/live/{stream['stream_key']}"):
             wait_until(lambda: _published(api) > WARM_S * 30, 90, "the masked stream")
             frames, cpu_s = _snapshot(api, process.pid)
+            by_process = cpu_by_name(process.pid)
             watched = _watch_both(edge, stream["stream_id"], token, source, seconds)
             frames_after, cpu_after_s = _snapshot(api, process.pid)
-            by_process = cpu_by_name(process.pid)
+            by_process_after = cpu_by_name(process.pid)
             counters = api.get("/v1/status")["streams"][0]["frames"]
     masked, raw = watched
     report = masked.report()
@@ -116,7 +117,7 @@ def _measure_ours(folder: Path, clip: Path, source: SourceClip, seconds: float) 
     return Ours(
         cpu_after_s - cpu_s,
         frames_after - frames,
-        by_process,
+        {name: spent - by_process.get(name, 0.0) for name, spent in by_process_after.items()},
         len(report.leaks),
         report.enrolled_visible or 0.0,
         late_ms,
@@ -205,6 +206,7 @@ def _summary(
         "cpu_vs_transcode_same_options": round(ours_ms / live_ms, 3),
         "deface_vs_ours_cpu": round(default.ms_per_frame / ours_ms, 2),
         "deface_scaled_vs_ours_cpu": round(scaled.ms_per_frame / ours_ms, 2),
+        "recognizer_share_of_cpu": round(ours.by_process.get("services.recognizer", 0.0) / ours.cpu_s, 3),
         "leaks_ours": ours.leaks,
         "leaks_deface": default_leaks,
         "leaks_deface_scaled": scaled_leaks,

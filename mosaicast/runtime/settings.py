@@ -6,9 +6,9 @@ by MOSAICAST_SECRETS_DIR (one file a setting, e.g. `mosaicast_edge__token`), the
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -77,6 +77,38 @@ class DetectorSettings(BaseModel):
     """Frames a run; a CPU gains nothing from more than one."""
 
 
+class RecognitionSettings(BaseModel):
+    """The networks that say who is who, by the names of `mosaicast models list`.
+
+    After a change the people who are enrolled stay masked until `mosaicast reindex` has run.
+    """
+
+    first: str = "dlib-resnet"
+    """Looks at every candidate."""
+    first_floor: float | None = Field(default=None, ge=0.2, le=1.0)
+    """Cosine from which a look may be the person; None: the measured one, or .97 for a network that nobody measured.
+    `mosaicast calibrate` recommends one for your pictures."""
+    second: str = "facenet-casia"
+    """Must say the same before anybody is seen; `none`: the first decides alone."""
+    second_floor: float | None = Field(default=None, ge=0.2, le=1.0)
+
+    @model_validator(mode="after")
+    def _two_opinions(self) -> Self:
+        if self.first == self.second:
+            raise ValueError("first and second are the same network: that is one opinion, say second=none")
+        return self
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of the networks, the first one first."""
+        return (self.first,) if self.second == "none" else (self.first, self.second)
+
+    @property
+    def floors(self) -> tuple[float | None, ...]:
+        """The floor of each network."""
+        return (self.first_floor, self.second_floor)[: len(self.networks)]
+
+
 class DatabaseSettings(BaseModel):
     """The api's database."""
 
@@ -100,6 +132,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path("var/data")
     cache_dir: Path = Path(".cache")
     """Rebuilt models; may be deleted at any time."""
+    models_dir: Path = Path("var/models")
+    """Downloaded models, and the operator's own."""
     media_dir: Path | None = None
     """Files below it may be the source of a stream; None: no file may."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -112,6 +146,7 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     qdrant: QdrantSettings = QdrantSettings()
     detector: DetectorSettings = DetectorSettings()
+    recognition: RecognitionSettings = RecognitionSettings()
     database: DatabaseSettings = DatabaseSettings()
     vault: VaultSettings = VaultSettings()
 

@@ -5,6 +5,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -27,6 +28,7 @@ from services.api.deps import Addresses, Deps, digest, new_secret
 from services.api.edge_control import EdgeControl
 from services.api.enrolment import Enroller
 from services.api.face_models import ModelChild, Network
+from services.api.face_models import load as load_models
 from services.api.lost import keep_templates
 from services.api.people import announce, drop_orphans
 from services.api.photos import PhotoDecoder
@@ -69,7 +71,9 @@ def run(settings: Settings) -> None:
     producer = BusProducer(_kafka(settings, "api"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
     edge = EdgeControl(settings.edge.stat_url, settings.edge.control_url)
     children = ForkServer(["services.api.photos"])
-    models = ModelChild(children, settings.cache_dir)
+    models = ModelChild(
+        children, partial(load_models, settings.recognition.networks, settings.cache_dir, settings.models_dir)
+    )
     deps = _deps(settings, storage, producer, edge, Enroller(PhotoDecoder(children), models))
     drop_orphans(deps)
     stop = threading.Event()

@@ -78,35 +78,35 @@ class LocalModels:
         return tuple(own.embed([Face(picture, landmarks)])[0] for own in self._embedders)
 
 
-def load(cache_dir: Path) -> LocalModels:
-    """Load the product's models: CenterFace, dlib's network, FaceNet.
+def load(networks: Sequence[str], cache_dir: Path, models_dir: Path) -> LocalModels:
+    """Load CenterFace, and the networks that recognition asks: who has no template of one of them stays masked.
+
+    Args:
+        networks: names of embedders.
+        cache_dir: where rebuilt graphs are kept.
+        models_dir: where downloads and operators' files lie.
 
     Raises:
         ModelError: one is missing or broken; the text says what to do.
     """
     from mosaicast.adapters.detectors import make_detector
-    from mosaicast.adapters.embedders import packaged_networks
+    from mosaicast.adapters.embedders import make_embedder
 
-    # The networks that recognition asks: who has templates of one only stays masked.
-    return LocalModels(make_detector("centerface"), packaged_networks(cache_dir))
+    embedders = [make_embedder(name, cache_dir=cache_dir, models_dir=models_dir) for name in networks]
+    return LocalModels(make_detector("centerface"), embedders)
 
 
 class ModelChild:
     """`FaceModels` in a child that is started when it is needed. Thread-safe: one question at a time.
 
     Args:
-        load_models: called in the child with `cache_dir`; must be picklable.
+        load_models: called in the child; must be picklable.
     """
 
     def __init__(
-        self,
-        fork_server: ForkServer,
-        cache_dir: Path,
-        load_models: Callable[[Path], LocalModels] = load,
-        *,
-        idle_s: float = IDLE_S,
+        self, fork_server: ForkServer, load_models: Callable[[], LocalModels], *, idle_s: float = IDLE_S
     ) -> None:
-        self._fork_server, self._args = fork_server, (load_models, cache_dir, idle_s)
+        self._fork_server, self._args = fork_server, (load_models, idle_s)
         self._lock = threading.Lock()
         self._child: ChildProcess | None = None
         self._networks: tuple[Network, ...] | None = None
@@ -170,12 +170,10 @@ class ModelChild:
             self._child = None
 
 
-def serve(
-    connection: "Connection[Any, Any]", load_models: Callable[[Path], LocalModels], cache_dir: Path, idle_s: float
-) -> None:
+def serve(connection: "Connection[Any, Any]", load_models: Callable[[], LocalModels], idle_s: float) -> None:
     """Answer questions until nobody asks any more: the child's life."""
     try:
-        models: LocalModels | ModelError = load_models(cache_dir)
+        models: LocalModels | ModelError = load_models()
     except ModelError as exc:
         models = exc
     while connection.poll(idle_s):

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import cv2
 
-from mosaicast.adapters.embedders import Embedder, packaged_networks
-from mosaicast.adapters.embedders.yardstick import yardstick
+from mosaicast.adapters.embedders import Embedder, make_embedder
+from mosaicast.adapters.embedders.yardstick import Yardstick, yardstick
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader
 from mosaicast.adapters.vault import VaultError, read_key
@@ -18,7 +18,7 @@ from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.settings import Settings, load
 from services.recognizer.looking import Answer, Looker, People
-from services.recognizer.opinions import Opinion
+from services.recognizer.opinions import Opinion, policy_for
 from services.recognizer.service import RecognizerService
 
 GROUP = "recognizer"
@@ -54,7 +54,8 @@ def run(settings: Settings, stop: StopEvent) -> int:
     def make_looker(on_event: Callable[[Answer | People], None]) -> Looker:
         return Looker(lambda: _opinions(settings, key), metrics, on_event)
 
-    service = RecognizerService(producer, make_looker, metrics, settings.instance)
+    policy = policy_for(settings.recognition.networks)
+    service = RecognizerService(producer, make_looker, metrics, settings.instance, policy)
     health = HealthServer(
         settings.metrics_host,
         settings.metrics_port,
@@ -79,12 +80,16 @@ def run(settings: Settings, stop: StopEvent) -> int:
 
 
 def _opinions(settings: Settings, key: bytes | None) -> list[Opinion]:
-    """Load the two networks that must agree, the quick one first."""
-    networks = packaged_networks(settings.cache_dir)
-    return [Opinion(network, QdrantGallery(gallery_config(settings, network, key))) for network in networks]
+    """Load the networks that must agree, the first one first."""
+    opinions = []
+    for name, floor in zip(settings.recognition.networks, settings.recognition.floors, strict=True):
+        embedder = make_embedder(name, cache_dir=settings.cache_dir, models_dir=settings.models_dir)
+        scorer = yardstick(embedder.name, embedder.version, floor=floor)
+        opinions.append(Opinion(embedder, QdrantGallery(_gallery_config(settings, embedder, scorer, key))))
+    return opinions
 
 
-def gallery_config(settings: Settings, embedder: Embedder, key: bytes | None) -> GalleryConfig:
+def _gallery_config(settings: Settings, embedder: Embedder, scorer: Yardstick, key: bytes | None) -> GalleryConfig:
     """Return where the templates of this embedder are."""
     qdrant = settings.qdrant
     return GalleryConfig(
@@ -95,7 +100,7 @@ def gallery_config(settings: Settings, embedder: Embedder, key: bytes | None) ->
         url=qdrant.url,
         api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
         timeout_s=qdrant.timeout_s,
-        scorer=yardstick(embedder.name, embedder.version),
+        scorer=scorer,
         key=key,
         patience_s=0.3,  # longer, and everybody is masked meanwhile
     )

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.embedders import Embedder
 from mosaicast.contracts.messages import FaceDetection
-from mosaicast.core.identity import Match
+from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.types import OwnerId, PersonId, TrackId
 
 Vector = NDArray[np.float32]
+
+_NARROW = ("dlib-resnet", "taguchi-resnet")
 
 
 class Gallery(Protocol):
@@ -95,6 +97,20 @@ class Opinion:
     embedder: Embedder
     gallery: Gallery
     recent: RecentVectors = field(default_factory=RecentVectors)
+
+
+def policy_for(networks: Sequence[str]) -> IdentityPolicy:
+    """Return the identity policy with the slack that fits these networks, by their names, the first one first.
+
+    Cosines of dlib's architecture lie close together (strangers' .91, the same person's .95), those of others far
+    apart (about 0 and .6): what is a small difference of one is a large one of the other.
+    """
+    policy = IdentityPolicy()
+    if networks[0] not in _NARROW:
+        policy = replace(policy, margin=0.05, stay=-0.05, drop=-0.1)
+    if len(networks) < 2:
+        return replace(policy, second=None)
+    return replace(policy, second_stay=-0.015) if networks[1] in _NARROW else policy
 
 
 def best_similarity(matches: Sequence[Match] | None) -> float:

@@ -9,6 +9,7 @@ from mosaicast.contracts.messages import Detections, GalleryChanged, Message, St
 from mosaicast.contracts.topics import STATUS, VERDICTS, Topic
 from mosaicast.core.consents import FOREVER_MS
 from mosaicast.core.epochs import EpochGate
+from mosaicast.core.identity import IdentityPolicy
 from mosaicast.core.types import Epoch, OwnerId, PersonId, Reason, StreamId
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
@@ -59,6 +60,8 @@ class RecognizerService:
     Args:
         producer: where verdicts and reports go.
         make_looker: builds the looker around our hook for its events.
+        instance: its name in reports.
+        policy: how much un-masking needs; None: what fits the packaged networks.
     """
 
     def __init__(
@@ -67,8 +70,10 @@ class RecognizerService:
         make_looker: Callable[[Callable[[Answer | People], None]], Looker],
         metrics: Metrics,
         instance: str,
+        policy: IdentityPolicy | None = None,
     ) -> None:
         self._producer = producer
+        self._policy = policy
         self._metrics = metrics
         self._instance = instance
         self._events: queue.SimpleQueue[Answer | People] = queue.SimpleQueue()
@@ -196,7 +201,7 @@ class RecognizerService:
         )
 
     def _begin(self, stream_id: str, epoch: int, now: float) -> StreamRecognition:
-        stream = self._streams[stream_id] = StreamRecognition(epoch, first_track_id(wall_ms()))
+        stream = self._streams[stream_id] = StreamRecognition(epoch, first_track_id(wall_ms()), self._policy)
         self._tell_people(stream_id, now)
         return stream
 

@@ -72,6 +72,14 @@ def test_another_version_of_a_network_has_no_crowd_and_a_higher_floor():
     assert yardstick("unheard_of", "1").floor == STRICTEST.alone
 
 
+def test_the_operators_floor_is_taken_and_the_crowd_stays():
+    assert yardstick("unheard_of", "1", floor=0.4) == Yardstick(0.4)
+    version = next(name for name in np.load(CROWD_FILE).files if name.startswith("facenet_casia")).split("|")[1]
+    found = yardstick("facenet_casia", version, floor=0.7)
+    assert (found.floor, found.margin) == (0.7, RULES["facenet_casia"].margin)
+    assert found.crowd is not None
+
+
 def test_a_missing_file_is_no_crowd_and_a_broken_one_an_error(tmp_path):
     assert yardstick("dlib_resnet", "1", tmp_path / "absent.npz").crowd is None
     broken = tmp_path / "broken.npz"

@@ -11,18 +11,6 @@ from mosaicast.adapters.model_errors import ModelUnavailableError
 from mosaicast.adapters.models import load, require
 from mosaicast.adapters.openvino_runtime import Precision
 
-PACKAGED = ("dlib-resnet", "facenet-casia")
-"""The networks that must agree before anybody is seen, the quick one first."""
-
-
-def packaged_networks(cache_dir: Path) -> list[Embedder]:
-    """Return the embedders that the gallery's templates are made with, and that recognition asks.
-
-    Raises:
-        ModelUnavailableError, ModelBrokenError: one is not installed, or its file is another than it should be.
-    """
-    return [make_embedder(name, cache_dir=cache_dir, models_dir=Path()) for name in PACKAGED]
-
 
 def make_embedder(name: str, *, cache_dir: Path, models_dir: Path, precision: Precision = "f32") -> Embedder:
     """Return an embedder for the calling thread, its files held against their checksums first.

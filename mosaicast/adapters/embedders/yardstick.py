@@ -8,7 +8,7 @@ cohort, as in speaker verification.
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from zipfile import BadZipFile
@@ -63,13 +63,19 @@ class Yardstick:
         return np.asarray(cosines - np.maximum(self.floor, nearest + self.margin), np.float32)
 
 
-def yardstick(name: str, version: str, file: Path = CROWD_FILE) -> Yardstick:
+def yardstick(name: str, version: str, file: Path = CROWD_FILE, *, floor: float | None = None) -> Yardstick:
     """Return the scorer for an embedder's `name` and `version`.
+
+    Args:
+        file: where the crowds are.
+        floor: the operator's own, in place of the measured one.
 
     Raises:
         ModelBrokenError: the crowd's file does not read.
     """
     rule = RULES.get(name, STRICTEST)
+    if floor is not None:
+        rule = replace(rule, alone=floor, floor=floor)
     crowd = _crowds(file).get(f"{name}/{version}")
     return Yardstick(rule.alone) if crowd is None else Yardstick(rule.floor, rule.margin, crowd)
 

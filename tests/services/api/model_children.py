@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,17 +46,17 @@ class FailingDetector(FakeDetector):
         raise InferenceError("as told")
 
 
-def fakes(_: Path) -> LocalModels:
+def fakes() -> LocalModels:
     return LocalModels(FakeDetector(), [FakeEmbedder()])
 
 
-def mortal(_: Path) -> LocalModels:
+def mortal() -> LocalModels:
     return LocalModels(DyingDetector(), [FakeEmbedder()])
 
 
-def failing(_: Path) -> LocalModels:
+def failing() -> LocalModels:
     return LocalModels(FailingDetector(), [FakeEmbedder()])
 
 
-def missing(_: Path) -> LocalModels:
+def missing() -> LocalModels:
     raise ModelUnavailableError("as told")

@@ -17,6 +17,7 @@ from bench.synthetic.cast import load_cast
 from mosaicast.adapters.gallery import GalleryUnavailable
 from mosaicast.adapters.vault import Vault
 from mosaicast.core.types import PersonId
+from mosaicast.runtime.settings import RecognitionSettings
 from services.api.app import create_app
 from services.api.enrolment import Enroller
 from services.api.face_models import LocalModels, Network, load
@@ -32,7 +33,7 @@ KEY = bytes(range(32))
 @cache
 def models() -> LocalModels:
     """The product's models, loaded once for all tests."""
-    return load(Path(".cache"))
+    return load(RecognitionSettings().networks, Path(".cache"), Path())
 
 
 @cache

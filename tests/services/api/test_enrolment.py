@@ -220,8 +220,8 @@ def fork_server() -> ForkServer:
     return ForkServer(["services.api.photos"])
 
 
-def test_the_child_answers_and_comes_again_after_it_was_idle(fork_server: ForkServer, tmp_path: Path) -> None:
-    child = ModelChild(fork_server, tmp_path, model_children.fakes, idle_s=0.05)
+def test_the_child_answers_and_comes_again_after_it_was_idle(fork_server: ForkServer) -> None:
+    child = ModelChild(fork_server, model_children.fakes, idle_s=0.05)
     assert child.networks == (Network("fake", "1", 3),)
     first = child._child
     assert first is not None
@@ -234,8 +234,8 @@ def test_the_child_answers_and_comes_again_after_it_was_idle(fork_server: ForkSe
     child.close()
 
 
-def test_a_child_that_dies_is_an_error_and_is_replaced(fork_server: ForkServer, tmp_path: Path) -> None:
-    child = ModelChild(fork_server, tmp_path, model_children.mortal)
+def test_a_child_that_dies_is_an_error_and_is_replaced(fork_server: ForkServer) -> None:
+    child = ModelChild(fork_server, model_children.mortal)
     with pytest.raises(InferenceError, match="died"):
         child.find(np.zeros((4, 4, 3), np.uint8), 0.5)
     assert child.networks == (Network("fake", "1", 3),)
@@ -243,8 +243,8 @@ def test_a_child_that_dies_is_an_error_and_is_replaced(fork_server: ForkServer, 
 
 
 @pytest.mark.parametrize("load", [model_children.missing, model_children.failing])
-def test_what_the_models_raise_comes_over(fork_server: ForkServer, tmp_path: Path, load: Any) -> None:
-    child = ModelChild(fork_server, tmp_path, load)
+def test_what_the_models_raise_comes_over(fork_server: ForkServer, load: Any) -> None:
+    child = ModelChild(fork_server, load)
     with pytest.raises((ModelUnavailableError, InferenceError), match="as told"):
         child.find(np.zeros((4, 4, 3), np.uint8), 0.5)
     child.close()

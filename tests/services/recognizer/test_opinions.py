@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from mosaicast.core.identity import Match
+from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.types import OwnerId, PersonId, TrackId
 from mosaicast.runtime.metrics import Metrics
 from services.recognizer.looking import Answer, Looker
-from services.recognizer.opinions import Look, Opinion, RecentVectors
+from services.recognizer.opinions import Look, Opinion, RecentVectors, policy_for
 from tests.services.recognizer.fakes import Clock, FakeEmbedder, FakeGallery, face
 
 X, Y = np.eye(2, dtype=np.float32)
@@ -24,6 +24,16 @@ def test_the_newest_looks_of_one_track_are_averaged():
     mean = recent.averaged(look(2, window=2), Y, 0.1)
     np.testing.assert_allclose(mean, (X + Y) / np.sqrt(2), rtol=1e-6)
     np.testing.assert_allclose(recent.averaged(look(3, window=2), Y, 0.2), Y)
+
+
+def test_the_slack_fits_the_networks():
+    assert policy_for(["dlib-resnet", "facenet-casia"]) == IdentityPolicy()
+    alone = policy_for(["arcface"])
+    assert alone.second is None
+    assert alone.drop < alone.stay < IdentityPolicy().stay
+    assert alone.margin > IdentityPolicy().margin
+    turned = policy_for(["facenet-casia", "taguchi-resnet"])
+    assert (turned.stay, turned.second_stay) == (alone.stay, IdentityPolicy().stay)
 
 
 def test_a_window_of_one_is_the_look_alone():

@@ -54,3 +54,25 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
     monkeypatch.setenv(f"MOSAICAST_{name}", value)
     with pytest.raises(ValidationError, match=name.rsplit("__", maxsplit=1)[-1].lower()):
         settings.load()
+
+
+def test_two_networks_by_default_or_one_with_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.load().recognition.networks == ("dlib-resnet", "facenet-casia")
+    assert settings.load().recognition.floors == (None, None)
+    monkeypatch.setenv("MOSAICAST_RECOGNITION__FIRST", "arcface")
+    monkeypatch.setenv("MOSAICAST_RECOGNITION__FIRST_FLOOR", "0.45")
+    monkeypatch.setenv("MOSAICAST_RECOGNITION__SECOND", "none")
+    assert settings.load().recognition.networks == ("arcface",)
+    assert settings.load().recognition.floors == (0.45,)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [("SECOND", "dlib-resnet", "one opinion"), ("FIRST_FLOOR", "0", "first_floor"), ("SECOND_FLOOR", "1.5", "floor")],
+)
+def test_networks_that_would_show_strangers_are_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(f"MOSAICAST_RECOGNITION__{name}", value)
+    with pytest.raises(ValidationError, match=words):
+        settings.load()
