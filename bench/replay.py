@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.replay_parts import Clip, Enrolled, MemoryGallery, read_clip, recognise
+from bench.replay_parts import Clip, Enrolled, MemoryGallery, Witness, read_clip, recognise
 from mosaicast.core.delayline import DelayLine, Release
 from mosaicast.core.masks import reach_edges
 from mosaicast.core.timeline import FramePlan
@@ -104,13 +104,21 @@ def main() -> None:
     parser.add_argument("--sheets", type=Path, help="write frames with slips, and a sample of all, here")
     parser.add_argument("--arcface", type=Path, help="recognise with this ONNX file instead of the packaged networks")
     parser.add_argument("--threshold", type=float, default=0.45, help="its cosine")
+    parser.add_argument("--witness", type=Path, help="an ArcFace-style ONNX file that says whose each track really is")
+    parser.add_argument("--witness-threshold", type=float, default=0.4, help="its cosine")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     judge = Judge(arguments.judge)
     gallery = MemoryGallery((arguments.arcface, arguments.threshold) if arguments.arcface else None)
-    people = [gallery.enrol(folder) for folder in arguments.enrol]
+    known = MemoryGallery((arguments.witness, arguments.witness_threshold)) if arguments.witness else None
+    for folder in arguments.enrol:
+        gallery.enrol(folder)
+        if known:
+            known.enrol(folder)
     for path in arguments.clips:
-        print(json.dumps({"clip": path.name, **judged(path, judge, gallery, people, arguments.sheets)}), flush=True)
+        witness = Witness(known) if known and arguments.enrol else None
+        found = judged(path, judge, gallery, arguments.sheets, witness)
+        print(json.dumps({"clip": path.name, **found}), flush=True)
 
 
 class Judge:
@@ -129,11 +137,11 @@ class Judge:
 
 
 def judged(
-    path: Path, judge: Judge, gallery: MemoryGallery, people: Sequence[Enrolled], sheets: Path | None
+    path: Path, judge: Judge, gallery: MemoryGallery, sheets: Path | None, witness: Witness | None
 ) -> dict[str, Any]:
     """Run one clip and have it judged."""
     clip = read_clip(path)
-    verdicts = recognise(clip, gallery)
+    verdicts = recognise(clip, gallery, witness)
     result, sheet = Judgement(), Sheet(path.stem, sheets)
     for verdict in verdicts:
         result.reasons.update(track.reason.value for track in verdict.tracks)
@@ -141,7 +149,7 @@ def judged(
         slipped = result.take(number, frame, plan, judge, _clear_boxes(verdicts, time))
         sheet.add(number, frame, plan, slipped)
     sheet.write()
-    return {**result.summary(), **_visibility(verdicts, people)}
+    return {**result.summary(), **_visibility(verdicts, gallery.people, witness)}
 
 
 def planned(clip: Clip, verdicts: Sequence[Verdict]) -> Iterator[tuple[av.VideoFrame, MediaTime, FramePlan]]:
@@ -190,12 +198,13 @@ def _iou(one: Box, other: Box) -> float:
     return width * height / (one.area + other.area - width * height)
 
 
-def _visibility(verdicts: Sequence[Verdict], people: Sequence[Enrolled]) -> Mapping[str, Any]:
+def _visibility(verdicts: Sequence[Verdict], people: Sequence[Enrolled], witness: Witness | None) -> Mapping[str, Any]:
     """Return how many looks each enrolled person was clear in, and which share of the looks at those tracks that is.
 
-    The share counts faces of `VISIBLE_PX` and more, from a second after their track began. Tracks that were never
-    clear are in no share: whose they are is seen on the sheets.
+    The share counts faces of `VISIBLE_PX` and more, from a second after their track began. Without a witness, tracks
+    that were never clear are in no share: whose they are is seen on the sheets.
     """
+    whose = witness.whose() if witness else {}
     begun: dict[int, MediaTime] = {}
     looks: dict[int, list[TrackVerdict]] = {}
     for verdict in verdicts:
@@ -205,7 +214,11 @@ def _visibility(verdicts: Sequence[Verdict], people: Sequence[Enrolled]) -> Mapp
                 looks.setdefault(track.track_id, []).append(track)
     found = {}
     for person in people:
-        own = [seen for seen in looks.values() if any(track.person_id == person.person_id for track in seen)]
+        own = [
+            seen
+            for track_id, seen in looks.items()
+            if whose.get(track_id) == person.person_id or any(track.person_id == person.person_id for track in seen)
+        ]
         clear = [track.person_id == person.person_id for seen in own for track in seen]
         found[person.person_id] = {
             "tracks": len(own),

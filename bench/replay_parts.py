@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from mosaicast.adapters import jpeg
 from mosaicast.adapters.av_packets import PacketDecoder
 from mosaicast.adapters.av_source import EpochStarted, PacketRead, open_source
 from mosaicast.adapters.detectors.centerface import CenterFace
@@ -21,6 +22,7 @@ from mosaicast.adapters.models.registry import Operator
 from mosaicast.contracts.messages import Detections, MediaPacket, SampledFrame, VerdictMessage
 from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.types import MediaTime, OwnerId, PersonId, Verdict
+from mosaicast.imaging.crops import map_landmarks
 from mosaicast.runtime.metrics import Metrics
 from services.detector.analysis import analyse
 from services.detector.waiting import Job
@@ -116,6 +118,7 @@ class MemoryGallery:
         self.embedders: list[Embedder] = [DlibResnet(CACHE), FacenetCasia()]
         self.policy = IdentityPolicy()
         self._floor: float | None = None
+        self.people: list[Enrolled] = []
         if operator is not None:
             path, self._floor = operator
             own = msgspec.structs.replace(load().get("arcface"), source=Operator(path.name, "the given path"))
@@ -123,7 +126,7 @@ class MemoryGallery:
             self.policy = policy_for(["arcface"])
         self._people: list[dict[PersonId, NDArray[np.float32]]] = [{} for _ in self.embedders]
 
-    def enrol(self, folder: Path) -> Enrolled:
+    def enrol(self, folder: Path) -> None:
         """Enrol the one person whose photos lie in a folder: the largest face of each."""
         faces = []
         for path in sorted(folder.iterdir()):
@@ -134,7 +137,7 @@ class MemoryGallery:
                 faces.append(Face(np.asarray(picture, np.uint8), largest.landmarks))
         for embedder, people in zip(self.embedders, self._people, strict=True):
             people[PersonId(folder.name)] = embedder.embed(faces)
-        return Enrolled(folder.name, len(faces))
+        self.people.append(Enrolled(folder.name, len(faces)))
 
     def opinions(self) -> list[Opinion]:
         """Return the networks with their templates."""
@@ -172,15 +175,49 @@ class _Templates:
         return False
 
 
-def recognise(clip: Clip, gallery: MemoryGallery) -> list[Verdict]:
+class Witness:
+    """Who each track really is, by a network that decides nothing: whom one of its looks is like.
+
+    Args:
+        gallery: of the witness; scores from 0 on count.
+    """
+
+    SMALLEST_PX = 40.0
+
+    def __init__(self, gallery: MemoryGallery) -> None:
+        self._opinion = gallery.opinions()[0]
+        self._best: dict[int, Match] = {}
+
+    def see(self, detections: Detections, verdict: Verdict) -> None:
+        """Look at every face of a verdict."""
+        for track in verdict.tracks:
+            x, y = track.box.x1, track.box.y1
+            face = min(detections.faces, key=lambda one: abs(one.box.x1 - x) + abs(one.box.y1 - y))
+            crop = face.crop
+            if crop is None or min(track.box.width, track.box.height) < self.SMALLEST_PX:
+                continue
+            landmarks = map_landmarks(face.landmarks, crop.origin_x, crop.origin_y, crop.scale)
+            vector = self._opinion.embedder.embed([Face(jpeg.decode(crop.jpeg), landmarks)])
+            match = self._opinion.gallery.search(OwnerId(OWNER), vector)[0][0]
+            if match.similarity > self._best.get(track.track_id, match).similarity or track.track_id not in self._best:
+                self._best[track.track_id] = match
+
+    def whose(self) -> dict[int, PersonId]:
+        """Return the enrolled people's tracks."""
+        return {track: match.person_id for track, match in self._best.items() if match.similarity >= 0}
+
+
+def recognise(clip: Clip, gallery: MemoryGallery, witness: Witness | None = None) -> list[Verdict]:
     """Detect and recognise over a whole clip and return its verdicts."""
     stage = _Stage(gallery.opinions(), gallery.policy)
-    messages: list[VerdictMessage] = []
+    verdicts: list[Verdict] = []
     for sample in clip.samples:
         found = analyse(gallery.detector, [Job(sample, crops=True)])[0]
         if isinstance(found, Detections):
-            messages.append(stage.take(found))
-    return [message.to_core() for message in messages]
+            verdicts.append(stage.take(found).to_core())
+            if witness is not None:
+                witness.see(found, verdicts[-1])
+    return verdicts
 
 
 class _Stage:

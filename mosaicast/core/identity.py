@@ -67,6 +67,8 @@ class _State:
     second_wanted: bool = False
     """Whether the look that is waited for asks the second network."""
     second_due_s: float = -math.inf
+    aside: bool = False
+    """Whether the look that is waited for shows a face turned so far that only a yes counts."""
     seen_s: float = 0.0
     in_last_look: bool = True
 
@@ -190,7 +192,7 @@ class IdentityMachine:
                 reason = Reason.TOO_SMALL
             elif not gallery:
                 reason = Reason.GALLERY_UNAVAILABLE
-            elif reason is Reason.PENDING and quality.has_crop and not self._fit(quality):
+            elif reason is Reason.PENDING and quality.has_crop and not self._fit(quality, self.policy.turn_limit):
                 reason = Reason.DOUBTFUL
         elif reason is Reason.DOUBTFUL and not gallery:
             reason = Reason.GALLERY_UNAVAILABLE  # what would settle the doubt
@@ -201,7 +203,8 @@ class IdentityMachine:
             return False
         if now < state.next_look_s and not self._is_worth_more(state, one, quality, now):
             return False
-        return quality.has_crop and self._large(one.box) and self._fit(quality)
+        limit = self.policy.recheck_turn_limit if state.earned and state.held is None else self.policy.turn_limit
+        return quality.has_crop and self._large(one.box) and self._fit(quality, limit)
 
     def _is_worth_more(self, state: _State, one: Tracked, quality: FaceQuality, now: float) -> bool:
         """Return whether an unknown face is seen much better than at the last look at it."""
@@ -217,22 +220,23 @@ class IdentityMachine:
         state.looked_px, state.looked_turn = min(one.box.width, one.box.height), abs(turn(quality.landmarks))
         state.since = state.ask if state.since is None else state.since
         checks = state.earned and state.held is None
-        state.second_wanted = policy.second is not None and not (checks and now < state.second_due_s)
+        state.aside = checks and state.looked_turn > policy.turn_limit
+        lenient = checks and not state.aside
+        state.second_wanted = policy.second is not None and not (lenient and now < state.second_due_s)
         return LookWanted(
             one.track_id,
             state.ask,
             urgent=state.earned,
             since=state.since,
             window=1 if state.earned else policy.window,
-            second_from=(policy.stay if checks else policy.similarity) if state.second_wanted else None,
+            second_from=(policy.stay if lenient else policy.similarity) if state.second_wanted else None,
         )
 
     def _large(self, box: Box) -> bool:
         return min(box.width, box.height) >= self.policy.smallest_face_px
 
-    def _fit(self, quality: FaceQuality) -> bool:
-        turned = abs(turn(quality.landmarks))
-        return quality.sharpness >= self.policy.least_sharpness and turned <= self.policy.turn_limit
+    def _fit(self, quality: FaceQuality, turn_limit: float) -> bool:
+        return quality.sharpness >= self.policy.least_sharpness and abs(turn(quality.landmarks)) <= turn_limit
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -297,7 +301,9 @@ class IdentityMachine:
         """A track that has earned its person was looked at again."""
         policy = self.policy
         first_needed, second_needed = (
-            (policy.stay, policy.second_stay) if state.held is None else (policy.similarity, policy.second)
+            (policy.similarity, policy.second)
+            if state.aside or state.held is not None
+            else (policy.stay, policy.second_stay)
         )
         if self._vote(ranked, first_needed) == state.person_id:
             agrees = self._agrees(state, state.person_id, second, second_needed)
@@ -307,6 +313,9 @@ class IdentityMachine:
             if agrees:
                 self._confirm(state)
                 return
+        if state.aside and self._vote(ranked, policy.similarity) in {None, state.person_id}:
+            state.next_look_s = state.asked_s + policy.recheck_s  # `trust_s` goes on
+            return
         weak = bool(ranked) and ranked[0].person_id == state.person_id and ranked[0].similarity >= policy.drop
         if weak and state.unsure == 0:
             state.unsure, state.next_look_s = 1, now
@@ -335,6 +344,8 @@ class IdentityMachine:
             return
         state.reason = Reason.UNKNOWN
         first, longest = policy.retry_s
+        unknown = sum(other.reason is Reason.UNKNOWN and other.in_last_look for other in self._states.values())
+        longest = min(longest, max(first, unknown * policy.retry_share_s))
         state.next_look_s = state.asked_s + min(longest, first * 2 ** min(16, state.failures - policy.patience))
 
     def _people_changed(self, people: Mapping[PersonId, str], now: float) -> None:

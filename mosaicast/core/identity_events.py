@@ -39,12 +39,18 @@ class IdentityPolicy:
     turn_limit: float = 0.6
     """Nose from the middle of the eyes, in distances between the eyes (0: frontal); beyond, the face is turned away.
     On the test clips 96 % of an enrolled person's looks at 0.5 to 0.7 still pass, and none of a stranger's."""
+    recheck_turn_limit: float = 0.8
+    """A clear track's face may be turned so far and still confirm who it is, by all that a vote needs; that it does not
+    says nothing, for it may well be the turn. Whoever talks to a neighbour stays visible."""
     first_looks_s: float = 0.12
     """Between looks at a track that is not judged yet."""
     patience: int = 4
     """Looks without agreement after which it counts as unknown and is looked at less and less often ..."""
     retry_s: tuple[float, float] = (0.3, 2.0)
     """... after the first pause, doubling, up to the second: a crowd costs a look per face in 2 s ..."""
+    retry_share_s: float = 0.25
+    """... but no less often than that the unknown faces of a picture share four looks a second: of a few, none waits
+    long after it turned to the camera ..."""
     larger: float = 1.25
     more_frontal: float = 0.15
     """... unless the face is by so much larger, or less turned, than at the last look: then it is worth one at once."""

@@ -59,7 +59,7 @@ class RecentVectors:
     KEPT = 8
     """Of one track: more than any window."""
     TRACKS = 256
-    LIFE_S = 3.0
+    LIFE_S = 1.5
     """Older looks are not averaged: who is there now matters."""
 
     def __init__(self) -> None:

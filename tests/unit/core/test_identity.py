@@ -163,25 +163,42 @@ def test_nan_landmarks_are_turned_away():
 # --- a crowd --------------------------------------------------------------------------------------------------
 
 
-def test_unknown_tracks_are_asked_for_less_and_less_often():
+CROWD = tuple(seen(track) for track in range(2, 10))
+"""So many that unknown faces are looked at as seldom as the policy allows."""
+
+
+def test_unknown_tracks_of_a_crowd_are_asked_for_less_and_less_often():
     script = Script()
     asked = []
     for _ in range(300):
-        script.look(seen(1))
-        if script.answer_all(t1=[]):
-            asked.append(script.now)
+        script.look(seen(1), *CROWD)
+        asked += [script.now for want in script.wanted if want.track_id == 1]
+        script.answer_all()
     pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
     assert pauses[:3] == pytest.approx([0.2] * 3)
     assert pauses[3:7] == pytest.approx([0.3, 0.6, 1.2, 2.0], abs=0.11)
     assert pauses[7:] == pytest.approx([POLICY.retry_s[1]] * len(pauses[7:]), abs=0.11)
 
 
+@pytest.mark.parametrize(("faces", "pause_s"), [(1, 0.3), (4, 1.0), (6, 1.5), (20, 2.0)])
+def test_unknown_faces_share_four_looks_a_second(faces, pause_s):
+    script = Script()
+    asked = []
+    for _ in range(300):
+        script.look(*(seen(track) for track in range(1, faces + 1)))
+        asked += [script.now for want in script.wanted if want.track_id == 1]
+        script.answer_all()
+    pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert pauses[8:] == pytest.approx([pause_s] * len(pauses[8:]), abs=0.11)
+
+
 def test_faces_that_cannot_be_embedded_are_asked_for_less_often_too():
     script = Script()
     asked = 0
     for _ in range(100):
-        script.look(seen(1))
-        asked += script.answer_all(t1=None)
+        script.look(seen(1), *CROWD)
+        asked += sum(want.track_id == 1 for want in script.wanted)
+        script.answer_all(**{f"t{track}": None for track in range(1, 10)})
     assert asked < 12
 
 
@@ -248,6 +265,45 @@ def test_whoever_turns_away_for_long_is_masked_and_back_again_after_votes():
     script.earned()
 
 
+ASIDE = (POLICY.turn_limit + POLICY.recheck_turn_limit) / 2
+
+
+def aside(seconds: float, matches: list[Match], second: list[Match] | None = None) -> list[bool]:
+    """Someone clear turns aside and every look at that face gets the same answers: whether it is seen at each."""
+    script = Script().earned()
+    script.second_says = None if second is None else lambda _: second
+    clear = []
+    for _ in range(round(seconds * 10)):
+        clear.append(script.look((seen(1), turned(ASIDE)))[0].clear)
+        script.answer_all(t1=matches)
+    return clear
+
+
+def test_whoever_talks_to_a_neighbour_and_is_still_recognised_stays_visible():
+    assert all(aside(6.0, like(ANA)))
+
+
+@pytest.mark.parametrize(
+    ("matches", "second"),
+    [([], None), (like(ANA, POLICY.stay), None), (like(ANA), []), (like(ANA), like(ANA, -0.01))],
+)
+def test_a_face_turned_aside_says_nothing_against_who_it_is_and_trust_ends(matches, second):
+    clear = aside(3.0, matches, second)
+    assert clear[:10] == [True] * 10
+    assert clear[21:] == [False] * 9
+
+
+def test_a_face_turned_aside_that_is_like_somebody_else_masks():
+    assert aside(1.0, like(BEN))[-4:] == [False] * 4
+
+
+def test_nobody_becomes_visible_by_looks_from_aside():
+    script = Script()
+    for _ in range(20):
+        assert not script.look((seen(1), turned(ASIDE)))[0].clear
+        assert script.wanted == []
+
+
 def test_no_answers_mask_within_the_trust():
     script = Script().earned()
     clear = [script.look(seen(1))[0].clear for _ in range(25)]
@@ -258,11 +314,13 @@ def unknown(side: float = 100.0, quality: FaceQuality = GOOD) -> Script:
     """A face that was looked at in vain so often that it is looked at seldom."""
     script = Script()
     for _ in range(100):
-        script.look((seen(1, side), quality))
-        script.answer_all(t1=[])
-    for _ in range(4):  # away from the moment at which the next look is due anyway
-        script.look((seen(1, side), quality))
-        if script.answer_all(t1=[]):
+        script.look((seen(1, side), quality), *CROWD)
+        script.answer_all()
+    for _ in range(21):  # away from the moment at which the next look is due anyway
+        script.look((seen(1, side), quality), *CROWD)
+        due = any(want.track_id == 1 for want in script.wanted)
+        script.answer_all()
+        if due:
             break
     return script
 
@@ -271,8 +329,9 @@ def looks(script: Script, side: float, quality: FaceQuality) -> int:
     """How often it is asked for in 0.5 s."""
     asked = 0
     for _ in range(5):
-        script.look((seen(1, side), quality))
-        asked += script.answer_all(t1=[])
+        script.look((seen(1, side), quality), *CROWD)
+        asked += sum(want.track_id == 1 for want in script.wanted)
+        script.answer_all()
     return asked
 
 
@@ -283,13 +342,10 @@ def turned(share: float) -> FaceQuality:
 def test_an_unknown_face_that_comes_near_is_looked_at_at_once_and_once():
     assert looks(unknown(), 100.0 * POLICY.larger - 1, GOOD) <= 1
     script = unknown()
-    script.look((seen(1, 100.0 * POLICY.larger + 1), GOOD))
-    assert len(script.wanted) == 1
-    script.answer_all(t1=[])
+    assert looks(script, 100.0 * POLICY.larger + 1, GOOD) == 1
     assert looks(script, 100.0 * POLICY.larger + 1, GOOD) == 0
 
 
 def test_an_unknown_face_that_turns_to_us_is_looked_at_at_once():
     script = unknown(quality=turned(0.5))
-    script.look((seen(1), turned(0.5 - POLICY.more_frontal - 0.01)))
-    assert len(script.wanted) == 1
+    assert looks(script, 100.0, turned(0.5 - POLICY.more_frontal - 0.01)) == 1
