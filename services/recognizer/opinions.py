@@ -59,8 +59,8 @@ class RecentVectors:
     KEPT = 8
     """Of one track: more than any window."""
     TRACKS = 256
-    LIFE_S = 1.5
-    """Older looks are not averaged: who is there now matters."""
+    LIFE_S = 0.8
+    """Older looks are not averaged: a burst of them shows one face in one pose, those before a pause maybe not."""
 
     def __init__(self) -> None:
         self._tracks: OrderedDict[tuple[str, int, TrackId], deque[tuple[int, float, Vector]]] = OrderedDict()
