@@ -91,6 +91,8 @@ class RecognitionSettings(BaseModel):
     second: str = "facenet-casia"
     """Must say the same before anybody is seen; `none`: the first decides alone."""
     second_floor: float | None = Field(default=None, ge=0.2, le=1.0)
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    """Where FaceNet runs; the others run on the CPU. CUDA needs the extra `gpu`."""
 
     @model_validator(mode="after")
     def _two_opinions(self) -> Self:

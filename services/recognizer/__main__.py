@@ -83,7 +83,9 @@ def _opinions(settings: Settings, key: bytes | None) -> list[Opinion]:
     """Load the networks that must agree, the first one first."""
     opinions = []
     for name, floor in zip(settings.recognition.networks, settings.recognition.floors, strict=True):
-        embedder = make_embedder(name, cache_dir=settings.cache_dir, models_dir=settings.models_dir)
+        embedder = make_embedder(
+            name, cache_dir=settings.cache_dir, models_dir=settings.models_dir, device=settings.recognition.device
+        )
         scorer = yardstick(embedder.name, embedder.version, floor=floor)
         opinions.append(Opinion(embedder, QdrantGallery(_gallery_config(settings, embedder, scorer, key))))
     return opinions

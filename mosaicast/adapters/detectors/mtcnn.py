@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors.pictures import WIDTH, Fitted, fit, inside, target_size
 from mosaicast.adapters.detectors.port import RawFace
-from mosaicast.adapters.detectors.torch_device import Device, extra_missing, pick_device
 from mosaicast.adapters.model_errors import InferenceError
+from mosaicast.adapters.torch_device import Device, extra_missing, pick_device
 from mosaicast.core.types import Box
 
 _SMALLEST_FACE = 10
@@ -30,7 +30,7 @@ class Mtcnn:
 
     def __init__(self, width_16x9: int = WIDTH, device: Device = "auto") -> None:
         self._width = width_16x9
-        self._device = pick_device(device)
+        self._device = pick_device(device, "mtcnn")
         try:
             from facenet_pytorch import MTCNN
         except ImportError as exc:

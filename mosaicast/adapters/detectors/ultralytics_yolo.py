@@ -16,8 +16,8 @@ from PIL import Image
 
 from mosaicast.adapters.detectors.pictures import WIDTH, to_bgr
 from mosaicast.adapters.detectors.port import RawFace
-from mosaicast.adapters.detectors.torch_device import Device, extra_missing, pick_device
 from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.torch_device import Device, extra_missing, pick_device
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks
 
@@ -45,7 +45,7 @@ class UltralyticsYolo:
                 "the detector ultralytics needs an existing file in MOSAICAST_DETECTOR__WEIGHTS"
             )
         self._side = math.ceil(width_16x9 / _MULTIPLE) * _MULTIPLE
-        self._device = pick_device(device)
+        self._device = pick_device(device, "ultralytics")
         self._model = _load(weights)
         self._classes = _face_classes(getattr(self._model, "names", None))
 

@@ -36,6 +36,8 @@ class ArcFace:
         ModelBrokenError: it has the wrong checksum, or is no network of this family.
     """
 
+    in_batches = False
+
     def __init__(self, model: Model, models_dir: Path, precision: Precision = "f32") -> None:
         path = require(model, models_dir)[0]
         self.name = model.name.replace("-", "_")

@@ -45,6 +45,7 @@ class DlibResnet:
     """
 
     dimension = dlib_graph.DIMENSION
+    in_batches = False
 
     def __init__(
         self, cache_dir: Path, precision: Precision = "f32", *, weights: Path | None = None, name: str = "dlib_resnet"

@@ -39,10 +39,11 @@ class FacenetCasia:
 
     name = "facenet_casia"
     dimension = DIMENSION
+    in_batches = False
 
     def __init__(self, precision: Precision = "f32") -> None:
         path = packaged_file()
-        self.version = f"{digest(path)[:12]}.{FORMAT_VERSION}"
+        self.version = version_of(path)
         core = ov.Core()
         form = input_format(load().get(MODEL), "NHWC")
         self._network = compile_embedder(core, read_model(core, path), form, DIMENSION, precision)
@@ -71,6 +72,11 @@ class FacenetCasia:
             InferenceError: the runtime failed, or gave NaN or nothing but zeros.
         """
         return self._network.embed_chip(chip)
+
+
+def version_of(path: Path) -> str:
+    """Return the version of the vectors that a file's weights make."""
+    return f"{digest(path)[:12]}.{FORMAT_VERSION}"
 
 
 def packaged_file() -> Path:

@@ -35,6 +35,10 @@ class Embedder(Protocol):
     def dimension(self) -> int:
         """Numbers in a vector."""
 
+    @property
+    def in_batches(self) -> bool:
+        """Whether several faces at once cost less than one after another."""
+
     def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
         """Return one vector of length 1 for each face, [n, dimension].
 

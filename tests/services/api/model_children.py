@@ -32,6 +32,8 @@ class FakeEmbedder:
 
     name, version, dimension = "fake", "1", 3
 
+    in_batches = False
+
     def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
         return np.eye(3, dtype=np.float32)[[0] * len(faces)]
 

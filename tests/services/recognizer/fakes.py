@@ -88,6 +88,8 @@ class FakeEmbedder:
     def __init__(self) -> None:
         self.faces = 0
 
+    in_batches = False
+
     def embed(self, faces: Sequence[Face]) -> np.ndarray:
         self.faces += len(faces)
         values = [float(one.picture.mean()) for one in faces]

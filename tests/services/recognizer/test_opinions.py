@@ -91,6 +91,19 @@ def test_the_second_is_asked_only_where_the_first_says_yes():
     assert stage.opinions[1].embedder.faces == 1
 
 
+def test_a_network_on_a_gpu_gets_all_faces_at_once_and_others_one_by_one():
+    stage = Stage()
+    shown = []
+    for opinion, batched in zip(stage.opinions, (False, True), strict=True):
+        embedder = opinion.embedder
+        embedder.in_batches = batched
+        embed = embedder.embed
+        embedder.embed = lambda faces, embed=embed, shown=shown: shown.append(len(faces)) or embed(faces)
+    answers = stage.answers(*(look(track, track, second_from=0.95) for track in (1, 2, 3)))
+    assert shown == [1, 1, 1, 3]
+    assert [answers[track].second[0].person_id for track in (1, 2, 3)] == ["ben"] * 3
+
+
 def test_a_second_gallery_that_is_away_gives_no_answer():
     stage = Stage()
     stage.second.away = True

@@ -54,6 +54,8 @@ class Planter:
         self.name, self.network = f"planter-{network}", network
         self.embedded: list[int] = []
 
+    in_batches = False
+
     def embed(self, faces: Sequence[Face]) -> np.ndarray:
         greys = [round(float(one.picture.mean())) for one in faces]
         self.embedded += greys

@@ -9,11 +9,11 @@ Device = Literal["auto", "cpu", "cuda"]
 
 def extra_missing(model: str) -> ModelUnavailableError:
     """Return the error that says how to get what `model` needs."""
-    return ModelUnavailableError(f"the detector {model} needs the extra 'gpu': pip install 'mosaicast[gpu]'")
+    return ModelUnavailableError(f"{model} in torch needs the extra 'gpu': pip install 'mosaicast[gpu]'")
 
 
-def pick_device(wanted: Device) -> str:
-    """Return `cpu` or `cuda`; `auto` is CUDA where there is one.
+def pick_device(wanted: Device, model: str) -> Literal["cpu", "cuda"]:
+    """Return where to run `model`, `cpu` or `cuda`; `auto` is CUDA where there is one.
 
     Raises:
         ModelUnavailableError: torch is not installed, or CUDA is asked for and there is none.
@@ -21,7 +21,7 @@ def pick_device(wanted: Device) -> str:
     try:
         import torch
     except ImportError as exc:
-        raise extra_missing("of torch") from exc
+        raise extra_missing(model) from exc
     there = bool(torch.cuda.is_available())
     if wanted == "cuda" and not there:
         raise ModelUnavailableError("the settings ask for CUDA, and this machine shows none")
