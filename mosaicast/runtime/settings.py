@@ -5,15 +5,18 @@ by MOSAICAST_SECRETS_DIR (one file a setting, e.g. `mosaicast_edge__token`), the
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 
@@ -183,14 +186,37 @@ class Settings(BaseSettings):
         return tuple(sources)
 
 
+class WrongSettingsError(Exception):
+    """Settings are wrong: the operator's to mend. The text names them and what they should be, never their values."""
+
+
 def load(**overrides: object) -> Settings:
     """Read the settings of this process.
 
     Raises:
-        pydantic.ValidationError: a value is wrong; its text names the setting.
+        WrongSettingsError: a value is wrong.
     """
-    return Settings(
-        _env_file=os.environ.get("MOSAICAST_ENV_FILE"),  # type: ignore[call-arg]
-        _secrets_dir=os.environ.get("MOSAICAST_SECRETS_DIR"),
-        **overrides,  # type: ignore[arg-type]
-    )
+    try:
+        return Settings(
+            _env_file=os.environ.get("MOSAICAST_ENV_FILE"),  # type: ignore[call-arg]
+            _secrets_dir=os.environ.get("MOSAICAST_SECRETS_DIR"),
+            **overrides,  # type: ignore[arg-type]
+        )
+    except ValidationError as exc:
+        # Without the cause: its text holds values, and secrets are among them.
+        raise WrongSettingsError("; ".join(map(_explained, exc.errors(include_input=False)))) from None
+    except SettingsError as exc:
+        raise WrongSettingsError(str(exc)) from None
+
+
+def load_or_exit() -> Settings:
+    """Read the settings of this process; wrong ones end it with a sentence and exit status 1."""
+    try:
+        return load()
+    except WrongSettingsError as exc:
+        sys.exit(f"mosaicast: {exc}")
+
+
+def _explained(error: ErrorDetails) -> str:
+    name = "__".join(["MOSAICAST", *map(str, error["loc"])]).upper().replace("__", "_", 1)
+    return f"{name}: {error['msg'].removeprefix('Value error, ')}"

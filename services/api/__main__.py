@@ -21,7 +21,7 @@ from mosaicast.runtime import logs
 from mosaicast.runtime.children import ForkServer
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.metrics import Metrics
-from mosaicast.runtime.settings import Settings, load
+from mosaicast.runtime.settings import Settings, load_or_exit
 from services.api.app import create_app
 from services.api.consents import keep_consents
 from services.api.deps import Addresses, Deps, digest, new_secret
@@ -42,7 +42,7 @@ _POLL_S = 0.2
 
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
-    settings = load()
+    settings = load_or_exit()
     logs.configure("api", level=settings.log_level)
     log = logs.get_logger(__name__)
     try:

@@ -12,7 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from mosaicast.adapters.kafka import BusError
+from mosaicast.adapters.model_errors import ModelError
 from mosaicast.runtime.lifecycle import StopEvent
+from mosaicast.runtime.settings import WrongSettingsError, load
 from services.cli import models, people
 from services.cli.calibrate import calibrate
 from services.cli.client import ApiClient, ApiError
@@ -46,6 +48,7 @@ def up(
     """Run Mosaicast on this machine until Ctrl-C."""
     if kafka and bootstrap:
         raise typer.BadParameter("--kafka runs a Kafka of our own, --bootstrap uses yours: choose one")
+    models.require_chosen(load())  # before anything runs: five services that do not start say less
     options = StackOptions(
         data_dir=data_dir,
         host=host,
@@ -136,7 +139,7 @@ def main() -> None:
 def _guard(run: Callable[[], Any]) -> None:
     try:
         run()
-    except (ApiError, StackError, EdgeMissingError, PortTakenError, BusError) as exc:
+    except (ApiError, StackError, EdgeMissingError, PortTakenError, BusError, ModelError, WrongSettingsError) as exc:
         err.print(f"mosaicast: {exc}", markup=False)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -13,8 +13,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from mosaicast.adapters.model_errors import ModelError
-from mosaicast.adapters.models import Model, inspect, load, pull
+from mosaicast.adapters.models import Model, inspect, load, pull, require
 from mosaicast.adapters.models.registry import Download, Package
+from mosaicast.runtime.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Models: list, download, check.")
 
@@ -82,6 +83,17 @@ def verify(
             _out.print(finding.detail or f"{model.name}: ok", soft_wrap=True, markup=False)
     if failed:
         raise typer.Exit(1)
+
+
+def require_chosen(settings: Settings) -> None:
+    """Make sure that the networks which the settings name can be had.
+
+    Raises:
+        ModelError: one can't; the text says what to do.
+    """
+    registry = load()
+    for name in settings.recognition.networks:
+        require(registry.get(name, "embedder"), settings.models_dir)
 
 
 def _models(names: list[str]) -> list[Model]:

@@ -9,7 +9,7 @@ from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
-from mosaicast.runtime.settings import Settings, load
+from mosaicast.runtime.settings import Settings, load_or_exit
 from services.compositor import child
 from services.compositor.service import CompositorService
 
@@ -20,7 +20,7 @@ LIMITS = Limits(address_space_bytes=6 * 1024**3)
 
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
-    settings = load()
+    settings = load_or_exit()
     logs.configure("compositor", level=settings.log_level)
     try:
         run(settings, StopEvent().install())

@@ -12,7 +12,7 @@ from mosaicast.runtime import logs
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
-from mosaicast.runtime.settings import Settings, load
+from mosaicast.runtime.settings import Settings, load_or_exit
 from services.detector.service import DetectorService, Shape
 
 GROUP = "detector"
@@ -20,7 +20,7 @@ GROUP = "detector"
 
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
-    settings = load()
+    settings = load_or_exit()
     logs.configure("detector", level=settings.log_level)
     # One core a worker: OpenCV's own threads would fight with the models'.
     cv2.setNumThreads(1)

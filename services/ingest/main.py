@@ -22,7 +22,7 @@ FLUSH_S = 2.0
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; return the exit status."""
-    config = settings.load()
+    config = settings.load_or_exit()
     logs.configure("ingest", level=config.log_level)
     log = logs.get_logger("services.ingest")
     stop, metrics = StopEvent().install(), Metrics()

@@ -16,7 +16,7 @@ from mosaicast.runtime.dumps import forbid_dumps
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
-from mosaicast.runtime.settings import Settings, load
+from mosaicast.runtime.settings import Settings, load_or_exit
 from services.recognizer.looking import Answer, Looker, People
 from services.recognizer.opinions import Opinion, policy_for
 from services.recognizer.service import RecognizerService
@@ -27,7 +27,7 @@ GROUP = "recognizer"
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
     forbid_dumps()
-    settings = load()
+    settings = load_or_exit()
     logs.configure("recognizer", level=settings.log_level)
     cv2.setNumThreads(1)
     try:

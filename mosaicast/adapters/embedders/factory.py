@@ -29,9 +29,7 @@ def make_embedder(
     Raises:
         ModelUnavailableError, ModelBrokenError: it cannot be had here; the text says what to do.
     """
-    model = load().get(name.replace("_", "-"))
-    if model.role != "embedder":
-        raise ModelUnavailableError(f"{model.name} is a {model.role}, not an embedder")
+    model = load().get(name.replace("_", "-"), "embedder")
     if model.name == FACENET_CASIA:
         return _facenet(precision, device)
     if model.alignment == "arcface_5":

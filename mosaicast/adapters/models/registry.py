@@ -19,6 +19,7 @@ Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, Meta(gt=0)]
 Side = Annotated[int, Meta(gt=0, le=4096)]
 
+Role = Literal["detector", "embedder"]
 Format = Literal["onnx", "openvino", "frozen_graph", "safetensors", "dlib", "torch_weights_only"]
 """How weights lie in the file. None of these runs code when it is read; there is no format `pickle`, on purpose."""
 Alignment = Literal["none", "dlib_5", "box_1.1", "arcface_5"]
@@ -68,7 +69,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One entry of the list."""
 
     name: Name
-    role: Literal["detector", "embedder"]
+    role: Role
     licence: str
     format: Format
     source: Package | Download | Operator
@@ -100,16 +101,21 @@ class Registry:
         """Yield the models."""
         return iter(self._models.values())
 
-    def get(self, name: str) -> Model:
+    def get(self, name: str, role: Role | None = None) -> Model:
         """Return the model of that name.
+
+        Args:
+            role: what it must be fit for; None: anything.
 
         Raises:
             ModelUnavailableError: there is none; the text names those that are.
         """
-        model = self._models.get(name)
-        if model is None:
-            raise ModelUnavailableError(f"there is no model {name!r}; there are {', '.join(self._models)}")
-        return model
+        fit = {model.name: model for model in self._models.values() if role in {None, model.role}}
+        if name in fit:
+            return fit[name]
+        if name in self._models:
+            raise ModelUnavailableError(f"{name} is a {self._models[name].role}; as {role} there are {', '.join(fit)}")
+        raise ModelUnavailableError(f"there is no model {name!r}; there are {', '.join(fit)}")
 
 
 def load(file: Path = FILE) -> Registry:

@@ -108,3 +108,33 @@ def test_a_port_that_is_taken(tmp_path: Path, api: str) -> None:
     done = run("up", "--data-dir", str(tmp_path), "--rtmp-port", "0", "--http-port", "0", "--api-port", port)
     assert done.returncode == 1
     assert "--api-port" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("KAFKA__ASSIGNMENT_COUNT", "many", "MOSAICAST_KAFKA__ASSIGNMENT_COUNT: "),
+        ("RECOGNITION__FIRST", "centerface", "as embedder there are dlib-resnet"),
+        ("RECOGNITION__FIRST", "edgeface", "there is no model 'edgeface'"),
+        ("RECOGNITION__SECOND", "dlib-resnet", "one opinion"),
+        ("RECOGNITION__FIRST", "sface", "mosaicast models pull sface"),
+    ],
+)
+def test_wrong_settings_start_nothing(tmp_path: Path, setting: str, value: str, words: str) -> None:
+    done = run("up", "--data-dir", str(tmp_path / "data"), **{f"MOSAICAST_{setting}": value})
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_service_with_wrong_settings_says_which() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "services.detector"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin", "MOSAICAST_DETECTOR__WORKERS": "0"},
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("mosaicast: MOSAICAST_DETECTOR__WORKERS: ")

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from mosaicast.runtime import settings
 
@@ -52,7 +51,7 @@ def test_secrets_do_not_print() -> None:
 )
 def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"MOSAICAST_{name}", value)
-    with pytest.raises(ValidationError, match=name.rsplit("__", maxsplit=1)[-1].lower()):
+    with pytest.raises(settings.WrongSettingsError, match=f"MOSAICAST_{name}: "):
         settings.load()
 
 
@@ -68,11 +67,28 @@ def test_two_networks_by_default_or_one_with_a_floor(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
-    [("SECOND", "dlib-resnet", "one opinion"), ("FIRST_FLOOR", "0", "first_floor"), ("SECOND_FLOOR", "1.5", "floor")],
+    [
+        ("SECOND", "dlib-resnet", "one opinion"),
+        ("FIRST_FLOOR", "0", "FIRST_FLOOR: Input should be greater"),
+        ("SECOND_FLOOR", "1.5", "SECOND_FLOOR: "),
+    ],
 )
 def test_networks_that_would_show_strangers_are_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
 ) -> None:
     monkeypatch.setenv(f"MOSAICAST_RECOGNITION__{name}", value)
-    with pytest.raises(ValidationError, match=words):
+    with pytest.raises(settings.WrongSettingsError, match=words):
         settings.load()
+
+
+@pytest.mark.parametrize("value", ["{", "17"])
+def test_a_wrong_value_is_never_repeated(
+    monkeypatch: pytest.MonkeyPatch, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOSAICAST_API__ADMIN_TOKEN", "hush")
+    monkeypatch.setenv("MOSAICAST_API__PORT", "hush too")
+    monkeypatch.setenv("MOSAICAST_KAFKA", value)
+    with pytest.raises(SystemExit) as ended:
+        settings.load_or_exit()
+    assert "hush" not in str(ended.value)
+    assert str(ended.value).startswith("mosaicast: ")
