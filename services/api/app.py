@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Response
 from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBearer
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from mosaicast.adapters.storage import StorageError
@@ -32,7 +33,8 @@ def create_app(deps: Deps, metrics: Metrics, ready: Callable[[], bool], lifespan
         ready: whether it can do its work now.
         lifespan: what runs beside it.
     """
-    app = FastAPI(
+    # /docs takes the administrator's token: its scripts come from here, not from somebody else's server.
+    app = FastAPIOffline(
         title="Mosaicast",
         version="1",
         description=_DESCRIPTION,

@@ -1,8 +1,11 @@
 """Errors as problem+json, the OpenAPI document, probes and metrics."""
 
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator
+
+import pytest
 
 from services.api.middleware import LARGEST_BODY_BYTES, LARGEST_UPLOAD_BYTES
 from tests.services.api.fakes import ADMIN_TOKEN, Desk, problem
@@ -117,3 +120,12 @@ def test_the_openapi_document_is_complete(desk: Desk) -> None:
             assert response["content"] == {"application/problem+json": {"schema": schema}}, (name, status)
     assert "HTTPValidationError" not in json.dumps(document)
     assert set(document["components"]["schemas"]["Problem"]["properties"]) == {"type", "title", "status", "detail"}
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+def test_the_descriptions_page_loads_nothing_from_elsewhere(desk: Desk, page: str) -> None:
+    text = desk.anyone.get(page).text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert loaded
+    assert all(address.startswith("/") for address in loaded), "the page is given the administrator's token"
+    assert all(desk.anyone.get(address).status_code == 200 for address in loaded)
