@@ -55,9 +55,12 @@ class StreamRunner:
         stream_id: which.
         spawn: starts a child.
         on_outcomes: told every new outcome, once.
+        on_restart: told why a child is to be replaced.
     """
 
-    def __init__(self, stream_id: str, spawn: Spawn, on_outcomes: OnOutcomes) -> None:
+    def __init__(
+        self, stream_id: str, spawn: Spawn, on_outcomes: OnOutcomes, on_restart: Callable[[str], object]
+    ) -> None:
         self.stream_id = stream_id
         self.ledger = Ledger()
         self.note = ""
@@ -65,7 +68,7 @@ class StreamRunner:
         self.stopped = False
         self.restarts = 0
         self.last_packet_s = 0.0
-        self._spawn, self._on_outcomes = spawn, on_outcomes
+        self._spawn, self._on_outcomes, self._on_restart = spawn, on_outcomes, on_restart
         self._spec: StreamSpec | None = None
         self._replay = Replay()
         self._seen: dict[int, int] = {}
@@ -199,13 +202,13 @@ class StreamRunner:
             return
         self._end(link)
         self._restart_s = now + EDGE_PAUSE_S  # not the media's fault: it counts for no quarantine
-        self.restarts += 1
+        self._restarted("edge_silent")
         self.note = "the edge does not answer; trying again"
         self._log.warning("the edge does not answer", stream=self.stream_id)
 
     def _crashed(self, link: _Link, how: str, now: float) -> None:
         self._end(link)
-        self.restarts += 1
+        self._restarted(how)
         step = self._state.crashed(now)
         self._log.error("a child ended", stream=self.stream_id, how=how, quarantined=isinstance(step, Quarantine))
         if isinstance(step, Quarantine):
@@ -213,6 +216,10 @@ class StreamRunner:
             self._tell(self.ledger.drop("quarantined"))
             return
         self._restart_s = step.at_s
+
+    def _restarted(self, why: str) -> None:
+        self.restarts += 1
+        self._on_restart(why)
 
     def _end(self, link: _Link) -> None:
         """End a child. What it told before counts, so the pipe is closed after its last word was read."""

@@ -144,7 +144,12 @@ class CompositorService:
     def _runner(self, stream_id: str, partition: int) -> StreamRunner:
         runner = self._runners.get(stream_id)
         if runner is None:
-            runner = self._runners[stream_id] = StreamRunner(stream_id, self._spawn, self._reports.on_outcomes)
+            runner = self._runners[stream_id] = StreamRunner(
+                stream_id,
+                self._spawn,
+                self._reports.on_outcomes,
+                lambda reason: self._metrics.child_restarts.labels(reason).inc(),
+            )
             self._partition_of[stream_id] = partition
             if stream_id in self._specs:
                 runner.on_spec(self._specs[stream_id])

@@ -19,7 +19,10 @@ class Stage:
     def __init__(self) -> None:
         self.spawn = FakeSpawn()
         self.told: list[Outcome] = []
-        self.runner = StreamRunner(STREAM, self.spawn, lambda _, outcomes: self.told.extend(outcomes))
+        self.restarts: list[str] = []
+        self.runner = StreamRunner(
+            STREAM, self.spawn, lambda _, outcomes: self.told.extend(outcomes), self.restarts.append
+        )
         self.now = 100.0
 
     @property

@@ -53,7 +53,7 @@ class Recorded(StreamRunner):
     """Notes what each child is given."""
 
     def __init__(self, spawn: FakeSpawn, told: list[Outcome]) -> None:
-        super().__init__(STREAM, spawn, lambda _, outcomes: told.extend(outcomes))
+        super().__init__(STREAM, spawn, lambda _, outcomes: told.extend(outcomes), lambda _: None)
         self.given: list[Given] = []
         self._told = told
 

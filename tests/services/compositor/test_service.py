@@ -231,6 +231,8 @@ def test_a_quarantine_is_told_in_a_sentence(stage: Stage) -> None:
         stage.step(packet(number, key=True), seconds=6.0)
     assert stage.report.state == "quarantined"
     assert "crashed five times" in stage.report.reason
+    restarts = stage.metrics.registry.get_sample_value("mosaicast_child_restarts_total", {"reason": "SIGSEGV"})
+    assert restarts == 5
     assert stage.report.counters["restarts"] == 5
     assert stage.report.counters["in_flight"] == 0
     assert stage.metric("dropped", "quarantined") > 0
