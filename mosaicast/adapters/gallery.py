@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.gallery_folder import Folder
 from mosaicast.adapters.gallery_server import Server
-from mosaicast.adapters.gallery_store import MOST_TEMPLATES, GalleryConfig, GalleryUnavailable
+from mosaicast.adapters.gallery_store import MOST_TEMPLATES, GalleryConfig, GalleryUnavailable, OwnerUnavailable
 from mosaicast.core.identity import Match
 from mosaicast.core.types import OwnerId, PersonId
 
-__all__ = ["Gallery", "GalleryConfig", "GalleryUnavailable", "QdrantGallery"]
+__all__ = ["Gallery", "GalleryConfig", "GalleryUnavailable", "OwnerUnavailable", "QdrantGallery"]
 
 
 class Gallery(Protocol):

@@ -23,6 +23,8 @@ from mosaicast.adapters.gallery_store import (
     COLLECTIONS,
     MOST_MATCHES,
     GalleryConfig,
+    GalleryUnavailable,
+    OwnerUnavailable,
     mapped,
     owned_by,
     version_texts,
@@ -49,8 +51,11 @@ class Copy:
     versions: Mapping[PersonId, str]
 
     def outdated(self) -> bool:
-        """Return whether the store differs from this; may raise GalleryUnavailable."""
-        return self.store.stamp() != self.stamp
+        """Return whether the store differs from this, or does not say."""
+        try:
+            return self.store.stamp() != self.stamp
+        except GalleryUnavailable:
+            return True  # reading it will tell what is wrong, of this owner alone
 
 
 class Folder:
@@ -108,7 +113,10 @@ class Folder:
     def _read(self, owner: str) -> Copy:
         with self._lock:
             self._copies.pop(owner, None)  # what is known to be old is not searched, even if reading fails
-        copy = self._copied(owner, self._store(owner))
+        try:
+            copy = self._copied(owner, self._store(owner))
+        except GalleryUnavailable as exc:
+            raise OwnerUnavailable(str(exc)) from exc
         with self._lock:
             self._copies[owner] = copy
         return copy

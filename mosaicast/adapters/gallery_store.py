@@ -28,6 +28,10 @@ class GalleryUnavailable(Exception):  # noqa: N818 - a state, and the design's w
     retry = True
 
 
+class OwnerUnavailable(GalleryUnavailable):
+    """One owner's templates can't be read: damaged, or in use for too long. Those of others may well be."""
+
+
 @dataclass(frozen=True, slots=True)
 class GalleryConfig:
     """Where templates are, and of which model."""

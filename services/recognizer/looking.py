@@ -9,7 +9,7 @@ import numpy as np
 
 from mosaicast.adapters import jpeg
 from mosaicast.adapters.embedders import Face
-from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.gallery import GalleryUnavailable, OwnerUnavailable
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.core.identity import Match
 from mosaicast.core.types import OwnerId, PersonId
@@ -24,6 +24,8 @@ QUEUE = 64
 first; its track asks again."""
 BATCH = 4
 """Faces taken at once and searched for with one request; few, so that the gallery is checked in between."""
+LONGEST_RETRY_S = 5.0
+"""An owner whose templates can't be read is tried again after CHECK_S, twice that, ... up to this."""
 CHECK_S = 0.2
 """Between proofs that the gallery is there: a third of what the identity machine trusts it for."""
 _LOG = get_logger(__name__)
@@ -77,6 +79,8 @@ class Looker:
         self._stale: set[str] = set()
         self._known: set[str] = set()
         self._away = False
+        self._failing: dict[str, tuple[float, float]] = {}
+        """Stale owners whose templates could not be read: when to try again, and how long that pause is."""
         self._seen_s: dict[str, float] = {}
         """By owner: when the gallery was there and what is known of the owner was its newest state."""
         self._check_due_s = 0.0
@@ -121,6 +125,7 @@ class Looker:
         with self._changed:
             if owner in self._known:
                 self._stale.add(owner)
+                self._failing.pop(owner, None)
                 self._changed.notify()
 
     def gallery_seen_s(self, owner: str) -> float | None:
@@ -158,8 +163,8 @@ class Looker:
             self._answer(opinions, looks)
 
     def _has_news(self) -> bool:
-        # What could not be read waits for the next check: a gallery that is away is not asked without pause.
-        return bool(self._stale) and not self._away
+        # What could not be read waits for a check: a gallery that is away is not asked without pause.
+        return bool(self._stale - self._failing.keys()) and not self._away
 
     def _keep_up(self, galleries: Sequence[Gallery]) -> None:
         """Check the galleries, and read the people of owners who changed."""
@@ -168,22 +173,32 @@ class Looker:
             with self._changed:
                 if any(changes):
                     self._stale |= self._known
-                stale = sorted(self._stale)
-            for owner in stale:
+                due = self._due()
+            for owner in due:
                 self._read(galleries, owner)
             self._note_seen()
         except GalleryUnavailable as exc:
             self._note_away(exc)
+
+    def _due(self) -> list[str]:
+        """Return the stale owners to read now; of those that failed one at most, for each may take its time to fail."""
+        again = sorted((due_s, owner) for owner, (due_s, _) in self._failing.items() if due_s <= self._clock())
+        return sorted(self._stale - self._failing.keys()) + [owner for _, owner in again[:1]]
 
     def _read(self, galleries: Sequence[Gallery], owner: str) -> None:
         with self._changed:
             self._stale.discard(owner)  # before it is read: a change that comes meanwhile is read again
         try:
             first, *others = [gallery.refresh(owner) for gallery in galleries]
+        except OwnerUnavailable as exc:
+            self._note_failing(owner, exc)
+            return
         except GalleryUnavailable:
             with self._changed:
                 self._stale.add(owner)
             raise
+        with self._changed:
+            self._failing.pop(owner, None)
         versions = {person: "/".join([text, *(o.get(person, "") for o in others)]) for person, text in first.items()}
         self._on_event(People(owner, versions))
 
@@ -271,6 +286,9 @@ class Looker:
                 return None  # there is nothing to ask, or what it would say is known to be old
         try:
             return gallery.search(owner, np.stack(vectors))
+        except OwnerUnavailable as exc:
+            self._note_failing(owner, exc)
+            return None
         except GalleryUnavailable as exc:
             self._note_away(exc)
             return None
@@ -279,6 +297,16 @@ class Looker:
         with self._changed:
             self._away = False
             self._seen_s.update(dict.fromkeys(self._known - self._stale, self._clock()))
+
+    def _note_failing(self, owner: str, exc: OwnerUnavailable) -> None:
+        with self._changed:
+            _, pause_s = self._failing.get(owner, (0.0, CHECK_S / 2))
+            pause_s = min(LONGEST_RETRY_S, 2 * pause_s)
+            self._failing[owner] = self._clock() + pause_s, pause_s
+            self._stale.add(owner)
+            self._seen_s.pop(owner, None)
+        self._metrics.gallery_errors.labels(str(exc)).inc()
+        _LOG.warning("an owner's gallery is unavailable", owner=owner, error=str(exc))
 
     def _note_away(self, exc: GalleryUnavailable) -> None:
         with self._changed:

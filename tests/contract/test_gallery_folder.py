@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mosaicast.adapters.gallery import GalleryConfig, GalleryUnavailable, QdrantGallery
+from mosaicast.adapters.gallery import GalleryConfig, GalleryUnavailable, OwnerUnavailable, QdrantGallery
 from mosaicast.adapters.gallery_local import LocalStore
 from mosaicast.core.types import OwnerId
 
@@ -104,6 +104,24 @@ def test_owners_do_not_wait_for_each_other(config):
     with inside(folder_of_me(config)):
         gallery.upsert_templates(OTHER, "ben", ONE)
         assert gallery.refresh(OTHER).keys() == {"ben"}
+
+
+def test_a_damaged_folder_is_its_owners_trouble_alone(config):
+    gallery = QdrantGallery(config)
+    gallery.upsert_templates(ME, "ana", ONE)
+    folder = folder_of_me(config)
+    gallery.upsert_templates(OTHER, "ben", ONE)
+    for owner in (ME, OTHER):
+        gallery.refresh(owner)
+    (database,) = folder.glob("collection/*/storage.sqlite")
+    database.write_bytes(b"x" * 100)
+    assert gallery.check()
+    with pytest.raises(OwnerUnavailable):
+        gallery.refresh(ME)
+    with pytest.raises(OwnerUnavailable):
+        gallery.search(ME, ONE)
+    assert not gallery.check()
+    assert [match.person_id for match in gallery.search(OTHER, ONE)[0]] == ["ben"]
 
 
 def test_one_at_a_time_in_one_process_too(config):

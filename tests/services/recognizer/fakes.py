@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from mosaicast.adapters.embedders import Face
-from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.gallery import GalleryUnavailable, OwnerUnavailable
 from mosaicast.adapters.model_errors import InferenceError
 from mosaicast.contracts.messages import Detections, FaceCrop, FaceDetection, StreamSpec, TimeBase
 from mosaicast.core.consents import FOREVER_MS
@@ -111,6 +111,7 @@ class FakeGallery:
     def __init__(self, **people: Mapping[str, int]) -> None:
         self.people: dict[str, dict[str, int]] = {owner: dict(own) for owner, own in people.items()}
         self.away = self.changed = False
+        self.damaged: set[str] = set()
         self.calls: list[str] = []
         self.searched: list[tuple[str, list[int]]] = []
 
@@ -129,6 +130,8 @@ class FakeGallery:
 
     def refresh(self, owner: str) -> Mapping[PersonId, str]:
         self._asked(f"refresh {owner}")
+        if owner in self.damaged:
+            raise OwnerUnavailable("told_to_fail")
         return {PersonId(person): str(value) for person, value in self.people.get(owner, {}).items()}
 
     def check(self) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from mosaicast.adapters.model_errors import ModelUnavailableError
 from mosaicast.core.types import OwnerId, TrackId
 from mosaicast.runtime.metrics import Metrics
-from services.recognizer.looking import CHECK_S, QUEUE, Answer, Looker, People
+from services.recognizer.looking import CHECK_S, LONGEST_RETRY_S, QUEUE, Answer, Looker, People
 from services.recognizer.opinions import Look, Opinion
 from tests.services.recognizer.fakes import BROKEN, Clock, FakeEmbedder, FakeGallery, face
 
@@ -169,6 +169,51 @@ def test_what_could_not_be_read_is_read_when_the_gallery_is_back():
     stage.gallery.away = False
     assert stage.turn() == [People("o1", {"ana": "100"})]
     assert stage.seen_ago() == 0
+
+
+def test_an_owner_whose_templates_are_damaged_harms_no_other():
+    stage = Stage(o1={"ana": 100}, o2={"ben": 50})
+    stage.gallery.damaged = {"o1"}
+    stage.follow("o1", "o2")
+    stage.looker.ask([look(1), look(2, 50, "o2")])
+    assert told(stage.turn()) == [(1, None), (2, ["ben"])]
+    for _ in range(20):
+        stage.turn()
+        assert (stage.seen_ago("o1"), stage.seen_ago("o2")) == (None, 0)
+    assert stage.metrics.registry.get_sample_value("mosaicast_gallery_errors_total", {"reason": "told_to_fail"}) > 1
+
+
+def test_damage_that_comes_while_a_stream_is_live_ends_the_trust_at_once():
+    stage = Stage(o1={"ana": 100}, o2={})
+    stage.follow("o1", "o2")
+    stage.gallery.damaged = {"o1"}
+    stage.looker.refresh("o1")
+    stage.turn()
+    assert (stage.seen_ago("o1"), stage.seen_ago("o2")) == (None, 0)
+
+
+def test_a_damaged_owner_is_read_less_and_less_often_and_at_once_when_it_has_changed():
+    stage = Stage(o1={"ana": 100})
+    stage.gallery.damaged = {"o1"}
+    stage.follow("o1")
+    turns = round(60 / CHECK_S)
+    for _ in range(turns):
+        stage.turn()
+    assert 60 / LONGEST_RETRY_S <= stage.gallery.calls.count("refresh o1") < 2 * 60 / LONGEST_RETRY_S
+    stage.gallery.damaged = set()
+    stage.looker.refresh("o1")
+    assert stage.turn() == [People("o1", {"ana": "100"})]
+    assert stage.seen_ago() == 0
+
+
+def test_a_damaged_owner_heals_by_itself():
+    stage = Stage(o1={"ana": 100}, o2={})
+    stage.gallery.damaged = {"o1", "o2"}
+    stage.follow("o1", "o2")
+    stage.gallery.damaged = set()
+    for _ in range(10):
+        stage.turn()
+    assert (stage.seen_ago("o1"), stage.seen_ago("o2")) == (0, 0)
 
 
 def test_a_change_of_a_followed_owner_is_read_before_the_next_look():
