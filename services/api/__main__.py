@@ -21,6 +21,7 @@ from mosaicast.runtime import logs
 from mosaicast.runtime.children import ForkServer
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.metrics import Metrics
+from mosaicast.runtime.photos import PhotoDecoder
 from mosaicast.runtime.settings import Settings, load_or_exit
 from services.api.app import create_app
 from services.api.consents import keep_consents
@@ -31,7 +32,6 @@ from services.api.face_models import ModelChild, Network
 from services.api.face_models import load as load_models
 from services.api.lost import keep_templates
 from services.api.people import announce, drop_orphans
-from services.api.photos import PhotoDecoder
 from services.api.reindex import Reindexer
 from services.api.status import StatusBoard
 from services.api.templates import Templates
@@ -70,7 +70,7 @@ def run(settings: Settings) -> None:
     metrics = Metrics()
     producer = BusProducer(_kafka(settings, "api"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
     edge = EdgeControl(settings.edge.stat_url, settings.edge.control_url)
-    children = ForkServer(["services.api.photos"])
+    children = ForkServer(["mosaicast.runtime.photos"])
     models = ModelChild(
         children, partial(load_models, settings.recognition.networks, settings.cache_dir, settings.models_dir)
     )

@@ -11,9 +11,9 @@ from mosaicast.adapters import jpeg
 from mosaicast.core.identity import turn
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks, Picture, align_by_landmarks, crop_square, sharpness
+from mosaicast.runtime.photos import Decoded, PhotoError
 from services.api.agreement import likeness, odd_ones_out
 from services.api.face_models import FaceModels, Network, Vectors
-from services.api.photos import Decoded, PhotoError
 
 if TYPE_CHECKING:
     from mosaicast.adapters.detectors import RawFace

@@ -10,11 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import Person
 from mosaicast.adapters.vault import VaultError
+from mosaicast.runtime.photos import LARGEST_PHOTO_BYTES, PhotoError, check_size
 from services.api import people
 from services.api.deps import Deps, deps_of, require_admin
 from services.api.enrolment import Judged, PhotosDisagreeError
 from services.api.people_out import judged_out, person_out
-from services.api.photos import LARGEST_PHOTO_BYTES, PhotoError, check_size
 from services.api.problems import ProblemError, responses
 from services.api.routes_streams import new_id
 from services.api.schemas import (

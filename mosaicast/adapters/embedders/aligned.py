@@ -1,11 +1,11 @@
-"""What FaceNet and the ArcFace family share: align by landmarks, one run of the network, a vector of length 1.
+"""What embedders share: align by landmarks, one run of the network, a vector of length 1.
 
-What each wants to be shown stands in the list of models.
+What FaceNet and the ArcFace family want to be shown stands in the list of models.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import openvino as ov
@@ -76,10 +76,10 @@ def input_format(model: Model, layout: Literal["NHWC", "NCHW"]) -> InputFormat:
     return InputFormat(side, shares * side - 0.5, model.normalisation, layout)
 
 
-def compile_embedder(
+def compile_graph(
     core: ov.Core, graph: ov.Model, format_: InputFormat, dimension: int | None, precision: Precision
-) -> "AlignedNetwork":
-    """Fix a graph's input and compile it.
+) -> tuple[CompiledModel, int]:
+    """Fix a graph's input, compile it, and return it with the length of its vectors.
 
     Args:
         dimension: numbers in a vector; None: whatever the graph gives.
@@ -98,19 +98,39 @@ def compile_embedder(
         raise ModelBrokenError(f"the file is another network: it does not take {format_.shape}") from exc
     if len(found) != 1 or len(found[0]) != 2 or found[0][0] != 1 or dimension not in {None, found[0][1]}:
         raise ModelBrokenError(f"the file is another network: it gives {found}, not one vector")
-    return AlignedNetwork(CompiledModel(core, graph, precision), format_, found[0][1])
+    return CompiledModel(core, graph, precision), found[0][1]
 
 
-class AlignedNetwork:
-    """One compiled network and the way to show it a face. Belongs to one thread."""
+class ChipEmbedder:
+    """Base of the embedders that OpenVINO runs: a chip of each face, one at a time. Belongs to one thread.
 
-    def __init__(self, compiled: CompiledModel, format_: InputFormat, dimension: int) -> None:
-        self._compiled, self.format, self.dimension = compiled, format_, dimension
+    Args:
+        compiled: the network.
+        align: cuts the chip, or says None where the landmarks span no face.
+        blob: turns a chip into what the network is given.
+        dimension: of its vectors.
+    """
+
+    in_batches = False
+
+    def __init__(
+        self,
+        compiled: CompiledModel,
+        align: Callable[[Face], Picture | None],
+        blob: Callable[[Picture], NDArray[Any]],
+        dimension: int,
+    ) -> None:
+        self._compiled, self._align, self._blob = compiled, align, blob
+        self.dimension = dimension
 
     @property
     def precision(self) -> str:
         """What the runtime computes in."""
         return self._compiled.precision
+
+    def align(self, face: Face) -> Picture | None:
+        """Return the chip that the network looks at, or None."""
+        return self._align(face)
 
     def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
         """Return one vector of length 1 for each face, [n, dimension]; zeros where the landmarks span no face.
@@ -120,7 +140,7 @@ class AlignedNetwork:
         """
         vectors = np.zeros((len(faces), self.dimension), np.float32)
         for row, face in zip(vectors, faces, strict=True):
-            chip = self.format.align(face)
+            chip = self.align(face)
             if chip is not None:
                 row[:] = self.embed_chip(chip)
         return vectors
@@ -131,7 +151,7 @@ class AlignedNetwork:
         Raises:
             InferenceError: the runtime failed, or gave NaN or nothing but zeros.
         """
-        vector: NDArray[np.float32] = self._compiled.run(self.format.blob(chip))[0].reshape(-1)
+        vector: NDArray[np.float32] = self._compiled.run(self._blob(chip))[0].reshape(-1)
         length = float(np.linalg.norm(vector))
         if not np.isfinite(length) or length == 0.0:
             raise InferenceError("the vector is not finite")

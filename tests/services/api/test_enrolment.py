@@ -217,7 +217,7 @@ def test_likeness_knows_only_measured_networks() -> None:
 
 @pytest.fixture(scope="module")
 def fork_server() -> ForkServer:
-    return ForkServer(["services.api.photos"])
+    return ForkServer(["mosaicast.runtime.photos"])
 
 
 def test_the_child_answers_and_comes_again_after_it_was_idle(fork_server: ForkServer) -> None:

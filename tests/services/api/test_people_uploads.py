@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mosaicast.adapters.storage import Storage
-from services.api.photos import LARGEST_PHOTO_BYTES
+from mosaicast.runtime.photos import LARGEST_PHOTO_BYTES
 from tests.services.api.fakes import problem
 from tests.services.api.people_tools import PeopleDesk, jpeg, portrait
 

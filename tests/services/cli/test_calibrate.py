@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.embedders import Face
 from mosaicast.core.identity import IdentityPolicy
 from mosaicast.core.types import Box
+from mosaicast.runtime.photos import Decoded, PhotoError
 from services.cli.calibrate import Request, run, write
 from services.cli.calibration import boxes, people, report
-from services.cli.calibration.photos import Photo, PhotoError
 
 FRONTAL = (0.3, 0.4, 0.7, 0.4, 0.5, 0.6, 0.35, 0.8, 0.65, 0.8)
 """Landmarks in shares of the box."""
@@ -35,13 +36,14 @@ def face(x: float, y: float, side: float, score: float = 0.9, marks: Sequence[fl
 class _Reader:
     """Pictures named `WORD_NUMBER`: sharp noise of that number, unless the word says otherwise."""
 
-    def read(self, path: Path) -> Photo:
+    def read(self, path: Path) -> Decoded:
         if "broken" in path.name:
-            raise PhotoError("the file is broken")
+            raise PhotoError("unreadable", "the file is broken")
         noise = np.random.default_rng(int(path.stem.rpartition("_")[2]) % 2**32)
         picture = noise.integers(0, 255, (200, 200, 3), np.uint8)
         picture[0, 0] = tuple(path.stem.encode()[:3])
-        return Photo(np.full_like(picture, 90) if "flat" in path.name else picture, 1.0)
+        shown = np.full_like(picture, 90) if "flat" in path.name else picture
+        return Decoded(shown, turned=False, full_width=shown.shape[1])
 
 
 class _Detector:
@@ -282,8 +284,9 @@ def test_detections_are_told_true_from_false(tmp_path: Path) -> None:
 
 def test_boxes_of_the_file_are_compared_with_what_is_found_in_the_shrunk_picture(tmp_path: Path) -> None:
     class Half(_Reader):
-        def read(self, path: Path) -> Photo:
-            return Photo(super().read(path).picture, 0.5)
+        def read(self, path: Path) -> Decoded:
+            read = super().read(path)
+            return replace(read, full_width=2 * read.full_width)
 
     folder = annotated(tmp_path, {"file": "one_1.jpg", "faces": [{"box_xywh": [100, 100, 200, 200]}]})
     found = boxes.from_annotations(folder, Half(), _Detector(), 20, iter)

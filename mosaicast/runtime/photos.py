@@ -1,4 +1,4 @@
-"""Decoding photos of strangers: in a child with limits, never in the api's own process."""
+"""Decoding photos of strangers: in a child with limits, never in the process that asks."""
 
 import io
 import resource
@@ -42,6 +42,9 @@ _UPRIGHT: dict[object, Image.Transpose] = {
     8: Image.Transpose.ROTATE_90,
 }
 """What makes a picture upright, by EXIF's orientation (EXIF 2.3, 4.6.4 A)."""
+_LYING = frozenset(
+    {Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90}
+)
 
 PhotoFault = Literal["unreadable", "too_large"]
 
@@ -62,6 +65,13 @@ class Decoded:
     """BGR [H, W, 3], upright, at most `LONGEST_SIDE` long."""
     turned: bool
     """It lay on its side or head, or was mirrored, and its EXIF said so."""
+    full_width: int
+    """Before it was shrunk, upright."""
+
+    @property
+    def scale(self) -> float:
+        """Pixels of `picture` per pixel of the file."""
+        return float(self.picture.shape[1]) / self.full_width
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +94,12 @@ class PhotoDecoder:
             child.connection.send_bytes(data)
             if not child.connection.poll(_TIMEOUT_S):
                 raise PhotoError("unreadable", "it takes too long to read")
-            answer = child.connection.recv()
-            pixels = child.connection.recv_bytes() if isinstance(answer, tuple) and answer[0] == "ok" else b""
+            answer = child.connection.recv_bytes(_LONGEST_ANSWER)
         except (EOFError, OSError) as exc:
             raise PhotoError("unreadable", "the file is broken") from exc
         finally:
             child.stop(grace_s=0.1)
-        return _checked(answer, pixels)
+        return _checked(answer)
 
 
 def check_size(size_bytes: int) -> None:
@@ -103,14 +112,25 @@ def check_size(size_bytes: int) -> None:
         raise PhotoError("too_large", f"the file has more than {LARGEST_PHOTO_BYTES // 1024**2} MB")
 
 
-def _checked(answer: Any, pixels: bytes) -> Decoded:
+_HEADER = np.dtype([(name, "<u4") for name in ("fault", "height", "width", "turned", "full_width")])
+"""What a child answers begins with this: plain numbers, because unpickling would run what a taken-over child sends."""
+_FAULTS: tuple[PhotoFault, ...] = ("unreadable", "too_large")
+"""A header's fault is a place in here, counted from 1; 0: none, and pixels follow. Else a sentence does."""
+_LONGEST_ANSWER = _HEADER.itemsize + LONGEST_SIDE * LONGEST_SIDE * 3
+
+
+def _checked(answer: bytes) -> Decoded:
     """Believe nothing that came from the child but what fits."""
-    if answer[0] != "ok":
-        raise PhotoError("too_large" if answer[0] == "too_large" else "unreadable", str(answer[1])[:200])
-    height, width = int(answer[1]), int(answer[2])
-    if not (0 < height <= LONGEST_SIDE and 0 < width <= LONGEST_SIDE and len(pixels) == height * width * 3):
+    if len(answer) < _HEADER.itemsize:
         raise PhotoError("unreadable", "the file is broken")
-    return Decoded(np.frombuffer(pixels, np.uint8).reshape(height, width, 3), answer[3] is True)
+    fault, height, width, turned, full_width = (int(number) for number in np.frombuffer(answer, _HEADER, 1)[0])
+    content = answer[_HEADER.itemsize :]
+    if 0 < fault <= len(_FAULTS):
+        raise PhotoError(_FAULTS[fault - 1], content[:200].decode("utf-8", "replace"))
+    fits = fault == 0 and 0 < height <= LONGEST_SIDE and 0 < width <= min(LONGEST_SIDE, full_width)
+    if not fits or len(content) != height * width * 3:
+        raise PhotoError("unreadable", "the file is broken")
+    return Decoded(np.frombuffer(content, np.uint8).reshape(height, width, 3), bool(turned), full_width)
 
 
 def _work(connection: "Connection[Any, Any]") -> None:
@@ -118,10 +138,11 @@ def _work(connection: "Connection[Any, Any]") -> None:
     try:
         photo = read(connection.recv_bytes(LARGEST_PHOTO_BYTES))
     except PhotoError as exc:
-        connection.send((exc.fault, exc.detail))
+        header = np.array([(_FAULTS.index(exc.fault) + 1, 0, 0, 0, 0)], _HEADER)
+        connection.send_bytes(header.tobytes() + exc.detail.encode())
         return
-    connection.send(("ok", *photo.picture.shape[:2], photo.turned))
-    connection.send_bytes(photo.picture.tobytes())
+    header = np.array([(0, *photo.picture.shape[:2], photo.turned, photo.full_width)], _HEADER)
+    connection.send_bytes(header.tobytes() + photo.picture.tobytes())
 
 
 def _limit_growth() -> None:
@@ -141,8 +162,9 @@ def read(data: bytes) -> Decoded:
         try:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 _check(image)
-                turned = _orientation(image) in _UPRIGHT
-                return Decoded(_pixels(image), turned)
+                how, size = _UPRIGHT.get(_orientation(image)), image.size
+                full_width = size[1] if how in _LYING else size[0]
+                return Decoded(_pixels(image, how), how is not None, full_width)
         except UnidentifiedImageError as exc:
             raise PhotoError("unreadable", _what_it_is(data)) from exc
         except Image.DecompressionBombError as exc:
@@ -177,14 +199,13 @@ def _check(image: Image.Image) -> None:
         raise PhotoError("unreadable", "it is animated; send a still picture")
 
 
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+def _pixels(image: Image.Image, how: Image.Transpose | None) -> NDArray[np.uint8]:
     image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))  # JPEG: decode no more than needed
     if image.mode.startswith("I"):  # 16 bit a sample
         shrunk = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     else:
         shrunk = image if image.mode in ("L", "RGB", "CMYK", "YCbCr") else image.convert("RGB")
     shrunk.thumbnail((LONGEST_SIDE, LONGEST_SIDE))  # before it is turned: that makes a copy
-    how = _UPRIGHT.get(_orientation(image))
     upright = shrunk if how is None else shrunk.transpose(how)
     return np.ascontiguousarray(np.asarray(upright.convert("RGB"), np.uint8)[:, :, ::-1])
 

@@ -5,8 +5,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from services.api import photos
-from services.api.photos import PhotoError, read
+import numpy as np
+
+from mosaicast.runtime import photos
+from mosaicast.runtime.photos import PhotoError, read
 
 
 def die(_: object) -> None:
@@ -15,8 +17,12 @@ def die(_: object) -> None:
 
 def lie(connection: "Connection[Any, Any]") -> None:
     connection.recv_bytes()
+    connection.send_bytes(np.array([(0, 1000, 1000, 0, 1000)], photos._HEADER).tobytes() + b"short")
+
+
+def pickle(connection: "Connection[Any, Any]") -> None:
+    connection.recv_bytes()
     connection.send(("ok", 1000, 1000, False))
-    connection.send_bytes(b"short")
 
 
 def peak(connection: "Connection[Any, Any]") -> None:

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from mosaicast.runtime import photos
 from mosaicast.runtime.children import ForkServer
-from services.api import photos
-from services.api.photos import LONGEST_SIDE, PhotoDecoder, PhotoError, read
-from tests.services.api import photo_children
+from mosaicast.runtime.photos import LONGEST_SIDE, PhotoDecoder, PhotoError, read
+from tests.unit.runtime import photo_children
 
 RED, GREEN, BLUE, GREY = (0, 0, 200), (0, 200, 0), (200, 0, 0), (90, 90, 90)
 
 
 @pytest.fixture(scope="module")
 def fork_server() -> ForkServer:
-    return ForkServer(["services.api.photos"])
+    return ForkServer(["mosaicast.runtime.photos"])
 
 
 def quarters(width: int = 64, height: int = 32) -> Image.Image:
@@ -183,7 +183,7 @@ def test_what_needs_no_child_starts_none() -> None:
     assert told.value.fault == "too_large"
 
 
-@pytest.mark.parametrize("child", [photo_children.die, photo_children.lie])
+@pytest.mark.parametrize("child", [photo_children.die, photo_children.lie, photo_children.pickle])
 def test_a_child_that_dies_or_lies_is_a_broken_photo(
     fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch, child: Any
 ) -> None:
@@ -222,3 +222,27 @@ def test_malformed_files_of_the_set(fork_server: ForkServer, name: str) -> None:
         pytest.skip("MOSAICAST_DATA does not name the data folder")
     with pytest.raises(PhotoError):
         PhotoDecoder(fork_server).decode(Path(folder, "malformed/derived_corrupt", name).read_bytes())
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "CMYK", "I;16", "1"])
+def test_odd_kinds_of_pixels_are_read(mode: str) -> None:
+    photo = read(saved(Image.new(mode, (40, 20)), "JPEG" if mode == "CMYK" else "PNG"))
+    assert (photo.picture.shape, photo.picture.dtype, photo.full_width) == ((20, 40, 3), np.uint8, 40)
+
+
+@pytest.mark.parametrize("sides", [(0, 0, 5, 0, 5), (0, 5, 5, 0, 3), (0, 5000, 1, 0, 5000), (3, 1, 1, 0, 1)])
+def test_an_answer_that_does_not_fit_is_not_believed(sides: tuple[int, int, int, int, int]) -> None:
+    header = np.array([sides], photos._HEADER).tobytes()
+    for answer in (header + bytes(sides[1] * sides[2] * 3), header[:7], header):
+        with pytest.raises(PhotoError, match="broken"):
+            photos._checked(answer)
+
+
+@pytest.mark.parametrize("fault", [1, 2])
+def test_a_faults_sentence_is_passed_on_and_no_more_of_it_than_fits(fault: int) -> None:
+    header = np.array([(fault, 0, 0, 0, 0)], photos._HEADER).tobytes()
+    with pytest.raises(PhotoError) as told:
+        photos._checked(header + b"because" * 100)
+    assert told.value.fault == ("unreadable" if fault == 1 else "too_large")
+    assert told.value.detail.startswith("because")
+    assert len(told.value.detail) == 200
