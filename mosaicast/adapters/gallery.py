@@ -37,6 +37,9 @@ class Gallery(Protocol):
     def refresh(self, owner: str) -> Mapping[PersonId, str]:
         """Read anew who is enrolled, each with a text that differs whenever the templates do."""
 
+    def forget(self, owner: str) -> None:
+        """Let go of what was read of an owner; never fails."""
+
     def check(self) -> bool:
         """Make sure that the store is there; True: it may have changed, `refresh` before the next search."""
 
@@ -55,6 +58,9 @@ class _Home(Protocol):
 
     def versions(self, owner: str) -> Mapping[PersonId, str]:
         """See `Gallery.refresh`."""
+
+    def forget(self, owner: str) -> None:
+        """See `Gallery.forget`."""
 
     def check(self) -> bool:
         """See `Gallery.check`."""
@@ -99,6 +105,10 @@ class QdrantGallery:
     def refresh(self, owner: str) -> Mapping[PersonId, str]:
         """Read anew who is enrolled, each with a text that differs whenever the templates do."""
         return self._home.versions(owner)
+
+    def forget(self, owner: str) -> None:
+        """Let go of what was read of an owner; never fails."""
+        self._home.forget(owner)
 
     def check(self) -> bool:
         """Make sure that the store is there; True: it may have changed, `refresh` before the next search."""

@@ -97,6 +97,11 @@ class Folder:
             copy = self._read(owner)
         return copy.versions
 
+    def forget(self, owner: str) -> None:
+        """Let go of what was read of an owner."""
+        with self._lock:
+            self._copies.pop(owner, None)
+
     def check(self) -> bool:
         """Return whether a folder differs from what was read of it; True if nothing was read."""
         with self._lock:
@@ -111,8 +116,7 @@ class Folder:
             self._copies.clear()
 
     def _read(self, owner: str) -> Copy:
-        with self._lock:
-            self._copies.pop(owner, None)  # what is known to be old is not searched, even if reading fails
+        self.forget(owner)  # what is known to be old is not searched, even if reading fails
         try:
             copy = self._copied(owner, self._store(owner))
         except GalleryUnavailable as exc:

@@ -83,6 +83,9 @@ class Server:
                 ids[_person(point.payload)].append(str(point.id))
         return version_texts(ids)
 
+    def forget(self, owner: str) -> None:
+        """Nothing: the server is asked each time."""
+
     def check(self) -> bool:
         """Ask the server for the collection. Nothing of it is kept here, so nothing can be outdated.
 

@@ -67,6 +67,8 @@ class _State:
     second_wanted: bool = False
     """Whether the look that is waited for asks the second network."""
     second_due_s: float = -math.inf
+    next_aside_s: float = -math.inf
+    """Before it, a face turned so far is not looked at again."""
     aside: bool = False
     """Whether the look that is waited for shows a face turned so far that only a yes counts."""
     seen_s: float = 0.0
@@ -203,7 +205,8 @@ class IdentityMachine:
             return False
         if now < state.next_look_s and not self._is_worth_more(state, one, quality, now):
             return False
-        limit = self.policy.recheck_turn_limit if state.earned and state.held is None else self.policy.turn_limit
+        from_aside = state.earned and state.held is None and now >= state.next_aside_s
+        limit = self.policy.recheck_turn_limit if from_aside else self.policy.turn_limit
         return quality.has_crop and self._large(one.box) and self._fit(quality, limit)
 
     def _is_worth_more(self, state: _State, one: Tracked, quality: FaceQuality, now: float) -> bool:
@@ -313,8 +316,9 @@ class IdentityMachine:
             if agrees:
                 self._confirm(state)
                 return
-        if state.aside and self._vote(ranked, policy.similarity) in {None, state.person_id}:
-            state.next_look_s = state.asked_s + policy.recheck_s  # `trust_s` goes on
+        if state.aside and not _names_another(ranked, state.person_id, policy.similarity):
+            # `trust_s` goes on. Only further looks from aside wait: one at the face is due as it was.
+            state.next_aside_s = state.asked_s + policy.recheck_s
             return
         weak = bool(ranked) and ranked[0].person_id == state.person_id and ranked[0].similarity >= policy.drop
         if weak and state.unsure == 0:
@@ -362,6 +366,11 @@ class IdentityMachine:
                 state.void(Reason.PENDING, now)
             else:
                 state.next_look_s = now
+
+
+def _names_another(ranked: Sequence[Match], person: PersonId | None, needed: float) -> bool:
+    """Return whether a look is most like somebody else, and enough: whether that one may be seen here or not."""
+    return bool(ranked) and ranked[0].person_id != person and ranked[0].similarity >= needed
 
 
 def turn(landmarks: Sequence[float]) -> float:

@@ -2,6 +2,7 @@
 
 import io
 import resource
+import threading
 import warnings
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -15,9 +16,10 @@ from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin, UnidentifiedIm
 from mosaicast.runtime.children import ForkServer, Limits
 
 LARGEST_PHOTO_BYTES = 20 * 1024 * 1024
-LARGEST_PIXELS = {"JPEG": 60_000_000, "PNG": 24_000_000, "WEBP": 12_000_000}
-"""By format. 60 megapixels hold every phone's default. A JPEG is shrunk while it is decoded; the others are unpacked
-whole: a PNG to 4 bytes a pixel and 3 more for a copy, a WebP to 16 bytes."""
+LARGEST_PIXELS = {"JPEG": 60_000_000, "MPO": 60_000_000, "PNG": 24_000_000, "WEBP": 12_000_000}
+"""By format; MPO is a phone's JPEG with more pictures behind it. 60 megapixels hold every phone's default. A JPEG is
+shrunk while it is decoded; the others are unpacked whole: a PNG to 4 bytes a pixel and 3 more for a copy, a WebP to 16
+bytes."""
 LONGEST_SIDE = 1600
 """Enough for a face of 200 px in a group picture; more only costs time."""
 LIMITS = Limits(open_files=32, cpu_seconds=10)
@@ -90,7 +92,10 @@ class PhotoDecoder:
         if not data:
             raise PhotoError("unreadable", "the file is empty")
         child = self.fork_server.spawn(_work, name="photo", limits=LIMITS)
+        # A child that was taken over may begin to answer and never end: then it is killed, and the pipe with it.
+        patience = threading.Timer(2 * _TIMEOUT_S, child.kill)
         try:
+            patience.start()
             child.connection.send_bytes(data)
             if not child.connection.poll(_TIMEOUT_S):
                 raise PhotoError("unreadable", "it takes too long to read")
@@ -98,6 +103,7 @@ class PhotoDecoder:
         except (EOFError, OSError) as exc:
             raise PhotoError("unreadable", "the file is broken") from exc
         finally:
+            patience.cancel()
             child.stop(grace_s=0.1)
         return _checked(answer)
 

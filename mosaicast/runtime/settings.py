@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -96,6 +96,11 @@ class RecognitionSettings(BaseModel):
     second_floor: float | None = Field(default=None, ge=0.2, le=1.0)
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     """Where FaceNet runs; the others run on the CPU. CUDA needs the extra `gpu`."""
+
+    @field_validator("first", "second")
+    @classmethod
+    def _as_listed(cls, name: str) -> str:
+        return name.replace("_", "-")  # as vectors are labelled, and as everybody mistypes it
 
     @model_validator(mode="after")
     def _two_opinions(self) -> Self:

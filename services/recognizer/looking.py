@@ -191,6 +191,8 @@ class Looker:
         try:
             first, *others = [gallery.refresh(owner) for gallery in galleries]
         except OwnerUnavailable as exc:
+            for gallery in galleries:  # a copy that one of them still has would look like news at every check
+                gallery.forget(owner)
             self._note_failing(owner, exc)
             return
         except GalleryUnavailable:

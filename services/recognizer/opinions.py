@@ -27,6 +27,9 @@ class Gallery(Protocol):
     def refresh(self, owner: str) -> Mapping[PersonId, str]:
         """Read anew who is enrolled, each with a text that differs whenever the templates do."""
 
+    def forget(self, owner: str) -> None:
+        """Let go of what was read of an owner; never fails."""
+
     def check(self) -> bool:
         """Make sure that the store is there; True: it may have changed."""
 

@@ -143,7 +143,7 @@ class RecognizerService:
                 stream = self._streams.get(event.look.stream_id)
                 if stream is not None and stream.epoch == event.look.epoch:
                     stream.answer(event, now)
-            else:
+            elif self._people.get(event.owner) != event.versions:
                 self._people[event.owner] = event.versions
                 for stream_id in self._streams:
                     if self._owner(stream_id) == event.owner:

@@ -124,6 +124,17 @@ def test_a_damaged_folder_is_its_owners_trouble_alone(config):
     assert [match.person_id for match in gallery.search(OTHER, ONE)[0]] == ["ben"]
 
 
+def test_what_was_let_go_is_no_news(config):
+    gallery = QdrantGallery(config)
+    for owner in (ME, OTHER):
+        gallery.upsert_templates(owner, "ana", ONE)
+        gallery.refresh(owner)
+    QdrantGallery(config).upsert_templates(ME, "ben", ONE)
+    gallery.forget(ME)
+    assert not gallery.check()
+    assert gallery.refresh(ME).keys() == {"ana", "ben"}
+
+
 def test_one_at_a_time_in_one_process_too(config):
     gallery = QdrantGallery(config)
     gallery.upsert_templates(ME, "ana", ONE)

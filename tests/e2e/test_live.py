@@ -60,8 +60,10 @@ def test_three_streams_do_not_leak_into_each_other(
             LiveWatch(stream.rtmp_url, Oracle([source], [name])).__enter__()
             for stream, name in zip(streams, names, strict=True)
         ]
+        # Not which share of a stretch: three streams fill two cores, and whatever comes late is masked.
         for watch in watches:
-            wait_until(lambda watch=watch: watch.count("clean") >= 240, 60, "8 s of masked frames")  # type: ignore[misc]
+            wait_until(lambda watch=watch: watch.count("clean") >= 240, 90, "8 s of masked frames")  # type: ignore[misc]
+            wait_until(lambda watch=watch: _seen(watch) >= 90, 90, "3 s of the enrolled one of this stream")  # type: ignore[misc]
         reports = [watch.report() for watch in watches]
     finally:
         for watch in watches:
@@ -69,9 +71,11 @@ def test_three_streams_do_not_leak_into_each_other(
         for publisher in publishers:
             publisher.stop()
     for report in reports:
-        assert report.leaks == ()
-        assert report.enrolled_visible is not None
-        assert report.enrolled_visible > 0.5, "the enrolled one of this stream is visible, the others are not"
+        assert report.leaks == (), "the enrolled one of this stream is visible, the others are not"
+
+
+def _seen(watch: LiveWatch) -> int:
+    return sum(sighting.clear for sighting in watch.sightings())
 
 
 Fault = Callable[[Session], None]

@@ -76,7 +76,7 @@ class FacenetTorch:
         blob = torch.from_numpy(np.concatenate([self._format.blob(chip) for chip in chips]))
         try:
             # Without TF32, in which a GPU's vectors would not be those of a CPU.
-            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 vectors = self._network(blob.to(self._device)).cpu().numpy().astype(np.float32)
         except RuntimeError as exc:
             raise InferenceError("torch failed on a batch of faces") from exc

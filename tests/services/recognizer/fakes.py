@@ -112,6 +112,7 @@ class FakeGallery:
         self.people: dict[str, dict[str, int]] = {owner: dict(own) for owner, own in people.items()}
         self.away = self.changed = False
         self.damaged: set[str] = set()
+        self.forgotten: list[str] = []
         self.calls: list[str] = []
         self.searched: list[tuple[str, list[int]]] = []
 
@@ -133,6 +134,9 @@ class FakeGallery:
         if owner in self.damaged:
             raise OwnerUnavailable("told_to_fail")
         return {PersonId(person): str(value) for person, value in self.people.get(owner, {}).items()}
+
+    def forget(self, owner: str) -> None:
+        self.forgotten.append(owner)
 
     def check(self) -> bool:
         self._asked("check")

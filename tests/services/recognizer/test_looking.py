@@ -183,6 +183,13 @@ def test_an_owner_whose_templates_are_damaged_harms_no_other():
     assert stage.metrics.registry.get_sample_value("mosaicast_gallery_errors_total", {"reason": "told_to_fail"}) > 1
 
 
+def test_what_another_network_still_has_of_a_damaged_owner_is_let_go():
+    stage = Stage(o1={"ana": 100})
+    stage.gallery.damaged = {"o1"}
+    stage.follow("o1")
+    assert stage.gallery.forgotten == ["o1"]
+
+
 def test_damage_that_comes_while_a_stream_is_live_ends_the_trust_at_once():
     stage = Stage(o1={"ana": 100}, o2={})
     stage.follow("o1", "o2")

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from mosaicast.core.identity import FaceQuality, IdentityPolicy, Match, turn
-from mosaicast.core.types import Reason
+from mosaicast.core.types import PersonId, Reason
 from tests.unit.core.identity_script import (
     ANA,
     BEN,
@@ -295,6 +295,22 @@ def test_a_face_turned_aside_says_nothing_against_who_it_is_and_trust_ends(match
 
 def test_a_face_turned_aside_that_is_like_somebody_else_masks():
     assert aside(1.0, like(BEN))[-4:] == [False] * 4
+
+
+def test_somebody_who_did_not_agree_to_be_seen_here_masks_from_aside_too():
+    assert aside(1.0, like(PersonId("carl")))[-4:] == [False] * 4
+
+
+def test_a_look_from_aside_that_says_nothing_delays_none_at_the_face():
+    script = Script().earned()
+    for _ in range(20):
+        script.look((seen(1), turned(ASIDE)))
+        if script.answer_all(t1=[]):
+            break
+    script.look((seen(1), turned(ASIDE)))
+    assert script.wanted == [], "another from aside has time"
+    script.look(seen(1))
+    assert len(script.wanted) == 1
 
 
 def test_nobody_becomes_visible_by_looks_from_aside():

@@ -1,6 +1,8 @@
 """What runs in children of the tests; a module of its own, because a child imports all that is around it."""
 
 import os
+import signal
+import struct
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,13 @@ def lie(connection: "Connection[Any, Any]") -> None:
 def pickle(connection: "Connection[Any, Any]") -> None:
     connection.recv_bytes()
     connection.send(("ok", 1000, 1000, False))
+
+
+def stall(connection: "Connection[Any, Any]") -> None:
+    """Announce a long answer, and send no more of it."""
+    connection.recv_bytes()
+    os.write(connection.fileno(), struct.pack("!i", 1000))
+    signal.pause()
 
 
 def peak(connection: "Connection[Any, Any]") -> None:

@@ -246,3 +246,19 @@ def test_a_faults_sentence_is_passed_on_and_no_more_of_it_than_fits(fault: int) 
     assert told.value.fault == ("unreadable" if fault == 1 else "too_large")
     assert told.value.detail.startswith("because")
     assert len(told.value.detail) == 200
+
+
+def test_a_phones_jpeg_with_more_pictures_behind_it_is_read() -> None:
+    image = Image.new("RGB", (40, 20), (200, 100, 50))
+    data = saved(image, "MPO", save_all=True, append_images=[Image.new("RGB", (40, 20))])
+    assert Image.open(io.BytesIO(data)).format == "MPO"
+    assert read(data).picture[10, 20].tolist() == pytest.approx([50, 100, 200], abs=4)
+
+
+def test_a_child_that_begins_to_answer_and_never_ends_is_killed(
+    fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "_work", photo_children.stall)
+    monkeypatch.setattr(photos, "_TIMEOUT_S", 0.2)
+    with pytest.raises(PhotoError, match="broken"):
+        PhotoDecoder(fork_server).decode(b"x")

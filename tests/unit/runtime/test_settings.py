@@ -69,6 +69,7 @@ def test_two_networks_by_default_or_one_with_a_floor(monkeypatch: pytest.MonkeyP
     ("name", "value", "words"),
     [
         ("SECOND", "dlib-resnet", "one opinion"),
+        ("SECOND", "dlib_resnet", "one opinion"),
         ("FIRST_FLOOR", "0", "FIRST_FLOOR: Input should be greater"),
         ("SECOND_FLOOR", "1.5", "SECOND_FLOOR: "),
     ],
@@ -79,6 +80,11 @@ def test_networks_that_would_show_strangers_are_refused(
     monkeypatch.setenv(f"MOSAICAST_RECOGNITION__{name}", value)
     with pytest.raises(settings.WrongSettingsError, match=words):
         settings.load()
+
+
+def test_a_networks_name_may_be_spelt_as_its_label_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOSAICAST_RECOGNITION__FIRST", "taguchi_resnet")
+    assert settings.load().recognition.networks == ("taguchi-resnet", "facenet-casia")
 
 
 @pytest.mark.parametrize("value", ["{", "17"])
