@@ -23,10 +23,9 @@ from numpy.typing import NDArray
 from bench.recognition_crowd import shipped_rule
 from bench.recognition_data import Eye, FaceSet, Seen, johns, korean, lfw
 from mosaicast.adapters.detectors import make_detector
-from mosaicast.adapters.embedders import ArcFace, DlibResnet, Embedder, FacenetCasia
+from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
+from mosaicast.adapters.embedders.arcface import from_file
 from mosaicast.adapters.embedders.yardstick import RULES
-from mosaicast.adapters.models import load
-from mosaicast.adapters.models.registry import Operator
 from mosaicast.core import calibration
 from mosaicast.core.identity import IdentityPolicy
 
@@ -102,8 +101,7 @@ def networks(root: Path) -> dict[str, Embedder]:
     found: dict[str, Embedder] = {"dlib": DlibResnet(Path(".cache")), "facenet": FacenetCasia()}
     weights = root / "weights" / "edgeface_xs_dequant_fp32.onnx"
     if weights.is_file():
-        entry = msgspec.structs.replace(load().get("arcface"), source=Operator(weights.name, ""))
-        found["edgeface"] = ArcFace(entry, weights.parent)
+        found["edgeface"] = from_file(weights)
     return found
 
 

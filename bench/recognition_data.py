@@ -19,6 +19,7 @@ from mosaicast.adapters.embedders import Embedder, Face
 from mosaicast.core.identity import IdentityPolicy, turn
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Picture, crop_square, sharpness
+from services.cli.calibration.boxes import overlap
 
 Vectors = NDArray[np.float32]
 
@@ -191,15 +192,8 @@ def _group(seen: Sequence[Seen], truth: Sequence[Mapping[str, Any]]) -> tuple[Se
 
 
 def _cosine(one: Seen, truth: Sequence[Mapping[str, Any]]) -> float | None:
-    best = max(truth, key=lambda face: _overlap(one.box, Box(*face["box_xyxy"])), default=None)
-    return float(best["cos_to_enrolled"]) if best and _overlap(one.box, Box(*best["box_xyxy"])) >= 0.4 else None
-
-
-def _overlap(a: Box, b: Box) -> float:
-    """Return intersection over union."""
-    width, height = min(a.x2, b.x2) - max(a.x1, b.x1), min(a.y2, b.y2) - max(a.y1, b.y1)
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (a.area + b.area - shared)
+    best = max(truth, key=lambda face: overlap(one.box, Box(*face["box_xyxy"])), default=None)
+    return float(best["cos_to_enrolled"]) if best and overlap(one.box, Box(*best["box_xyxy"])) >= 0.4 else None
 
 
 def johns(root: Path, eye: Eye, tick: Callable[[], None]) -> FaceSet:

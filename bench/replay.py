@@ -25,6 +25,7 @@ from mosaicast.core.delayline import DelayLine, Release
 from mosaicast.core.masks import reach_edges
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Box, Disposition, MediaTime, Style, TrackVerdict, Verdict
+from services.cli.calibration.boxes import overlap
 from services.compositor.painting import paint, to_yuv420
 
 SURE = 0.7
@@ -73,7 +74,7 @@ class Judgement:
             self.faces += 1
             if _share(mask, face) >= COVERED:
                 self.covered += 1
-            elif any(_iou(face, box) > SAME_FACE for box in clear):
+            elif any(overlap(face, box) > SAME_FACE for box in clear):
                 self.visible += 1
             else:
                 slipped.append(face)
@@ -188,14 +189,6 @@ def _mask(frame: av.VideoFrame, plan: FramePlan) -> NDArray[np.bool_]:
 def _share(mask: NDArray[np.bool_], box: Box) -> float:
     part = mask[max(0, int(box.y1)) : max(0, int(box.y2)), max(0, int(box.x1)) : max(0, int(box.x2))]
     return float(part.mean()) if part.size else 1.0
-
-
-def _iou(one: Box, other: Box) -> float:
-    width = min(one.x2, other.x2) - max(one.x1, other.x1)
-    height = min(one.y2, other.y2) - max(one.y1, other.y1)
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / (one.area + other.area - width * height)
 
 
 def _visibility(verdicts: Sequence[Verdict], people: Sequence[Enrolled], witness: Witness | None) -> Mapping[str, Any]:

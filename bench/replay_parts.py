@@ -7,29 +7,25 @@ from typing import cast
 
 import av
 import cv2
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters import jpeg
 from mosaicast.adapters.av_packets import PacketDecoder
 from mosaicast.adapters.av_source import EpochStarted, PacketRead, open_source
 from mosaicast.adapters.detectors.centerface import CenterFace
-from mosaicast.adapters.embedders import ArcFace, DlibResnet, Embedder, Face, FacenetCasia
+from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia
+from mosaicast.adapters.embedders.arcface import from_file
 from mosaicast.adapters.embedders.yardstick import Scorer, Yardstick, yardstick
-from mosaicast.adapters.models import load
-from mosaicast.adapters.models.registry import Operator
 from mosaicast.contracts.messages import Detections, MediaPacket, SampledFrame, VerdictMessage
 from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.types import MediaTime, OwnerId, PersonId, Verdict
-from mosaicast.imaging.crops import map_landmarks
 from mosaicast.runtime.metrics import Metrics
 from services.detector.analysis import analyse
 from services.detector.waiting import Job
 from services.ingest.epoch import EpochWriter
 from services.ingest.outbox import Outbox
 from services.ingest.wire import Command, unpack
-from services.recognizer.looking import BATCH, CHECK_S, Answer, Looker, People
+from services.recognizer.looking import BATCH, CHECK_S, Answer, Looker, People, face_in
 from services.recognizer.opinions import Look, Opinion, policy_for
 from services.recognizer.stream import StreamRecognition
 
@@ -115,14 +111,15 @@ class MemoryGallery:
 
     def __init__(self, operator: tuple[Path, float] | None = None) -> None:
         self.detector = CenterFace()
-        self.embedders: list[Embedder] = [DlibResnet(CACHE), FacenetCasia()]
-        self.policy = IdentityPolicy()
-        self._floor: float | None = None
         self.people: list[Enrolled] = []
-        if operator is not None:
+        self.embedders: list[Embedder]
+        self._floor: float | None
+        if operator is None:
+            self.embedders, self._floor = [DlibResnet(CACHE), FacenetCasia()], None
+            self.policy = IdentityPolicy()
+        else:
             path, self._floor = operator
-            own = msgspec.structs.replace(load().get("arcface"), source=Operator(path.name, "the given path"))
-            self.embedders = [ArcFace(own, path.parent)]
+            self.embedders = [from_file(path)]
             self.policy = policy_for(["arcface"])
         self._people: list[dict[PersonId, NDArray[np.float32]]] = [{} for _ in self.embedders]
 
@@ -196,14 +193,12 @@ class Witness:
         for track in verdict.tracks:
             x, y = track.box.x1, track.box.y1
             face = min(detections.faces, key=lambda one: abs(one.box.x1 - x) + abs(one.box.y1 - y))
-            crop = face.crop
-            if crop is None or min(track.box.width, track.box.height) < self.SMALLEST_PX:
+            if face.crop is None or min(track.box.width, track.box.height) < self.SMALLEST_PX:
                 continue
-            landmarks = map_landmarks(face.landmarks, crop.origin_x, crop.origin_y, crop.scale)
-            vector = self._opinion.embedder.embed([Face(jpeg.decode(crop.jpeg), landmarks)])
+            vector = self._opinion.embedder.embed([face_in(face.crop, face.landmarks)])
             match = self._opinion.gallery.search(OwnerId(OWNER), vector)[0][0]
-            if match.similarity > self._best.get(track.track_id, match).similarity or track.track_id not in self._best:
-                self._best[track.track_id] = match
+            known = self._best.get(track.track_id, match)
+            self._best[track.track_id] = max(known, match, key=lambda one: one.similarity)
 
     def whose(self) -> dict[int, PersonId]:
         """Return the enrolled people's tracks."""

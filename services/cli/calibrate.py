@@ -123,11 +123,8 @@ def make_embedders(model: str, cache_dir: Path) -> "list[Embedder]":
     Raises:
         ModelError: one cannot be had here.
     """
-    import msgspec
-
-    from mosaicast.adapters.embedders import ArcFace, DlibResnet, FacenetCasia
-    from mosaicast.adapters.models import load
-    from mosaicast.adapters.models.registry import Operator
+    from mosaicast.adapters.embedders import DlibResnet, FacenetCasia
+    from mosaicast.adapters.embedders.arcface import from_file
 
     packaged: dict[str, Callable[[], list[Embedder]]] = {
         "dlib": lambda: [DlibResnet(cache_dir)],
@@ -138,9 +135,7 @@ def make_embedders(model: str, cache_dir: Path) -> "list[Embedder]":
         return packaged[model]()
     if not model.startswith(ARCFACE):
         raise typer.BadParameter(f"--model {model}: choose dlib, facenet, both or arcface:FILE.onnx")
-    path = Path(model.removeprefix(ARCFACE))
-    own = Operator(path.name, "check the path after `arcface:`")
-    return [ArcFace(msgspec.structs.replace(load().get("arcface"), source=own), path.parent)]
+    return [from_file(Path(model.removeprefix(ARCFACE)), "check the path after `arcface:`")]
 
 
 def _make_detector() -> "Detector":

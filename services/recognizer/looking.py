@@ -11,6 +11,7 @@ from mosaicast.adapters import jpeg
 from mosaicast.adapters.embedders import Face
 from mosaicast.adapters.gallery import GalleryUnavailable, OwnerUnavailable
 from mosaicast.adapters.model_errors import ModelError
+from mosaicast.contracts.messages import FaceCrop
 from mosaicast.core.identity import Match
 from mosaicast.core.types import OwnerId, PersonId
 from mosaicast.imaging.crops import map_landmarks
@@ -258,11 +259,10 @@ class Looker:
         if crop is None:
             return None
         try:
-            picture = jpeg.decode(crop.jpeg)
+            return face_in(crop, look.face.landmarks)
         except jpeg.JpegError as exc:
             _LOG.warning("no_embedding", stream=look.stream_id, error=type(exc).__name__)
             return None
-        return Face(picture, map_landmarks(look.face.landmarks, crop.origin_x, crop.origin_y, crop.scale))
 
     def _embed(self, opinion: Opinion, faces: Sequence[tuple[Look, Face]]) -> list[Vector | None]:
         embedder, started = opinion.embedder, self._clock()
@@ -316,6 +316,18 @@ class Looker:
             self._seen_s.clear()
         self._metrics.gallery_errors.labels(str(exc)).inc()
         _LOG.warning("gallery_unavailable", error=str(exc))
+
+
+def face_in(crop: FaceCrop, landmarks: Sequence[float]) -> Face:
+    """Return the face to embed in a crop.
+
+    Args:
+        landmarks: in pixels of the source.
+
+    Raises:
+        JpegError: the crop does not decode.
+    """
+    return Face(jpeg.decode(crop.jpeg), map_landmarks(landmarks, crop.origin_x, crop.origin_y, crop.scale))
 
 
 def _parts(count: int, *, together: bool) -> list[slice]:

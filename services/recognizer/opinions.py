@@ -108,12 +108,12 @@ def policy_for(networks: Sequence[str]) -> IdentityPolicy:
     Cosines of dlib's architecture lie close together (strangers' .91, the same person's .95), those of others far
     apart (about 0 and .6): what is a small difference of one is a large one of the other.
     """
-    policy = IdentityPolicy()
+    policy = packaged = IdentityPolicy()
     if networks[0] not in _NARROW:
         policy = replace(policy, margin=0.05, stay=-0.05, drop=-0.1)
     if len(networks) < 2:
         return replace(policy, second=None)
-    return replace(policy, second_stay=-0.015) if networks[1] in _NARROW else policy
+    return replace(policy, second_stay=packaged.stay) if networks[1] in _NARROW else policy
 
 
 def best_similarity(matches: Sequence[Match] | None) -> float:

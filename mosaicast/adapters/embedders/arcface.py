@@ -6,12 +6,14 @@ The operator's own file, or OpenCV's SFace; what each wants to be shown stands i
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import openvino as ov
 
 from mosaicast.adapters.embedders.aligned import ChipEmbedder, compile_graph, input_format
 from mosaicast.adapters.model_errors import ModelBrokenError
-from mosaicast.adapters.models import Model, require
+from mosaicast.adapters.models import Model, load, require
 from mosaicast.adapters.models.files import digest
+from mosaicast.adapters.models.registry import Operator
 from mosaicast.adapters.openvino_runtime import Precision, read_model
 
 FORMAT_VERSION = 1
@@ -40,6 +42,19 @@ class ArcFace(ChipEmbedder):
         form = input_format(model, _layout(graph))
         compiled, dimension = compile_graph(core, graph, form, model.dimension, precision)
         super().__init__(compiled, form.align, form.blob, dimension)
+
+
+def from_file(path: Path, hint: str = "check the path") -> ArcFace:
+    """Return the network in a file that lies anywhere, shown what the list's entry `arcface` says.
+
+    Args:
+        hint: what to do where the file is not there.
+
+    Raises:
+        ModelUnavailableError, ModelBrokenError: as `ArcFace`.
+    """
+    own = msgspec.structs.replace(load().get("arcface"), source=Operator(path.name, hint))
+    return ArcFace(own, path.parent)
 
 
 def _layout(graph: ov.Model) -> Literal["NHWC", "NCHW"]:
