@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-BACKWARD_JUMP_S = Fraction(1, 2)
-"""Going back further than rounding and reordering explain: the publisher has restarted its clock."""
 FORWARD_JUMP_S = Fraction(30)
 """Longer than any pause between two frames of a slide show; a live source silent for so long is cut off before."""
 
@@ -49,11 +47,18 @@ class TrackClock:
         return Times(pts, min(pts, dts), span)
 
     def jumps(self, times: Times) -> bool:
-        """Return whether `times` can't follow those accepted last."""
+        """Return whether `times` can't follow those accepted last: decoding times only grow.
+
+        However small the step back is, the pictures after it would lie between others that were looked at already.
+        """
         if self._last is None:
             return False
         step_s = (times.dts - self._last.dts) * self._time_base
-        return step_s < -BACKWARD_JUMP_S or step_s > FORWARD_JUMP_S
+        return step_s < 0 or step_s > FORWARD_JUMP_S
+
+    def shown_late_s(self, times: Times) -> Fraction:
+        """Return how long after its decoding a picture is shown, seconds."""
+        return (times.pts - times.dts) * self._time_base
 
     def accept(self, times: Times) -> None:
         """Remember a packet that was used."""

@@ -29,6 +29,10 @@ _REASONS = {
 }
 
 
+LossHook = Callable[[str, str], None]
+"""Told topic and key of a message that was taken and then not delivered."""
+
+
 def ignore_drop(topic: str, reason: str) -> None:
     """Count nothing."""
 
@@ -38,10 +42,11 @@ class BusProducer:
 
     Args:
         on_drop: told of every message that will not arrive; called from any thread, must be quick.
+        on_loss: told besides of those that `send` had taken.
     """
 
-    def __init__(self, config: KafkaConfig, on_drop: DropHook = ignore_drop) -> None:
-        self._on_drop = on_drop
+    def __init__(self, config: KafkaConfig, on_drop: DropHook = ignore_drop, on_loss: LossHook = ignore_drop) -> None:
+        self._on_drop, self._on_loss = on_drop, on_loss
         self._stopping = threading.Event()
         hooks = {"on_delivery": self._on_delivery, "error_cb": _on_error}
         self._producer = Producer({**producer_settings(config), **hooks})
@@ -102,6 +107,7 @@ class BusProducer:
     def _on_delivery(self, error: KafkaError | None, message: RawMessage) -> None:
         if error is not None:
             self._on_drop(message.topic(), _reason(error))
+            self._on_loss(message.topic(), (message.key() or b"").decode(errors="replace"))
 
 
 def _on_error(error: KafkaError) -> None:

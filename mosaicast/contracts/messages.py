@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from mosaicast.core.fingerprint import FINGERPRINT_BYTES
 from mosaicast.core.types import (
     Box,
     Epoch,
@@ -32,6 +33,11 @@ NonNegative = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
 Side = Annotated[int, Meta(gt=0, le=16384)]
 Unit = Annotated[float, Meta(ge=0.0, le=1.0)]
+Fingerprint = Annotated[bytes, Meta(min_length=FINGERPRINT_BYTES, max_length=FINGERPRINT_BYTES)]
+"""Of a picture's luma: see `core.fingerprint`."""
+AfterSeq = Annotated[int, Meta(ge=-1)]
+"""Number of the sample of this epoch that was answered before this one, -1 for the first: between two answers whose
+numbers do not meet, one is lost, and it may have told a scene cut."""
 PublicationState = Literal["waiting", "starting", "live", "stopped", "quarantined", "refused", "ended", "error"]
 
 
@@ -133,6 +139,8 @@ class MediaPacket(Message, frozen=True, kw_only=True):
     stream_id: Identifier
     epoch: Positive
     index: NonNegative
+    unit: NonNegative
+    """Video packets of this epoch before this message: a reader that lost some knows how many."""
     track: Literal["video", "audio"]
     pts: int
     dts: int
@@ -167,7 +175,7 @@ class SampledFrame(Message, frozen=True, kw_only=True):
     stream_id: Identifier
     epoch: Positive
     seq: NonNegative
-    """Counts the samples of one epoch from 0."""
+    """Counts the samples of one epoch from 0, those that were lost on the way included."""
     pts: int
     time_base: TimeBase
     width: Side
@@ -175,6 +183,8 @@ class SampledFrame(Message, frozen=True, kw_only=True):
     """Size of the source frame; the JPEG may be smaller (at most 1280 wide), same shape."""
     scene_cut: bool = False
     """First frame of a new scene."""
+    fingerprint: Fingerprint
+    """It travels on with detections and verdict, and the compositor holds it against the picture that it decoded."""
     detection_threshold: Annotated[float, Meta(ge=0.05, le=0.6)] = 0.2
     jpeg: Annotated[bytes, Meta(min_length=1)]
     read_ms: NonNegative
@@ -230,6 +240,8 @@ class Detections(Message, frozen=True, kw_only=True):
     width: Side
     height: Side
     scene_cut: bool = False
+    fingerprint: Fingerprint
+    after_seq: AfterSeq
     model: Identifier
     faces: Annotated[tuple[FaceDetection, ...], Meta(max_length=2000)]
     read_ms: NonNegative
@@ -273,14 +285,17 @@ class VerdictMessage(Message, frozen=True, kw_only=True):
     width: Side
     height: Side
     scene_cut: bool = False
+    fingerprint: Fingerprint
+    after_seq: AfterSeq
     tracks: Annotated[tuple[WireTrack, ...], Meta(max_length=4000)]
     read_ms: NonNegative
 
     def to_core(self) -> Verdict:
         """Return the core's form."""
         return Verdict(
-            self.time_base.seconds(self.pts), tuple(track.to_core() for track in self.tracks), self.scene_cut
-        )
+            self.time_base.seconds(self.pts), tuple(track.to_core() for track in self.tracks), self.scene_cut,
+            self.fingerprint, self.seq, self.after_seq,
+        )  # fmt: skip
 
 
 # --- gallery, status, dead letters --------------------------------------------------------------------------

@@ -60,10 +60,10 @@ STREAMS = Topic(
     None,
     MIB,
 )
-MEDIA = Topic("media", MediaPacket, 1, "stream_id", "ingest", ("compositor",), 5 * MINUTE_MS, LARGEST_MESSAGE_BYTES)
-FRAMES = Topic("frames", SampledFrame, 1, "stream_id", "ingest", ("detector",), 45_000, 4 * MIB)
-DETECTIONS = Topic("detections", Detections, 1, "stream_id", "detector", ("recognizer",), 45_000, 8 * MIB)
-VERDICTS = Topic("verdicts", VerdictMessage, 1, "stream_id", "recognizer", ("compositor",), 5 * MINUTE_MS, 1 * MIB)
+MEDIA = Topic("media", MediaPacket, 2, "stream_id", "ingest", ("compositor",), 5 * MINUTE_MS, LARGEST_MESSAGE_BYTES)
+FRAMES = Topic("frames", SampledFrame, 2, "stream_id", "ingest", ("detector",), 45_000, 4 * MIB)
+DETECTIONS = Topic("detections", Detections, 2, "stream_id", "detector", ("recognizer",), 45_000, 8 * MIB)
+VERDICTS = Topic("verdicts", VerdictMessage, 2, "stream_id", "recognizer", ("compositor",), 5 * MINUTE_MS, 1 * MIB)
 GALLERY = Topic("gallery", GalleryChanged, 1, "owner_id", "api", ("recognizer",), 6 * HOUR_MS, 4 * KIB)
 STATUS = Topic("status", StatusReport, 2, "stream_id", "all", ("api",), 6 * HOUR_MS, 64 * KIB)
 DEAD_LETTERS = Topic("dead-letters", DeadLetter, 1, "topic", "all", ("people",), 7 * 24 * HOUR_MS, 4 * KIB)

@@ -1,15 +1,15 @@
 """The delay line: holds frames until it is known what to paint, and lets each out exactly once, in order."""
 
-from bisect import insort
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mosaicast.core.evidence import Evidence
 from mosaicast.core.pacing import Pacer
 from mosaicast.core.timeline import FramePlan, MaskPolicy, Timeline, full
 from mosaicast.core.types import Box, MediaTime, PersonId, Verdict
 
-DropReason = Literal["late", "duplicate", "abandoned"]
+DropReason = Literal["late", "duplicate", "backwards", "abandoned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,9 @@ class DelayLine:
     def __init__(self, pacer: Pacer | None, policy: MaskPolicy | None = None) -> None:
         self._pacer = pacer
         self._timeline = Timeline(policy)
+        self._evidence = Evidence(self._timeline.policy.lead_s)
         self._waiting: list[MediaTime] = []
+        self._newest: MediaTime | None = None
         self._last_out: MediaTime | None = None
         self._zones: tuple[Box, ...] = ()
         self._panic = False
@@ -63,26 +65,40 @@ class DelayLine:
         """Mask everybody else from now on, on frames that wait too, whatever verdicts say; None: verdicts decide."""
         self._timeline.set_visible(people)
 
-    def add_frame(self, time: MediaTime, now: float) -> list[Command]:
+    def add_frame(self, time: MediaTime, now: float, fingerprint: bytes, *, intact: bool = True) -> list[Command]:
         """Take in a decoded frame. In a live line its packet must have been observed by the pacer.
 
-        A frame whose time is not after the last one out can't be shown in order any more.
+        Frames come in presentation order. One that does not was looked at by nobody, for the sampler expects that order
+        too; it is dropped, as is one that comes when its place is past.
+
+        Args:
+            fingerprint: of its luma; empty where the picture could not be read.
+            intact: no video packet is missing since the keyframe that it builds on.
         """
+        if self._newest is not None and time <= self._newest:
+            return [Drop(time, self._misplaced(time))]
+        self._newest = time
+        self._evidence.add_frame(time, fingerprint, intact=intact)
         if self._last_out is not None and time <= self._last_out:
             return [Drop(time, "late")]
-        if time in self._waiting:
-            return [Drop(time, "duplicate")]
-        insort(self._waiting, time)
+        self._waiting.append(time)
         return self.tick(now)
 
     def add_verdict(self, verdict: Verdict, now: float) -> list[Command]:
         """Take in a verdict; a late one still serves the frames that follow."""
         self._timeline.add(verdict)
+        self._evidence.add_verdict(verdict)
         return self.tick(now)
+
+    def ends_at(self, last: MediaTime) -> None:
+        """No frame after `last` will come: verdicts need not reach further."""
+        self._evidence.end(last)
 
     def end(self, now: float) -> list[Command]:
         """No frame and no verdict follows: in a job, let the rest out; live frames keep their times."""
         self._ended = True
+        if self._newest is not None:
+            self.ends_at(self._newest)
         return self.tick(now)
 
     def abandon(self) -> list[Command]:
@@ -98,6 +114,7 @@ class DelayLine:
             commands.append(self._release(self._waiting.pop(0)))
         if commands and self._last_out is not None:
             self._timeline.forget_before(self._last_out)
+            self._evidence.forget_before(self._last_out)
         return commands
 
     def next_due(self) -> float | None:
@@ -109,9 +126,21 @@ class DelayLine:
     def _may_leave(self, time: MediaTime, now: float) -> bool:
         if self._pacer is not None:
             return now >= self._pacer.due(time)
-        return self._ended or not self._timeline.can_change(time)
+        if self._ended:
+            return True
+        return not self._timeline.can_change(time) and self._evidence.lack(time) != "picture_missing"
 
     def _release(self, time: MediaTime) -> Release:
         self._last_out = time
-        plan = full("panic") if self._panic else self._timeline.plan(time, self._zones)
-        return Release(time, plan)
+        return Release(time, self._plan(time))
+
+    def _plan(self, time: MediaTime) -> FramePlan:
+        if self._panic:
+            return full("panic")
+        lack = self._evidence.lack(time)
+        return self._timeline.plan(time, self._zones) if lack is None else full(lack)
+
+    def _misplaced(self, time: MediaTime) -> DropReason:
+        if self._last_out is not None and time <= self._last_out:
+            return "late"
+        return "duplicate" if time in self._waiting else "backwards"

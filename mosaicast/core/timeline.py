@@ -1,6 +1,7 @@
 """What is painted on a frame: the bracketing rule, interpolation, lead and hold, scene cuts.
 
-This is the only place that decides whether a region of a frame may be seen.
+This and `core.evidence` (whether the verdicts may be believed) decide whether a region of a frame may be seen; nothing
+else does.
 """
 
 import math
@@ -10,9 +11,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
+from mosaicast.core.evidence import LEAD_S, Lack
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId, Reason, TrackId, TrackVerdict, Verdict
 
-FullReason = Literal["panic", "no_verdict", "gap_too_long", "not_ready"]
+FullReason = Literal["panic", "gap_too_long"] | Lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class MaskPolicy:
 
     max_gap_s: float = 0.25
     """Two verdicts further apart bracket nothing (design: nobody crosses the picture between two looks)."""
-    lead_s: float = 0.4
+    lead_s: float = LEAD_S
     hold_s: float = 0.6
     doubt_s: float = 1.4
     """A track that turns out not to be whom it was taken for is masked from so long before: somebody may have come in
@@ -290,7 +292,7 @@ def _stricter(old: Verdict, new: Verdict) -> Verdict:
     for track in new.tracks:
         other = joined.get(track.track_id)
         joined[track.track_id] = track if other is None else _stricter_track(other, track)
-    return Verdict(old.time, tuple(joined.values()), old.scene_cut or new.scene_cut)
+    return replace(new, tracks=tuple(joined.values()), scene_cut=old.scene_cut or new.scene_cut)
 
 
 def _stricter_track(one: TrackVerdict, other: TrackVerdict) -> TrackVerdict:

@@ -106,3 +106,9 @@ class Verdict:
     tracks: tuple[TrackVerdict, ...]
     scene_cut: bool = False
     """This frame is the first of a new scene: nothing is interpolated, led or held across its time."""
+    fingerprint: bytes = b""
+    """Of the picture that was looked at (`core.fingerprint`); an empty one is like no picture."""
+    seq: int = 0
+    """Number of the sample in its epoch."""
+    after_seq: int = -1
+    """Number of the sample that was answered before it, -1 for the first: another one in between is lost."""

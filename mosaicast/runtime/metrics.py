@@ -31,11 +31,9 @@ class Metrics:
         return Histogram(f"mosaicast_{name}", text, labels, buckets=buckets, registry=self.registry)
 
     def _frames(self) -> None:
-        self.frames_ingested = self._counter(
-            "frames_ingested", "Video access units handed to the media topic.", "stream"
-        )
+        self.frames_ingested = self._counter("frames_ingested", "Video access units read from sources.", "stream")
         self.frames_refused = self._counter(
-            "frames_refused", "Video access units read but not handed to the media topic.", "stream", "reason"
+            "frames_refused", "Of these, access units that the media topic did not take.", "stream", "reason"
         )
         self.frames_sampled = self._counter("frames_sampled", "Frames sent to analysis.", "stream")
         self.frames_out = self._counter(

@@ -7,14 +7,21 @@ from dataclasses import dataclass
 import av
 
 from mosaicast.adapters.av_packets import DecodeError, PacketDecoder
+from mosaicast.adapters.av_pictures import fingerprint_of
 from mosaicast.contracts.messages import CodecParameters, MediaPacket
 from mosaicast.core.delayline import DelayLine, Drop, Release
 from mosaicast.core.pacing import Pacer, PacingPolicy
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import MediaTime, Verdict
 
-AHEAD_S = 0.15
-"""Decoded so long before it is due: enough for a stall of the scheduler, little enough for memory."""
+AHEAD_S = 0.35
+"""Decoded so long before it is due. A frame leaves only when the picture of the next verdict (0.2 s later at most) has
+been decoded too and found to be the one that was looked at; the rest is for a stall of the scheduler."""
+MOST_HELD_BYTES = 256 * 1024 * 1024
+"""Decoded pictures that may wait: 20 of 4K (8 bit 4:2:0), which is `AHEAD_S` at 60 a second. A source whose pictures
+are shown long after they are decoded would hold more; beyond it decoding waits, and what comes too late is dropped."""
+MOST_ENCODED_BYTES = 256 * 1024 * 1024
+"""Packets that may wait for their time: 10 s (the longest delay) at 200 Mbit a second."""
 LARGEST_REORDER = 16
 """H.264's largest picture buffer: a packet whose frame has not come by then has none."""
 
@@ -44,6 +51,16 @@ class _Held:
     index: int
     read_ms: int
     frame: av.VideoFrame
+    bytes_: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """A video packet on its way to the decoder."""
+
+    packet: MediaPacket
+    intact: bool
+    """No packet that its picture builds on is missing."""
 
 
 class EpochRun:
@@ -63,10 +80,14 @@ class EpochRun:
         self.pacer = Pacer(PacingPolicy(delay_s=delay_s))
         self.line = DelayLine(self.pacer)
         self._decoder: PacketDecoder | None = None
-        self._encoded: deque[MediaPacket] = deque()
-        self._decoding: dict[int, MediaPacket] = {}
+        self._chain = _Chain()
+        self._encoded: deque[_Unit] = deque()
+        self._encoded_bytes = 0
+        self._decoding: dict[int, _Unit] = {}
         self._held: dict[MediaTime, _Held] = {}
+        self._held_bytes = 0
         self._sound: deque[MediaPacket] = deque()
+        self._last: MediaTime | None = None
 
     @property
     def empty(self) -> bool:
@@ -80,7 +101,11 @@ class EpochRun:
         if self.video is None:
             return [Lost(packet.index, "awaiting_keyframe")]
         self.pacer.observe(packet.decode_time, now)
-        self._encoded.append(packet)
+        if self._encoded_bytes + len(packet.data) > MOST_ENCODED_BYTES:
+            return [Lost(packet.index, "too_many_bytes")]
+        self._last = packet.time if self._last is None else max(self._last, packet.time)
+        self._encoded.append(_Unit(packet, self._chain.take(packet)))
+        self._encoded_bytes += len(packet.data)
         return []
 
     def add_audio(self, packet: MediaPacket) -> None:
@@ -98,24 +123,28 @@ class EpochRun:
     def end(self) -> None:
         """The source has ended; what waits leaves in its time."""
         self.ended = True
+        if self._last is not None:
+            self.line.ends_at(self._last)
 
     def abandon(self) -> list[Lost]:
         """Give up everything that waits: a newer epoch has begun."""
-        indexes = [packet.index for packet in self._encoded]
-        indexes += [packet.index for packet in self._decoding.values()]
+        indexes = [unit.packet.index for unit in (*self._encoded, *self._decoding.values())]
         indexes += [held.index for held in self._held.values()]
         self.line.abandon()
         self._encoded.clear()
         self._decoding.clear()
         self._held.clear()
+        self._encoded_bytes = self._held_bytes = 0
         self._sound.clear()
         return [Lost(index, "old_epoch") for index in sorted(indexes)]
 
     def step(self, now: float) -> list[Ready | Lost]:
         """Decode what is nearly due and return what leaves at `now`."""
         results: list[Ready | Lost] = []
-        while self._encoded and now >= self.pacer.due(self._encoded[0].decode_time) - AHEAD_S:
-            results += self._decode(self._encoded.popleft(), now)
+        while self._may_decode(now):
+            unit = self._encoded.popleft()
+            self._encoded_bytes -= len(unit.packet.data)
+            results += self._decode(unit, now)
         if self.ended and not self._encoded and self._decoder is not None:
             results += self._drain(now)
         return [*results, *self._commands(self.line.tick(now))]
@@ -137,8 +166,8 @@ class EpochRun:
     def next_wake(self) -> float | None:
         """Return the monotonic second of the next thing to do."""
         times = [self.line.next_due()]
-        if self._encoded:
-            times.append(self.pacer.due(self._encoded[0].decode_time) - AHEAD_S)
+        if self._encoded and self._held_bytes < MOST_HELD_BYTES:
+            times.append(self.pacer.due(self._encoded[0].packet.decode_time) - AHEAD_S)
         if self._sound and self.video is not None:
             times.append(self.pacer_due(self._sound[0]))
         return min((time for time in times if time is not None), default=None)
@@ -150,12 +179,18 @@ class EpochRun:
             else:
                 self.audio_parameters = parameters
 
-    def _decode(self, packet: MediaPacket, now: float) -> list[Ready | Lost]:
+    def _may_decode(self, now: float) -> bool:
+        if not self._encoded or now < self.pacer.due(self._encoded[0].packet.decode_time) - AHEAD_S:
+            return False
+        return self._held_bytes < MOST_HELD_BYTES
+
+    def _decode(self, unit: _Unit, now: float) -> list[Ready | Lost]:
         assert self.video is not None
+        packet = unit.packet
         try:
             if self._decoder is None:
                 self._decoder = PacketDecoder(self.video)
-            self._decoding[packet.pts] = packet
+            self._decoding[packet.pts] = unit
             frames = self._decoder.decode(packet)
         except DecodeError:
             self._decoding.pop(packet.pts, None)
@@ -174,29 +209,55 @@ class EpochRun:
         except DecodeError:
             pass
         self._decoder = None
-        lost: list[Ready | Lost] = [Lost(packet.index, "decode_error") for packet in self._decoding.values()]
+        lost: list[Ready | Lost] = [Lost(unit.packet.index, "decode_error") for unit in self._decoding.values()]
         self._decoding.clear()
         return results + lost
 
     def _hold(self, pts: int, frame: av.VideoFrame, now: float) -> list[Ready | Lost]:
-        packet = self._decoding.pop(pts, None)
-        if packet is None:  # a second field or a frame that the decoder made up: nobody ingested it
+        unit = self._decoding.pop(pts, None)
+        if unit is None:  # a second field or a frame that the decoder made up: nobody ingested it
             return []
+        packet = unit.packet
         if packet.time in self._held:
             return [Lost(packet.index, "duplicate")]
-        self._held[packet.time] = _Held(packet.index, packet.read_ms, frame)
-        return list(self._commands(self.line.add_frame(packet.time, now)))
+        size = sum(plane.buffer_size for plane in frame.planes)
+        self._held[packet.time] = _Held(packet.index, packet.read_ms, frame, size)
+        self._held_bytes += size
+        commands = self.line.add_frame(packet.time, now, fingerprint_of(frame), intact=unit.intact)
+        return list(self._commands(commands))
 
     def _overdue(self) -> Iterator[Lost]:
         while len(self._decoding) > LARGEST_REORDER:
             oldest = next(iter(self._decoding))
-            yield Lost(self._decoding.pop(oldest).index, "decode_error")
+            yield Lost(self._decoding.pop(oldest).packet.index, "decode_error")
 
     def _commands(self, commands: list[Release | Drop]) -> Iterator[Ready | Lost]:
         for command in commands:
             held = self._held.pop(command.time)
+            self._held_bytes -= held.bytes_
             if isinstance(command, Release):
                 due_s = self.pacer.due(command.time)
                 yield Ready(held.index, held.read_ms, command.time, due_s, held.frame, command.plan)
             else:
                 yield Lost(held.index, command.reason)
+
+
+class _Chain:
+    """Which packets have all that they build on: none is missing since a keyframe.
+
+    Pictures that a keyframe's group shows before it (open groups) build on the group before, too.
+    """
+
+    def __init__(self) -> None:
+        self._next_unit: int | None = None
+        self._broken = True
+        self._shown_from: MediaTime | None = None
+
+    def take(self, packet: MediaPacket) -> bool:
+        """Take note of a packet, in the order of the log; return whether its picture is whole."""
+        if packet.unit != self._next_unit:
+            self._broken = True
+        self._next_unit = packet.unit + 1
+        if self._broken and packet.keyframe:
+            self._broken, self._shown_from = False, packet.time
+        return not self._broken and (self._shown_from is None or packet.time >= self._shown_from)

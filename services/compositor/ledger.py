@@ -8,6 +8,9 @@ from services.compositor.wire import Outcome
 
 Unit = tuple[int, int]
 """Epoch and index of a packet."""
+LOST = "lost_in_log"
+NO_INDEX = -1
+"""Of a unit that nobody has seen."""
 
 
 class Ledger:
@@ -32,6 +35,12 @@ class Ledger:
             self._in_flight[epoch, index] = None
             self.taken += 1
 
+    def miss(self, epoch: int, count: int) -> list[Outcome]:
+        """So many units never came out of the log: book them as dropped, and return the outcomes."""
+        self.taken += count
+        self.outcomes[Disposition.DROPPED, LOST] += count
+        return [Outcome(epoch, NO_INDEX, Disposition.DROPPED, LOST)] * count
+
     def settle(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
         """Book outcomes and return those that are new."""
         new = []
@@ -52,11 +61,12 @@ class Ledger:
         return (epoch, index) not in self._in_flight
 
     def counters(self) -> dict[str, int]:
-        """Return totals for a status report: taken, in_flight, clear, masked, full_mosaic, dropped, dropped.REASON."""
+        """Return totals for a status report: taken, in_flight, clear, masked, full_mosaic, dropped, and the last two by
+        reason (dropped.REASON, full_mosaic.REASON)."""
         totals = {"taken": self.taken, "in_flight": self.in_flight}
         totals |= {disposition.value: 0 for disposition in Disposition}
         for (disposition, reason), count in self.outcomes.items():
             totals[disposition.value] += count
-            if disposition is Disposition.DROPPED:
-                totals[f"dropped.{reason}"] = totals.get(f"dropped.{reason}", 0) + count
+            if disposition in (Disposition.DROPPED, Disposition.FULL_MOSAIC):
+                totals[f"{disposition.value}.{reason}"] = totals.get(f"{disposition.value}.{reason}", 0) + count
         return totals

@@ -2,11 +2,15 @@
 
 from collections import deque
 
+from fractions import Fraction
+
 from mosaicast.contracts.messages import MediaPacket, VerdictMessage
 
 LARGEST_BYTES = 32 * 1024 * 1024
-VERDICTS = 64
-"""At 10 to 30 a second: two seconds and more; the delay line looks back 0.85 s."""
+VERDICTS_S = 12
+"""Media time: the longest delay (10 s), and as far as the delay line looks back beyond it (masks are held 0.6 s)."""
+MOST_VERDICTS = 1024
+"""Three times what the densest looks (30 a second) make of it: time stamps may lie."""
 
 
 class Replay:
@@ -15,7 +19,7 @@ class Replay:
     def __init__(self) -> None:
         self.epoch = 0
         self.packets: list[MediaPacket] = []
-        self.verdicts: deque[VerdictMessage] = deque(maxlen=VERDICTS)
+        self.verdicts: deque[VerdictMessage] = deque(maxlen=MOST_VERDICTS)
         self._bytes = 0
 
     def add_packet(self, packet: MediaPacket) -> None:
@@ -30,12 +34,19 @@ class Replay:
 
     def add_verdict(self, verdict: VerdictMessage) -> None:
         """Take in a verdict."""
-        if verdict.epoch >= self.epoch:
-            self.verdicts.append(verdict)
+        if verdict.epoch < self.epoch:
+            return
+        self.verdicts.append(verdict)
+        while self.verdicts[0].epoch == verdict.epoch and _age_s(self.verdicts[0], verdict) > VERDICTS_S:
+            self.verdicts.popleft()
 
     def _begin(self, epoch: int) -> None:
         if epoch > self.epoch:
-            self.verdicts = deque((v for v in self.verdicts if v.epoch == epoch), maxlen=VERDICTS)
+            self.verdicts = deque((v for v in self.verdicts if v.epoch == epoch), maxlen=MOST_VERDICTS)
         self.epoch = epoch
         self.packets = []
         self._bytes = 0
+
+
+def _age_s(one: VerdictMessage, newest: VerdictMessage) -> Fraction:
+    return newest.time_base.seconds(newest.pts) - one.time_base.seconds(one.pts)

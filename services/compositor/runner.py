@@ -25,6 +25,8 @@ LARGEST_REPORT_BYTES = 16 * 1024 * 1024
 """A child that sends more at once is broken: hostile media may have taken it over."""
 EPOCHS = 32
 """So many epochs are remembered, to tell late packets of an old one from repeated ones."""
+MOST_MISSED = 100_000
+"""Video packets that can be missing at once, an hour of them; more is a broken number, not a loss."""
 STUCK_S = 30.0
 """Frames that have not left so long after the last packet never will: the longest delay is 10 s. (The decoder holds
 some back until its source ends, and a source that was killed never says so.)"""
@@ -72,6 +74,8 @@ class StreamRunner:
         self._spec: StreamSpec | None = None
         self._replay = Replay()
         self._seen: dict[int, int] = {}
+        self._units: dict[int, int] = {}
+        """Number of the next video packet of each epoch."""
         self._state = RestartState()
         self._restart_s = 0.0
         self._link: _Link | None = None
@@ -101,6 +105,7 @@ class StreamRunner:
         self.last_packet_s = now
         if not self._is_new(packet):
             return
+        self._miss_units(packet)
         is_unit = packet.track == "video" and not packet.end_of_epoch
         if is_unit:
             self.ledger.take(packet.epoch, packet.index)
@@ -124,10 +129,23 @@ class StreamRunner:
             if packet.epoch < oldest:
                 return False
             del self._seen[oldest]
+            self._units.pop(oldest, None)
         if packet.index <= self._seen.get(packet.epoch, -1):
             return False
         self._seen[packet.epoch] = packet.index
         return True
+
+    def _miss_units(self, packet: MediaPacket) -> None:
+        """Book the video packets that are missing before this one."""
+        expected = self._units.get(packet.epoch)
+        # The first packet that we see of an epoch may lie in its middle: what was before is another instance's.
+        missing = 0 if expected is None else max(0, packet.unit - expected)
+        is_unit = packet.track == "video" and not packet.end_of_epoch
+        self._units[packet.epoch] = max(expected or 0, packet.unit + is_unit)
+        if missing > MOST_MISSED:
+            self._log.warning("numbers_jump", stream=self.stream_id, missing=missing)
+        elif missing:
+            self._tell(self.ledger.miss(packet.epoch, missing))
 
     def on_verdict(self, verdict: VerdictMessage) -> None:
         """Take in a verdict from the log."""

@@ -104,12 +104,13 @@ def _answer(model: str, job: Job, view: _View | Failure, faces: list[RawFace] | 
     if len(faces) > LARGEST_FACES:
         return Failure("too_many", f"{len(faces)} faces")
     try:
-        return _message(model, job.frame, _described(job, view, faces))
+        return _message(model, job, _described(job, view, faces))
     except (JpegError, ValueError) as exc:  # ValueError: the contract refuses NaN and inverted boxes
         return Failure("bad_picture" if isinstance(exc, JpegError) else "model", str(exc))
 
 
-def _message(model: str, frame: SampledFrame, faces: tuple[FaceDetection, ...]) -> Detections:
+def _message(model: str, job: Job, faces: tuple[FaceDetection, ...]) -> Detections:
+    frame = job.frame
     return Detections(
         stream_id=frame.stream_id,
         epoch=frame.epoch,
@@ -119,6 +120,8 @@ def _message(model: str, frame: SampledFrame, faces: tuple[FaceDetection, ...]) 
         width=frame.width,
         height=frame.height,
         scene_cut=frame.scene_cut,
+        fingerprint=frame.fingerprint,
+        after_seq=job.after_seq,
         model=model,
         faces=faces,
         read_ms=frame.read_ms,

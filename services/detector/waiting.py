@@ -38,6 +38,8 @@ class Job(NamedTuple):
     frame: SampledFrame
     crops: bool
     """Cut every face out that is large enough, whatever it costs."""
+    after_seq: int = -1
+    """Number of the frame of this epoch whose detections went out last; -1: none, or another instance's."""
 
 
 @dataclass(slots=True)
@@ -183,7 +185,7 @@ class WaitingFrames:
         crops = frame.scene_cut or stream.cropped is None or not 0 <= time_of(frame) - stream.cropped < CROPS_EVERY
         if crops:
             stream.cropped = time_of(frame)
-        return [Job(frame, crops)]
+        return [Job(frame, crops, stream.published_seq)]
 
     def _account(self, stream: _Stream, frame: SampledFrame) -> None:
         """A frame that never arrived may have been a scene cut."""

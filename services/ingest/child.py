@@ -68,6 +68,7 @@ class StreamReader:
         self._now_s = now_s
         self._settings = Command(job.analysis_fps, job.detection_threshold)
         self._epoch: EpochWriter | None = None
+        self._source: AvSource | None = None
         self._source_counters = SourceCounters()
         self._reported_s = now_s()
         self._pace = Pace()
@@ -92,6 +93,7 @@ class StreamReader:
         return End("end")
 
     def _drive(self, source: AvSource) -> None:
+        self._source = source
         try:
             for event in source.events():
                 self._handle(event)
@@ -140,7 +142,10 @@ class StreamReader:
 
     def _listen(self, timeout_s: float) -> None:
         raw = self._outbox.heard(timeout_s)
-        if raw is not None:
-            self._settings = unpack_command(raw)
-            if self._epoch is not None:
-                self._epoch.adopt(self._settings)
+        if raw is None:
+            return
+        self._settings = unpack_command(raw)
+        if self._settings.begin_anew and self._source is not None:
+            self._source.begin_anew()
+        if self._epoch is not None:
+            self._epoch.adopt(self._settings)

@@ -1,9 +1,12 @@
 """One epoch in the child: what is read becomes messages, numbered without a hole."""
 
+from dataclasses import dataclass
+
 from mosaicast.adapters.av_pictures import Picture, PictureError
 from mosaicast.adapters.av_source import EpochStarted, PacketRead
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.messages import MediaPacket, SampledFrame
+from mosaicast.core.fingerprint import fingerprint
 from mosaicast.core.sampling import Sampler, SamplingPolicy, SceneCutDetector
 from mosaicast.runtime.clocks import wall_ms
 from services.ingest.outbox import Outbox
@@ -27,11 +30,11 @@ class EpochWriter:
         self._start = start
         self._outbox = outbox
         self._index = 0
+        self._unit = 0
         self._seq = 0
         self._read_ms = wall_ms()
         self._cuts = SceneCutDetector()
-        self._cut_untold = False
-        self._previous: Picture | None = None
+        self._previous: _Seen | None = None
         self._settings = settings
         self._sampler = Sampler(SamplingPolicy(settings.analysis_fps))
 
@@ -49,11 +52,12 @@ class EpochWriter:
         self._read_ms = wall_ms()
         codecs = self._start.codecs if packet.track == "video" and packet.keyframe else ()
         message = MediaPacket(
-            stream_id=self._stream_id, epoch=self.number, index=self._index, track=packet.track,
+            stream_id=self._stream_id, epoch=self.number, index=self._index, unit=self._unit, track=packet.track,
             pts=packet.times.pts, dts=packet.times.dts, duration=packet.times.duration, time_base=packet.time_base,
             keyframe=packet.keyframe, codecs=codecs, data=packet.data, read_ms=self._read_ms,
         )  # fmt: skip
         self._index += 1  # also for what is too large: the reader must see the hole
+        self._unit += packet.track == "video"
         try:
             self._outbox.send(pack(message))
         except ContractError:
@@ -65,49 +69,64 @@ class EpochWriter:
         Raises:
             ParentGoneError: the parent is gone or stuck.
         """
-        cut = self._begins_scene(picture)
-        decision = self._sampler.decide(picture.time, scene_cut=cut)
+        seen = self._seen(picture)
+        decision = self._sampler.decide(picture.time, scene_cut=seen.begins_scene)
         if decision.previous and self._previous is not None:
             self._sample(self._previous)
-        self._cut_untold |= cut
         if decision.current:
-            self._sample(picture)
-        self._previous = picture
+            self._sample(seen)
+        self._previous = seen
 
     def end(self) -> None:
-        """Say that no packet of this epoch follows.
+        """Have the last picture looked at, whatever the grid says, and say that no packet of this epoch follows.
 
         Raises:
             ParentGoneError: the parent is gone or stuck.
         """
+        if self._previous is not None and not self._previous.sampled:
+            self._sample(self._previous)
         self._previous = None
         message = MediaPacket(
-            stream_id=self._stream_id, epoch=self.number, index=self._index, track="video", pts=0, dts=0,
-            time_base=self._start.video.time_base, end_of_epoch=True, read_ms=wall_ms(),
+            stream_id=self._stream_id, epoch=self.number, index=self._index, unit=self._unit, track="video",
+            pts=0, dts=0, time_base=self._start.video.time_base, end_of_epoch=True, read_ms=wall_ms(),
         )  # fmt: skip
         self._outbox.send(pack(message))
 
-    def _begins_scene(self, picture: Picture) -> bool:
+    def _seen(self, picture: Picture) -> "_Seen":
         try:
-            return self._cuts.update(picture.thumbnail())
+            thumbnail = picture.thumbnail()
         except PictureError:
-            return False  # its sample fails too, and without samples everything is masked
+            return _Seen(picture, None)  # its sample fails too, and without samples everything is masked
+        return _Seen(picture, fingerprint(thumbnail), self._cuts.update(thumbnail))
 
-    def _sample(self, picture: Picture) -> None:
+    def _sample(self, seen: "_Seen") -> None:
+        """Offer a picture to analysis. A refused one keeps its number: the readers must see the hole, for it may have
+        been a scene cut."""
+        seen.sampled = True
         try:
-            sent = self._outbox.offer(pack(self._message(picture)))
+            sent = seen.fingerprint is not None and self._outbox.offer(pack(self._message(seen, seen.fingerprint)))
         except (PictureError, ContractError):
             sent = False
-        if not sent:
-            self._outbox.counters["samples_dropped"] += 1  # the cut stays untold until a sample gets through
-            return
-        self._cut_untold = False
         self._seq += 1
+        if not sent:
+            self._outbox.counters["samples_dropped"] += 1
 
-    def _message(self, picture: Picture) -> SampledFrame:
-        width, height = picture.size_wh
+    def _message(self, seen: "_Seen", fingerprint_: bytes) -> SampledFrame:
+        width, height = seen.picture.size_wh
         return SampledFrame(
-            stream_id=self._stream_id, epoch=self.number, seq=self._seq, pts=picture.pts,
-            time_base=self._start.video.time_base, width=width, height=height, scene_cut=self._cut_untold,
-            detection_threshold=self._settings.detection_threshold, jpeg=picture.jpeg(), read_ms=self._read_ms,
+            stream_id=self._stream_id, epoch=self.number, seq=self._seq, pts=seen.picture.pts,
+            time_base=self._start.video.time_base, width=width, height=height, scene_cut=seen.begins_scene,
+            fingerprint=fingerprint_, detection_threshold=self._settings.detection_threshold,
+            jpeg=seen.picture.jpeg(), read_ms=self._read_ms,
         )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A decoded picture and what was found out about it."""
+
+    picture: Picture
+    fingerprint: bytes | None
+    """None: it can't be read."""
+    begins_scene: bool = False
+    sampled: bool = False

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig
-from mosaicast.contracts.topics import STREAMS
+from mosaicast.contracts.topics import MEDIA, STREAMS
 from mosaicast.runtime import logs, settings
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.health import HealthServer
@@ -27,7 +27,11 @@ def main() -> int:
     log = logs.get_logger("services.ingest")
     stop, metrics = StopEvent().install(), Metrics()
     kafka = _kafka(config)
-    producer = BusProducer(kafka, on_drop=lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
+    producer = BusProducer(
+        kafka,
+        on_drop=lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(),
+        on_loss=lambda topic, key: service.lost(key) if topic == MEDIA.name else None,
+    )
     around = Surroundings(
         planner=Planner(config.edge.rtmp_url, config.edge.token.get_secret_value(), config.media_dir),
         spawn=_spawner(), bus=producer, metrics=metrics, log=log, instance=config.instance,

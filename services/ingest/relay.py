@@ -13,6 +13,10 @@ from services.ingest.around import Surroundings
 from services.ingest.wire import LARGEST_PIPE_BYTES, End, Job, Report, unpack
 
 
+MOST_SKIPPED = 1000
+"""Video packets in a row that were too large to be passed on: half a minute. More is a lie."""
+
+
 class Relay:
     """Reads one child's pipe in a thread of its own, so that a child that stops in mid-message delays no other.
 
@@ -37,6 +41,9 @@ class Relay:
         """The child broke the contract: it is not to be trusted any more."""
         self.heard_s = around.now_s()
         """Monotonic time of the newest message."""
+        self.lossy = threading.Event()
+        """The bus refused or lost a video packet of this epoch."""
+        self._next_unit = 0
         self._thread = threading.Thread(target=self._read_all, name=f"relay-{job.stream_id}", daemon=True)
 
     def start(self) -> "Relay":
@@ -100,25 +107,33 @@ class Relay:
         self._of_child = counted
 
     def _pass_packet(self, packet: MediaPacket) -> None:
+        if packet.epoch != self.epoch or self._newest is None:
+            self._next_unit = 0
         self.epoch, self._newest = packet.epoch, packet
         for codec in packet.codecs:
             if codec.track == "video":
                 self.size_wh = codec.width, codec.height
         reason = self._refusal(MEDIA, packet)
+        self._count_frames(packet, reason)
         if packet.end_of_epoch:
             return
         self._tally[f"packets_{packet.track}"] += 1
         self._tally["bytes"] += len(packet.data)
-        if packet.track == "video":
-            self._count_frame(reason)
 
-    def _count_frame(self, reason: str | None) -> None:
-        if reason is None:
-            self._tally["frames_ingested"] += 1
-            self._around.metrics.frames_ingested.labels(self._stream_id).inc()
-        else:
+    def _count_frames(self, packet: MediaPacket, refusal: str | None) -> None:
+        """Count the video packets up to this message by their numbers: what the child could not pass on counts too."""
+        is_unit = packet.track == "video" and not packet.end_of_epoch
+        frames = packet.unit + is_unit - self._next_unit
+        if frames > MOST_SKIPPED:
+            self.violation = "numbers"
+        elif frames > 0:
+            self._next_unit += frames
+            self._tally["frames_ingested"] += frames
+            self._around.metrics.frames_ingested.labels(self._stream_id).inc(frames)
+        if is_unit and refusal is not None:
+            self.lossy.set()
             self._tally["frames_refused"] += 1
-            self._around.metrics.frames_refused.labels(self._stream_id, reason).inc()
+            self._around.metrics.frames_refused.labels(self._stream_id, refusal).inc()
 
     def _pass_sample(self, sample: SampledFrame) -> None:
         if self._refusal(FRAMES, sample) is None:
@@ -139,7 +154,7 @@ class Relay:
         if newest is None or newest.end_of_epoch:
             return
         self._newest = MediaPacket(
-            stream_id=newest.stream_id, epoch=newest.epoch, index=newest.index + 1, track="video", pts=0, dts=0,
-            time_base=newest.time_base, end_of_epoch=True, read_ms=wall_ms(),
+            stream_id=newest.stream_id, epoch=newest.epoch, index=newest.index + 1, unit=self._next_unit, track="video",
+            pts=0, dts=0, time_base=newest.time_base, end_of_epoch=True, read_ms=wall_ms(),
         )  # fmt: skip
         self._refusal(MEDIA, self._newest)

@@ -45,8 +45,7 @@ class StreamRunner:
             self._stop_child()
             self._adopt(plan)
         elif spec.policy != old.policy and self._relay is not None:
-            policy = spec.policy
-            self._relay.command(pack_command(Command(policy.analysis_fps, policy.detection_threshold)))
+            self._command(self._relay)
 
     def tick(self) -> None:
         """Start the child if it is due, and look after a running one."""
@@ -54,6 +53,12 @@ class StreamRunner:
             self._watch(self._child, self._relay)
         elif isinstance(self._plan, Reading) and self._start_due:
             self._start(self._plan)
+
+    def lost(self) -> None:
+        """The bus lost a video packet after taking it; from any thread."""
+        relay = self._relay
+        if relay is not None:
+            relay.lossy.set()
 
     def stop(self) -> None:
         """End the child and its epoch."""
@@ -126,6 +131,13 @@ class StreamRunner:
             self._crashed("hung")
         elif relay.live and self._state != "live":
             self._say("live", "")
+        elif relay.lossy.is_set():
+            relay.lossy.clear()
+            self._command(relay, begin_anew=True)
+
+    def _command(self, relay: Relay, *, begin_anew: bool = False) -> None:
+        policy = self._spec.policy
+        relay.command(pack_command(Command(policy.analysis_fps, policy.detection_threshold, begin_anew)))
 
     def _collect(self, child: Child, relay: Relay) -> None:
         exited = child.wait(EXIT_PATIENCE_S)

@@ -33,7 +33,7 @@ class _Owned:
 
 
 class IngestService:
-    """Not thread-safe, except for `assigned` and `revoked`.
+    """Not thread-safe, except for `assigned`, `revoked` and `lost`.
 
     Args:
         around: what the runners share.
@@ -59,6 +59,12 @@ class IngestService:
     def revoked(self, partitions: frozenset[int]) -> None:
         """Note partitions that another instance reads from now on; from any thread."""
         self._changes.put((False, partitions))
+
+    def lost(self, stream_id: str) -> None:
+        """The bus lost a video packet of this stream after taking it; from any thread."""
+        owned = self._owned.get(stream_id)
+        if owned is not None:
+            owned.runner.lost()
 
     def run(self, specs: Specs, stop: threading.Event) -> None:
         """Follow `specs` (the `streams` topic, from its beginning at each assignment) until `stop` is set.

@@ -36,6 +36,8 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     analysis_fps: float
     detection_threshold: float
+    begin_anew: bool = False
+    """A video packet of this epoch is lost: begin another at the next keyframe."""
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

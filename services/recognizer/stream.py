@@ -47,13 +47,15 @@ class StreamRecognition:
             gallery_seen_s: when the gallery last proved that it is there, for the owner of this stream; None: away.
         """
         # Holes in the sequence are frames that the detector dropped when it was behind. It never drops a scene cut
-        # silently (the next answer says that it begins a scene), so people are followed across short holes.
+        # silently (the next answer says that it begins a scene), so people are followed across short holes. An answer
+        # of the detector that is lost on the way here is another thing: it may have told a cut.
+        lost = detections.after_seq != self.newest_seq
         self.newest_seq = detections.seq
         tracked = self._tracker.update(
             detections.time,
             [face.box for face in detections.faces],
             [face.score for face in detections.faces],
-            scene_cut=detections.scene_cut,
+            scene_cut=detections.scene_cut or lost,
         )
         faces = {one.track_id: detections.faces[one.index] for one in tracked}
         looked = Looked([(one, _quality(faces[one.track_id])) for one in tracked], gallery_seen_s)
@@ -88,6 +90,8 @@ def _message(detections: Detections, verdicts: Sequence[TrackVerdict]) -> Verdic
         width=detections.width,
         height=detections.height,
         scene_cut=detections.scene_cut,
+        fingerprint=detections.fingerprint,
+        after_seq=detections.after_seq,
         tracks=tuple(
             WireTrack(
                 track_id=verdict.track_id,
