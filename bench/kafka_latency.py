@@ -42,7 +42,8 @@ def real() -> Iterator[KafkaConfig]:
 def packet(index: int, size: int) -> MediaPacket:
     """Return one packet of incompressible bytes."""
     return MediaPacket(
-        stream_id="bench", epoch=1, index=index, track="video", pts=index, dts=index, time_base=TimeBase(1, 30),
+        stream_id="bench", epoch=1, index=index, unit=index, track="video",
+        pts=index, dts=index, time_base=TimeBase(1, 30),
         data=os.urandom(size), read_ms=0,
     )  # fmt: skip
 

@@ -91,6 +91,8 @@ def read_clip(path: Path, analysis_fps: float = 10.0, threshold: float = 0.2) ->
                 writer.add_packet(event)
             else:
                 writer.add_picture(event)
+    if writer is not None:
+        writer.end()
     return Clip(tuple(outbox.packets), tuple(outbox.samples))
 
 
@@ -209,9 +211,11 @@ def recognise(clip: Clip, gallery: MemoryGallery, witness: Witness | None = None
     """Detect and recognise over a whole clip and return its verdicts."""
     stage = _Stage(gallery.opinions(), gallery.policy)
     verdicts: list[Verdict] = []
+    answered = -1
     for sample in clip.samples:
-        found = analyse(gallery.detector, [Job(sample, crops=True)])[0]
+        found = analyse(gallery.detector, [Job(sample, crops=True, after_seq=answered)])[0]
         if isinstance(found, Detections):
+            answered = found.seq
             verdicts.append(stage.take(found).to_core())
             if witness is not None:
                 witness.see(found, verdicts[-1])

@@ -1,8 +1,11 @@
 """Packet times as sources really send them: missing, jumping, longer than sane."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
+REPAIRED_BACK_S = Fraction(-1, 2)
+"""Decoding times that we made up may lie so far ahead of the ones that the source tells later (Matroska tells none of
+the first). Pictures that go back are noticed after decoding, however small their step is."""
 FORWARD_JUMP_S = Fraction(30)
 """Longer than any pause between two frames of a slide show; a live source silent for so long is cut off before."""
 
@@ -14,6 +17,8 @@ class Times:
     pts: int
     dts: int
     duration: int
+    told: bool = field(default=True, compare=False)
+    """The source told `dts`, or tells no more than `pts` because it shows pictures as it sends them."""
 
 
 class TrackClock:
@@ -44,7 +49,8 @@ class TrackClock:
         if dts is None:
             # B-frames: any time not after pts and not before the last keeps a decoder content.
             dts = min(pts, self._next_dts(None) or pts) if reorders else pts
-        return Times(pts, min(pts, dts), span)
+            return Times(pts, min(pts, dts), span, told=not reorders)
+        return Times(pts, min(pts, dts), span, told=dts <= pts)
 
     def jumps(self, times: Times) -> bool:
         """Return whether `times` can't follow those accepted last: decoding times only grow.
@@ -54,7 +60,8 @@ class TrackClock:
         if self._last is None:
             return False
         step_s = (times.dts - self._last.dts) * self._time_base
-        return step_s < 0 or step_s > FORWARD_JUMP_S
+        back_s = 0 if times.told and self._last.told else REPAIRED_BACK_S
+        return step_s < back_s or step_s > FORWARD_JUMP_S
 
     def shown_late_s(self, times: Times) -> Fraction:
         """Return how long after its decoding a picture is shown, seconds."""

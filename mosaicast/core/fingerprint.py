@@ -27,7 +27,8 @@ def fingerprint(luma: NDArray[np.uint8]) -> bytes:
         raise ValueError(f"{width} x {height} does not divide into {across} x {down} cells")
     cells = luma.reshape(down, height // down, across, width // across)
     # Whole numbers: the same on every processor.
-    return (cells.sum(axis=(1, 3), dtype=np.uint32) * across * down // luma.size).astype(np.uint8).tobytes()
+    averages = cells.sum(axis=(1, 3), dtype=np.uint32) * across * down // luma.size
+    return bytes(averages.astype(np.uint8))
 
 
 def difference(one: bytes, other: bytes) -> int:

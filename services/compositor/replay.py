@@ -1,7 +1,6 @@
 """What a new child needs to go on: the current group of pictures and the recent verdicts. Bounded."""
 
 from collections import deque
-
 from fractions import Fraction
 
 from mosaicast.contracts.messages import MediaPacket, VerdictMessage

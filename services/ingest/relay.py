@@ -12,7 +12,6 @@ from mosaicast.runtime.clocks import wall_ms
 from services.ingest.around import Surroundings
 from services.ingest.wire import LARGEST_PIPE_BYTES, End, Job, Report, unpack
 
-
 MOST_SKIPPED = 1000
 """Video packets in a row that were too large to be passed on: half a minute. More is a lie."""
 

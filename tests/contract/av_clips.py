@@ -1,5 +1,6 @@
 """Small clips made at test time: moving squares with sound, in any container."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -62,6 +63,28 @@ def make_clip(
 def concatenated_flv(path: Path, first: Path, second: Path) -> Path:
     """Write two FLV files as one stream, as a player sees it when the publisher comes back with another encoder."""
     path.write_bytes(first.read_bytes() + second.read_bytes()[13:])  # without the second file's header
+    return path
+
+
+def retimed_flv(path: Path, clip: Path, at_ms: Callable[[int], int], *, shown_later_ms: int = 0) -> Path:
+    """Copy an FLV with other decoding times for its video.
+
+    Args:
+        at_ms: the new time of the video tag at an old time, milliseconds.
+        shown_later_ms: added to the time from decoding to showing of all frames but the first.
+    """
+    data = bytearray(clip.read_bytes())
+    at = 13
+    while at < len(data):
+        size = int.from_bytes(data[at + 1 : at + 4], "big")
+        if data[at] == 9:
+            old = int.from_bytes(data[at + 4 : at + 7], "big")
+            data[at + 4 : at + 7] = at_ms(old).to_bytes(3, "big")
+            if shown_later_ms and data[at + 12] == 1 and old > 0:
+                later = int.from_bytes(data[at + 13 : at + 16], "big") + shown_later_ms
+                data[at + 13 : at + 16] = later.to_bytes(3, "big")
+        at += 11 + size + 4
+    path.write_bytes(data)
     return path
 
 

@@ -176,7 +176,7 @@ def test_mp3_is_carried_as_it_is(tmp_path: Path, rate: int) -> None:
     for number, body in enumerate(data):
         pts = number * 1152
         message = MediaPacket(
-            stream_id="s", epoch=1, index=number, track="audio", pts=pts, dts=pts, duration=1152,
+            stream_id="s", epoch=1, index=number, unit=0, track="audio", pts=pts, dts=pts, duration=1152,
             time_base=TimeBase(1, rate), data=body, read_ms=1,
         )  # fmt: skip
         sink.write_audio(message, float(message.time))

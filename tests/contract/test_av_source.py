@@ -1,5 +1,6 @@
 """What the reader of sources promises, on clips made here."""
 
+import itertools
 import socket
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +20,7 @@ from mosaicast.adapters.av_source import (
 )
 from mosaicast.adapters.av_source_errors import SourceError
 from mosaicast.core.sampling import SceneCutDetector
-from tests.contract.av_clips import concatenated_flv, make_clip
+from tests.contract.av_clips import concatenated_flv, make_clip, retimed_flv
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +91,68 @@ def test_a_clock_that_goes_back_begins_a_new_epoch(tmp_path):
     events = read(concatenated_flv(tmp_path / "aa.flv", clip, clip))
     assert len(of(events, EpochStarted)) == 2
     assert len(packets(events, "video")) == 90
+
+
+@pytest.mark.parametrize("back_ms", [34, 417, 1000])
+def test_a_step_back_however_small_begins_a_new_epoch(tmp_path, back_ms):
+    """After a step of -0.417 s, 13 frames that nobody had looked at were sorted in between those of before."""
+    clip = make_clip(tmp_path / "a.flv", frames=90)
+    stepped = retimed_flv(tmp_path / "b.flv", clip, lambda ms: ms + 2000 if ms <= 1500 else ms + 2000 - back_ms)
+    events = read(stepped)
+    starts = [number for number, event in enumerate(events) if isinstance(event, EpochStarted)]
+    assert len(starts) == 2
+    for begin, end in itertools.pairwise([*starts, len(events)]):
+        times = [picture.pts for picture in of(events[begin:end], Picture)]
+        assert times == sorted(set(times))
+    assert len(of(events, Picture)) > 45, "from the next keyframe on"
+
+
+def test_b_frames_are_no_step_back(tmp_path):
+    events = read(make_clip(tmp_path / "a.flv", frames=90, b_frames=3))
+    assert len(of(events, EpochStarted)) == 1
+    assert len(of(events, Picture)) == 90
+
+
+def test_pictures_that_go_back_begin_a_new_epoch_though_packets_do_not(tmp_path):
+    """Decoding times that grow say nothing about the pictures' own."""
+    clip = make_clip(tmp_path / "a.flv", frames=90)
+    data = bytearray(clip.read_bytes())
+    at, seen = 13, 0
+    while at < len(data):
+        size = int.from_bytes(data[at + 1 : at + 4], "big")
+        if data[at] == 9 and data[at + 12] == 1:
+            data[at + 13 : at + 16] = (500 if seen < 20 else 0).to_bytes(3, "big")
+            seen += 1
+        at += 11 + size + 4
+    (tmp_path / "b.flv").write_bytes(data)
+    events = read(tmp_path / "b.flv")
+    starts = [number for number, event in enumerate(events) if isinstance(event, EpochStarted)]
+    assert len(starts) == 2
+    for begin, end in itertools.pairwise([*starts, len(events)]):
+        times = [picture.pts for picture in of(events[begin:end], Picture)]
+        assert times == sorted(set(times))
+
+
+def test_a_source_that_shows_its_frames_long_after_it_sends_them_is_refused(tmp_path):
+    clip = make_clip(tmp_path / "a.flv")
+    late = retimed_flv(tmp_path / "b.flv", clip, lambda ms: ms, shown_later_ms=2100)
+    with pytest.raises(SourceError, match="more than 2 s") as caught:
+        read(late)
+    assert (caught.value.code, caught.value.fault, caught.value.retry) == ("reordered", "content", False)
+
+
+def test_a_new_epoch_begins_at_the_next_keyframe_when_asked_for(tmp_path):
+    clip = make_clip(tmp_path / "a.flv", frames=90)
+    events = []
+    with open_source(str(clip), live=False) as source:
+        for event in source.events():
+            events.append(event)
+            if len(of(events, Picture)) == 20 and isinstance(event, Picture):
+                source.begin_anew()
+    starts = [number for number, event in enumerate(events) if isinstance(event, EpochStarted)]
+    assert len(starts) == 2
+    assert events[starts[1] + 1].keyframe
+    assert 20 <= len(of(events[: starts[1]], Picture)) <= 22
 
 
 def test_another_size_without_a_header_begins_a_new_epoch_at_its_keyframe(tmp_path):

@@ -128,16 +128,28 @@ def packet(
     end: bool = False,
     size: int = 10,
     stream: str = STREAM,
+    unit: int | None = None,
 ) -> MediaPacket:
     return MediaPacket(
-        stream_id=stream, epoch=epoch, index=index, track=track, pts=index * 33, dts=index * 33, time_base=MS,
+        stream_id=stream, epoch=epoch, index=index, unit=index if unit is None else unit, track=track,
+        pts=index * 33, dts=index * 33, time_base=MS,
         keyframe=key, data=b"" if end else b"x" * size, end_of_epoch=end, read_ms=1,
     )  # fmt: skip
 
 
 def look(seq: int, *, epoch: int = 1, stream: str = STREAM) -> VerdictMessage:
     return VerdictMessage(
-        stream_id=stream, epoch=epoch, seq=seq, pts=seq * 100, time_base=MS, width=320, height=180, tracks=(), read_ms=1
+        stream_id=stream,
+        epoch=epoch,
+        seq=seq,
+        pts=seq * 100,
+        time_base=MS,
+        width=320,
+        height=180,
+        tracks=(),
+        read_ms=1,
+        fingerprint=bytes(144),
+        after_seq=seq - 1,
     )
 
 

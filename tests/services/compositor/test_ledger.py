@@ -1,13 +1,16 @@
 """The books: every unit taken becomes exactly one outcome."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaicast.contracts.messages import MediaPacket, TimeBase
+from mosaicast.core.timeline import MaskPolicy
 from mosaicast.core.types import Disposition
 from services.compositor.ledger import Ledger
-from services.compositor.replay import LARGEST_BYTES, VERDICTS, Replay
+from services.compositor.replay import LARGEST_BYTES, MOST_VERDICTS, VERDICTS_S, Replay
 from services.compositor.wire import Outcome, Report, decode_report, encode_report
+from tests.services.compositor.fakes import look
 
 units = st.tuples(st.integers(1, 3), st.integers(0, 20))
 events = st.lists(
@@ -43,7 +46,7 @@ def test_the_books_balance_whatever_happens(script: list[tuple[str, object]]) ->
 
 def packet(index: int, *, epoch: int = 1, key: bool = False, size: int = 10) -> MediaPacket:
     return MediaPacket(
-        stream_id="s", epoch=epoch, index=index, track="video", pts=index, dts=index,
+        stream_id="s", epoch=epoch, index=index, unit=index, track="video", pts=index, dts=index,
         time_base=TimeBase(1, 1000), keyframe=key, data=b"x" * size, read_ms=1,
     )  # fmt: skip
 
@@ -64,7 +67,32 @@ def test_the_replay_is_bounded() -> None:
     for index in range(40):
         replay.add_packet(packet(index, size=1024 * 1024))
     assert sum(len(p.data) for p in replay.packets) <= LARGEST_BYTES
-    assert replay.verdicts.maxlen == VERDICTS
+    for seq in range(5000):
+        replay.add_verdict(look(seq))
+    assert replay.verdicts[0].pts >= replay.verdicts[-1].pts - VERDICTS_S * 1000
+
+
+def test_the_replay_keeps_the_verdicts_of_the_longest_delay() -> None:
+    """64 were kept: 2 s at 30 looks a second, at a delay of 10 s."""
+    replay = Replay()
+    for seq in range(30 * 20):
+        replay.add_verdict(msgspec.structs.replace(look(seq), pts=seq * 1000 // 30))
+    kept_s = (replay.verdicts[-1].pts - replay.verdicts[0].pts) / 1000
+    assert kept_s >= 10 + MaskPolicy().hold_s
+
+
+def test_verdicts_with_lying_times_are_bounded_too() -> None:
+    replay = Replay()
+    for seq in range(5000):
+        replay.add_verdict(msgspec.structs.replace(look(seq), pts=7))
+    assert len(replay.verdicts) == MOST_VERDICTS
+
+
+def test_units_that_the_log_lost_are_booked_as_dropped() -> None:
+    ledger = Ledger()
+    told = ledger.miss(1, 3)
+    assert [(o.epoch, o.disposition, o.reason) for o in told] == [(1, Disposition.DROPPED, "lost_in_log")] * 3
+    assert ledger.counters()["taken"] == ledger.counters()["dropped.lost_in_log"] == 3
 
 
 def test_reports_cross_the_pipe() -> None:

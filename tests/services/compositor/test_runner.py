@@ -61,7 +61,7 @@ def test_outcomes_are_booked_and_told_once(stage: Stage) -> None:
 
 def test_late_packets_of_an_older_epoch_are_dropped_and_sent_to_nobody(stage: Stage) -> None:
     stage.media(*group(0, 2, epoch=2))
-    stage.media(packet(0, epoch=1), packet(1, epoch=1, track="audio"), packet(2, epoch=1, end=True))
+    stage.media(packet(0, epoch=1), packet(1, epoch=1, track="audio"), packet(2, epoch=1, unit=1, end=True))
     stage.media(packet(2, epoch=2))
     assert [m.epoch for m in stage.child.takes(5)[2:]] == [2, 2, 2]
     assert stage.told == [Outcome(1, 0, DROPPED, "old_epoch")]
@@ -74,6 +74,24 @@ def test_an_older_epoch_that_the_log_repeats_is_booked_once(stage: Stage) -> Non
     stage.after(0.02)
     stage.media(*group(0, 2, epoch=2), *group(0, 3, epoch=1), *group(0, 3, epoch=1))
     assert stage.counts() == {"taken": 5, "in_flight": 2, "masked": 2, "dropped": 1, "dropped.old_epoch": 1}
+
+
+def test_units_that_the_log_lost_are_booked_as_dropped(stage: Stage) -> None:
+    stage.media(*group(0, 2), packet(5, unit=5), packet(6, unit=8, track="audio"), packet(7, unit=9))
+    assert stage.counts()["dropped.lost_in_log"] == 3 + 2 + 1
+    assert stage.counts()["taken"] == 4 + 6
+    stage.media(packet(3, unit=3))
+    assert stage.counts()["taken"] == 4 + 6, "late is lost: it was booked"
+
+
+def test_what_was_before_the_first_packet_that_we_see_is_not_ours(stage: Stage) -> None:
+    stage.media(packet(40, unit=30, key=True))
+    assert stage.counts()["taken"] == 1
+
+
+def test_a_number_that_jumps_absurdly_is_no_loss(stage: Stage) -> None:
+    stage.media(*group(0, 2), packet(5, unit=10**12))
+    assert "dropped.lost_in_log" not in stage.counts()
 
 
 def test_few_epochs_are_remembered(stage: Stage) -> None:

@@ -193,6 +193,7 @@ def test_counters_and_gauges(stage: Stage) -> None:
     assert (stage.report.state, stage.report.reason) == ("live", "a note")
     assert stage.report.counters == {
         "taken": 6, "in_flight": 1, "masked": 2, "clear": 1, "full_mosaic": 1, "dropped": 1, "dropped.late": 1,
+        "full_mosaic.no_verdict": 1,
         "restarts": 0,
     }  # fmt: skip
     assert stage.report.gauges == {

@@ -31,7 +31,7 @@ def make_frame(jpeg_of: Callable[[np.ndarray], bytes]) -> Callable[..., SampledF
         """One frame; 10 a second, so that pts (in tenths) is the number unless given."""
         fields: dict[str, object] = {
             "stream_id": "s", "epoch": 1, "seq": seq, "pts": seq, "time_base": TimeBase(1, 10),
-            "width": 64, "height": 36, "jpeg": blank, "read_ms": 1, **changes,
+            "width": 64, "height": 36, "fingerprint": bytes(144), "jpeg": blank, "read_ms": 1, **changes,
         }  # fmt: skip
         return SampledFrame(**fields)  # type: ignore[arg-type]
 

@@ -49,7 +49,8 @@ def test_nobody_is_an_empty_answer_with_the_frames_own_numbers(fake_detector: Ca
     frame = make_frame(7, scene_cut=True, stream_id="x", epoch=3, read_ms=99)
     answer = answered(fake_detector(), frame)
     assert answer.faces == ()
-    for field in ("stream_id", "epoch", "seq", "pts", "time_base", "width", "height", "scene_cut", "read_ms"):
+    for field in ("stream_id", "epoch", "seq", "pts", "time_base", "width", "height", "scene_cut", "fingerprint",
+                  "read_ms"):  # fmt: skip
         assert getattr(answer, field) == getattr(frame, field)
     assert answer.model == "fake"
 

@@ -150,6 +150,29 @@ def test_a_frame_of_the_old_epoch_in_flight_keeps_the_stream_with_its_worker(mak
     assert [job.frame.epoch for job in waiting.take(1)] == [2]
 
 
+def test_a_job_names_the_answer_before_it(make_frame: MakeFrame) -> None:
+    """So that the readers know which holes are ours (we were behind) and which are losses on the way."""
+    waiting = WaitingFrames()
+    named = []
+    for seq, published in [(0, True), (1, False), (2, True), (3, True)]:
+        waiting.offer(make_frame(seq), 0, 0.0)
+        (job,) = waiting.take(1)
+        named.append(job.after_seq)
+        waiting.finish(job, published=published)
+    assert named == [-1, 0, 0, 2]
+
+
+def test_another_instances_answers_are_unknown(make_frame: MakeFrame) -> None:
+    waiting = WaitingFrames()
+    for seq in range(7, 12):
+        waiting.offer(make_frame(seq), 0, 0.0)
+        if jobs := waiting.take(1):
+            assert jobs[0].after_seq == -1
+            break
+    else:
+        raise AssertionError("nothing was taken")
+
+
 def test_a_repeated_frame_is_dropped(make_frame: MakeFrame) -> None:
     waiting = filled([make_frame(0), make_frame(1), make_frame(1), make_frame(0)])
     assert seqs(waiting.take(9)) == [0, 1]

@@ -22,7 +22,7 @@ from mosaicast.runtime.children import Exit
 from mosaicast.runtime.metrics import Metrics
 from services.ingest.around import Surroundings
 from services.ingest.plan import Planner
-from services.ingest.wire import FromChild, Job, pack
+from services.ingest.wire import Command, FromChild, Job, pack, unpack_command
 
 
 class FakeBus:
@@ -81,6 +81,13 @@ class FakeChild:
     def says(self, *messages: FromChild) -> None:
         for message in messages:
             self.theirs.send_bytes(pack(message))
+
+    def commands(self) -> list[Command]:
+        """Return what the parent has told."""
+        told = []
+        while self.theirs.poll(0):
+            told.append(unpack_command(self.theirs.recv_bytes()))
+        return told
 
     def ends(self, code: int = 0) -> None:
         self.exit = Exit("clean" if code == 0 else "error" if code > 0 else "signal", abs(code))

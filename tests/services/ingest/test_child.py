@@ -13,6 +13,8 @@ from mosaicast.adapters.av_pictures import PictureError
 from mosaicast.adapters.av_source import EpochStarted, PacketRead
 from mosaicast.adapters.av_times import Times
 from mosaicast.contracts.messages import CodecParameters, MediaPacket, SampledFrame, TimeBase
+from mosaicast.core.fingerprint import fingerprint
+from services.detector.waiting import WaitingFrames
 from services.ingest.child import LARGEST_LAG_S, Pace, StreamReader
 from services.ingest.epoch import EpochWriter
 from services.ingest.outbox import Outbox, ParentGoneError
@@ -141,6 +143,18 @@ def test_the_parents_settings_are_followed(clip):
     assert frames[-1].detection_threshold == 0.5
 
 
+def test_a_lost_packet_begins_a_new_epoch_at_the_next_keyframe(tmp_path):
+    clip = make_clip(tmp_path / "long.flv", frames=90)
+    listener = Listener()
+    reader = StreamReader(Job("s", str(clip), False, 1000, 10.0, 0.2), listener.outbox, now_s=Hurry())
+    listener.ours.send_bytes(pack_command(Command(10.0, 0.2, begin_anew=True)))
+    reader.run()
+    media = listener.of(MediaPacket)
+    assert len({message.epoch for message in media}) == 2
+    second = [message for message in media if message.epoch > 1000]
+    assert (second[0].index, second[0].unit, second[0].keyframe) == (0, 0, True)
+
+
 def test_a_parent_that_is_gone_ends_the_reading(clip):
     ours, theirs = multiprocessing.Pipe(duplex=True)
     ours.close()
@@ -211,15 +225,55 @@ def write(pictures, busy=()) -> FakeOutbox:
     return outbox
 
 
-def test_a_refused_sample_is_counted_and_takes_no_number():
+def test_a_refused_sample_is_counted_and_keeps_its_number():
     outbox = write([FakePicture(0), FakePicture(100), FakePicture(200)], busy={1})
-    assert [(frame.seq, frame.pts) for frame in outbox.sent] == [(0, 0), (1, 200)]
+    assert [(frame.seq, frame.pts) for frame in outbox.sent] == [(0, 0), (2, 200)]
     assert outbox.counters == {"samples_dropped": 1}
 
 
-def test_a_cut_whose_sample_is_lost_is_told_with_the_next_one():
+def test_a_cut_whose_sample_is_lost_is_a_hole_and_not_told_with_the_next_one():
+    """Told with the next one, the frames between the cut and that one belonged to no scene, and a stranger left clear.
+
+    A hole in the numbers makes the detector withhold what would bracket them.
+    """
     outbox = write([FakePicture(0), FakePicture(100, 1), FakePicture(200, 1), FakePicture(300, 1)], busy={1})
-    assert [(frame.pts, frame.scene_cut) for frame in outbox.sent] == [(0, False), (200, True), (300, False)]
+    sent = [(frame.seq, frame.pts, frame.scene_cut) for frame in outbox.sent]
+    assert sent == [(0, 0, False), (2, 200, False), (3, 300, False)]
+    waiting = WaitingFrames()
+    for frame in outbox.sent:
+        waiting.offer(frame, 0, 0.0)
+    answered = []
+    for _ in outbox.sent:
+        for job in waiting.take(1):
+            answered.append((job.frame.pts, job.frame.scene_cut))
+            waiting.finish(job, published=True)
+    assert answered == [(0, False), (300, True)]
+
+
+def test_the_last_picture_is_looked_at_so_that_the_end_is_known():
+    outbox = FakeOutbox()
+    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), outbox)
+    for pts in (0, 30, 60):
+        writer.add_picture(FakePicture(pts))
+    writer.end()
+    assert [message.pts for message in outbox.sent if isinstance(message, SampledFrame)] == [0, 60]
+    assert outbox.sent[-1].end_of_epoch
+
+
+def test_a_sample_carries_the_fingerprint_of_its_picture():
+    (sample,) = write([FakePicture(0, scene=3)]).sent
+    assert sample.fingerprint == fingerprint(FakePicture(0, scene=3).thumbnail())
+
+
+def test_messages_tell_how_many_video_packets_were_before_them():
+    outbox = FakeOutbox()
+    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), outbox)
+    for track in ("video", "audio", "video", "audio"):
+        writer.add_packet(PacketRead(track, Times(0, 0, 0), MS, True, b"x"))
+    writer.end()
+    assert [(message.track, message.unit) for message in outbox.sent] == [
+        ("video", 0), ("audio", 1), ("video", 1), ("audio", 2), ("video", 2)
+    ]  # fmt: skip
 
 
 def test_a_picture_that_can_not_be_converted_is_a_dropped_sample():
@@ -233,5 +287,5 @@ def test_a_packet_that_is_too_large_leaves_a_hole():
     writer = EpochWriter("s", 7, START, Command(10.0, 0.2), outbox)
     for size in (10, 17 * 1024**2, 10):
         writer.add_packet(PacketRead("video", Times(0, 0, 0), MS, True, b"x" * size))
-    assert [packet.index for packet in outbox.sent] == [0, 2]
+    assert [(packet.index, packet.unit) for packet in outbox.sent] == [(0, 0), (2, 2)]
     assert outbox.counters == {"packets_too_large": 1}

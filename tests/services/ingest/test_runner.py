@@ -47,6 +47,7 @@ class Stage:
 
 
 def packet(epoch: int, index: int = 0, *, track="video", **more) -> MediaPacket:
+    more.setdefault("unit", index)
     codecs = (CodecParameters(track="video", codec="h264", time_base=MS, width=640, height=360),) if index == 0 else ()
     return MediaPacket(
         stream_id=more.pop("stream_id", "s1"), epoch=epoch, index=index, track=track, pts=index * 33, dts=index * 33,
@@ -56,7 +57,16 @@ def packet(epoch: int, index: int = 0, *, track="video", **more) -> MediaPacket:
 
 def sample(epoch: int) -> SampledFrame:
     return SampledFrame(
-        stream_id="s1", epoch=epoch, seq=0, pts=0, time_base=MS, width=640, height=360, jpeg=b"x", read_ms=1
+        stream_id="s1",
+        epoch=epoch,
+        seq=0,
+        pts=0,
+        time_base=MS,
+        width=640,
+        height=360,
+        fingerprint=bytes(144),
+        jpeg=b"x",
+        read_ms=1,
     )
 
 
@@ -108,8 +118,43 @@ def test_a_full_bus_is_counted_as_refused_frames_and_dropped_samples(stage):
     stage.hears(packet(epoch), sample(epoch), End("end"))
     counters = stage.runner.report().counters
     assert (counters["frames_refused"], counters["samples_dropped"]) == (1, 1)
-    assert "frames_ingested" not in counters
+    assert counters["frames_ingested"] == 1, "it was read; the compositor books it as lost"
     assert stage.around.metrics.frames_refused.labels("s1", "bus")._value.get() == 1
+
+
+def test_a_refused_video_packet_asks_the_child_for_a_new_epoch(stage):
+    stage.bus.full = {MEDIA.name}
+    stage.child.says(packet(stage.child.job.epoch))
+    assert stage.runner._relay.lossy.wait(10)
+    stage.runner.tick()
+    stage.runner.tick()
+    assert stage.child.commands() == [Command(10.0, 0.2, begin_anew=True)]
+
+
+def test_a_packet_that_the_bus_lost_later_asks_for_one_too(stage):
+    stage.child.says(packet(stage.child.job.epoch))
+    with stage.bus.news:
+        assert stage.bus.news.wait_for(lambda: stage.bus.sent, 10)
+    stage.runner.tick()
+    stage.runner.lost()
+    stage.runner.tick()
+    assert stage.child.commands() == [Command(10.0, 0.2, begin_anew=True)]
+
+
+def test_frames_are_counted_by_their_numbers(stage):
+    """What the child could not pass on was ingested too: the compositor books it as lost."""
+    epoch = stage.child.job.epoch
+    stage.hears(packet(epoch), packet(epoch, 3, unit=4), packet(epoch, 4, track="audio", unit=7), End("end"))
+    assert stage.runner.report().counters["frames_ingested"] == 7
+
+
+def test_a_child_whose_numbers_leap_is_not_trusted(stage):
+    epoch = stage.child.job.epoch
+    stage.child.says(packet(epoch), packet(epoch, 3, unit=10**9))
+    stage.child.ends(0)
+    stage.settle()
+    assert stage.runner.state == "starting"
+    assert stage.runner.report().counters["frames_ingested"] == 1
 
 
 def test_the_epoch_is_ended_for_a_child_that_crashed(stage):

@@ -6,10 +6,19 @@ from mosaicast.contracts.messages import MediaPacket, SampledFrame, TimeBase
 from services.ingest.wire import Command, End, Report, pack, pack_command, unpack, unpack_command
 
 PACKET = MediaPacket(
-    stream_id="s", epoch=1, index=0, track="video", pts=0, dts=-1, time_base=TimeBase(1, 1000), read_ms=5
+    stream_id="s", epoch=1, index=0, unit=0, track="video", pts=0, dts=-1, time_base=TimeBase(1, 1000), read_ms=5
 )
 FRAME = SampledFrame(
-    stream_id="s", epoch=1, seq=0, pts=0, time_base=TimeBase(1, 1000), width=2, height=2, jpeg=b"x", read_ms=5
+    stream_id="s",
+    epoch=1,
+    seq=0,
+    pts=0,
+    time_base=TimeBase(1, 1000),
+    width=2,
+    height=2,
+    fingerprint=bytes(144),
+    jpeg=b"x",
+    read_ms=5,
 )
 
 

@@ -37,7 +37,8 @@ def detections(seq: int, *faces: FaceDetection, stream_id: str = "s1", epoch: in
     """What was seen in sample `seq`, ten a second."""
     fields = {
         "stream_id": stream_id, "epoch": epoch, "seq": seq, "pts": seq, "time_base": TimeBase(1, 10),
-        "width": 1280, "height": 720, "model": "fake", "faces": faces, "read_ms": 5, **changes,
+        "width": 1280, "height": 720, "model": "fake", "fingerprint": bytes(144), "after_seq": seq - 1,
+        "faces": faces, "read_ms": 5, **changes,
     }  # fmt: skip
     return Detections(**fields)
 

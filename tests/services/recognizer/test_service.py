@@ -225,6 +225,27 @@ def test_a_scene_cut_ends_identity(stage):
     assert clear(cut) == [False]
 
 
+def test_an_answer_of_the_detector_that_is_lost_may_have_told_a_cut(stage):
+    stage.watch(15, face(value=ANA))
+    assert stage.see(face(value=ANA)).tracks[0].clear
+    stage.seq += 1  # this one never arrived
+    lost = stage.see(face(value=ANA))
+    assert not lost.tracks[0].clear, "whoever is there now has to be recognised anew"
+    assert lost.after_seq == lost.seq - 1, "the compositor sees the hole too"
+    assert not lost.scene_cut
+
+
+def test_a_frame_that_the_detector_left_out_is_no_loss(stage):
+    stage.watch(15, face(value=ANA))
+    answered, stage.seq = stage.seq, stage.seq + 1
+    assert stage.see(face(value=ANA), after_seq=answered).tracks[0].clear
+
+
+def test_a_verdict_carries_the_fingerprint_of_the_picture_that_was_looked_at(stage):
+    print_ = bytes(range(144))
+    assert stage.see(fingerprint=print_).fingerprint == print_
+
+
 def test_partitions_that_move_lose_what_was_known(stage):
     stage.service.on_assigned(frozenset({0, 1}))
     stage.watch(12, face())

@@ -18,12 +18,21 @@ def ms(value: int) -> Fraction:
     return Fraction(value, 1000)
 
 
+PICTURE, OTHER = bytes([90]) * 144, bytes([60]) * 144
+STEP_MS = 100
+"""Between looks: each has the number of its time on that grid."""
+
+
+def look(at_ms: int, *tracks: TrackVerdict) -> Verdict:
+    return Verdict(ms(at_ms), tracks, False, PICTURE, at_ms // STEP_MS, at_ms // STEP_MS - 1)
+
+
 def nobody(at_ms: int) -> Verdict:
-    return Verdict(ms(at_ms), ())
+    return look(at_ms)
 
 
 def somebody(at_ms: int) -> Verdict:
-    return Verdict(ms(at_ms), (TrackVerdict(TrackId(1), Box(0, 0, 40, 40), False, Reason.UNKNOWN),))
+    return look(at_ms, TrackVerdict(TrackId(1), Box(0, 0, 40, 40), False, Reason.UNKNOWN))
 
 
 class Live:
@@ -35,7 +44,12 @@ class Live:
 
     def frame(self, at_ms: int, now: float) -> list[Command]:
         self.pacer.observe(ms(at_ms), now)
-        return self.line.add_frame(ms(at_ms), now)
+        return self.line.add_frame(ms(at_ms), now, PICTURE)
+
+    def looks(self, until_ms: int, now: float, since_ms: int = 0) -> None:
+        """Frames and verdicts that see nobody: what a frame at `since_ms` needs around it and beyond."""
+        for at in range(since_ms, until_ms + 1, STEP_MS):
+            self.line.add_verdict(nobody(at), now)
 
 
 def outcome(commands: list[Command]) -> list[tuple[int, object]]:
@@ -45,7 +59,7 @@ def outcome(commands: list[Command]) -> list[tuple[int, object]]:
 def test_a_live_frame_leaves_at_its_time_and_not_before() -> None:
     live = Live()
     assert live.frame(0, now=10.0) == []
-    live.line.add_verdict(nobody(0), now=10.2)
+    live.looks(400, now=10.6)
     assert live.line.next_due() == pytest.approx(11.0)
     assert live.line.tick(10.999) == []
     assert outcome(live.line.tick(11.0)) == [(0, CLEAR)]
@@ -65,11 +79,29 @@ def test_a_verdict_after_the_deadline_changes_nothing_that_left() -> None:
     assert live.line.add_verdict(nobody(0), now=11.1) == []
 
 
-def test_frames_out_of_order_leave_in_order() -> None:
+def test_a_frame_that_goes_back_was_looked_at_by_nobody_and_is_dropped() -> None:
+    """A step of -0.417 s put 13 frames in between that no sample had seen, and they left clear."""
     live = Live()
-    for at in (0, 120, 40, 80):
+    for at in (0, 40, 600):
         live.frame(at, now=10.0 + at / 1000)
-    assert [at for at, _ in outcome(live.line.tick(20.0))] == [0, 40, 80, 120]
+    live.looks(1100, now=10.7)
+    assert live.frame(200, now=10.7) == [Drop(ms(200), "backwards")]
+    assert [at for at, _ in outcome(live.line.tick(20.0))] == [0, 40, 600]
+
+
+def test_verdicts_that_come_after_a_frame_needs_them_count_for_the_next() -> None:
+    """0.85 s late at a delay of 1 s: three frames with a new face left clear, which the next look would have shown."""
+    live = Live()
+    for at in range(0, 1000, 50):
+        live.frame(at, now=10.0 + at / 1000)
+    for seq in range(4):
+        live.line.add_verdict(nobody(seq * 100), now=10.85)
+    (first,) = live.line.tick(11.0)
+    assert isinstance(first, Release)
+    assert first.plan.full_reason == "verdicts_late"
+    live.line.add_verdict(somebody(400), now=11.01)
+    live.line.add_verdict(somebody(500), now=11.01)
+    assert outcome(live.line.tick(11.06)) == [(50, MASKED)]
 
 
 def test_what_comes_after_its_place_is_dropped() -> None:
@@ -85,23 +117,23 @@ def test_what_comes_after_its_place_is_dropped() -> None:
 
 def test_panic_mosaics_what_leaves_while_it_lasts() -> None:
     live = Live()
-    for at in (0, 40):
+    for at in (0, 40, 100):
         live.frame(at, now=10.0 + at / 1000)
-        live.line.add_verdict(nobody(at), now=10.1)
+    live.looks(500, now=10.6)
     live.line.set_panic(True)
     (released,) = live.line.tick(11.0)
     assert isinstance(released, Release)
     assert released.plan.full_reason == "panic"
     live.line.set_panic(False)
-    assert outcome(live.line.tick(11.1)) == [(40, CLEAR)]
+    assert outcome(live.line.tick(11.05)) == [(40, CLEAR)]
 
 
 def test_who_may_not_be_seen_any_more_is_masked_on_frames_that_wait() -> None:
     live = Live(delay_s=5.0)
     ann = TrackVerdict(TrackId(1), Box(0, 0, 40, 40), True, Reason.ENROLLED, PersonId("ann"))
-    for at in range(0, 500, 100):
+    for at in range(0, 1000, 100):
         live.frame(at, now=10.0 + at / 1000)
-        live.line.add_verdict(Verdict(ms(at), (ann,)), now=10.1 + at / 1000)
+        live.line.add_verdict(look(at, ann), now=10.1 + at / 1000)
     live.line.set_visible([PersonId("ann")])
     assert outcome(live.line.tick(15.1)) == [(0, CLEAR), (100, CLEAR)]
     live.line.set_visible([])
@@ -117,20 +149,36 @@ def test_a_newer_epoch_abandons_what_waits() -> None:
 
 def test_a_job_waits_for_everything_that_could_matter() -> None:
     line = DelayLine(pacer=None)
-    line.add_frame(ms(0), now=0)
+    line.add_frame(ms(0), 0, PICTURE)
     assert line.add_verdict(nobody(0), now=0) == []
+    for at in (100, 200):
+        assert line.add_verdict(nobody(at), now=0) == []
     assert line.add_verdict(somebody(300), now=0) == []
-    assert line.add_verdict(nobody(400), now=0) == [], "the next look tells how a face moves that enters at 400 ms"
-    assert line.add_verdict(nobody(1399), now=0) == [], "a doubt speaks of 1.4 s before it"
+    for at in range(400, 1400, 100):
+        assert line.add_verdict(nobody(at), now=0) == [], "a doubt speaks of 1.4 s before it"
     assert outcome(line.add_verdict(nobody(1400), now=0)) == [(0, MASKED)], "the lead of a face that enters at 300 ms"
+
+
+def test_a_job_waits_for_the_picture_of_the_next_verdict_too() -> None:
+    line = DelayLine(pacer=None)
+    line.add_frame(ms(0), 0, PICTURE)
+    line.add_frame(ms(40), 0, PICTURE)
+    for at in range(0, 1600, 100):
+        line.add_verdict(nobody(at), now=0)
+    assert len(line) == 1
+    assert outcome(line.add_frame(ms(100), 0, PICTURE)) == [(40, CLEAR), (100, CLEAR)]
 
 
 def test_a_jobs_end_lets_out_the_rest() -> None:
     line = DelayLine(pacer=None)
-    line.add_frame(ms(0), now=0)
-    line.add_frame(ms(40), now=0)
+    line.add_frame(ms(0), 0, PICTURE)
+    line.add_frame(ms(40), 0, PICTURE)
     line.add_verdict(nobody(0), now=0)
-    assert outcome(line.end(now=0)) == [(0, CLEAR), (40, FULL)]
+    assert outcome(line.end(now=0)) == [(0, FULL), (40, FULL)]
+    line = DelayLine(pacer=None)
+    line.add_frame(ms(0), 0, PICTURE)
+    line.add_verdict(nobody(0), now=0)
+    assert outcome(line.end(now=0)) == [(0, CLEAR)], "nothing lies beyond it"
 
 
 def test_live_frames_keep_their_times_after_the_end() -> None:
@@ -180,7 +228,7 @@ def test_every_frame_leaves_exactly_once_in_order_masked_if_unsure(  # noqa: C90
             if pacer:
                 pacer.observe(ms(number * 20), now)
             fed.append(ms(number * 20))
-            take(line.add_frame(ms(number * 20), now))
+            take(line.add_frame(ms(number * 20), now, PICTURE if number % 7 else OTHER))
         elif kind in {"nobody", "somebody"}:
             verdict = (nobody if kind == "nobody" else somebody)(number * 20)
             told.append(verdict)
