@@ -125,12 +125,17 @@ class Evidence:
         return None
 
     def _late(self, time: MediaTime) -> Lack | None:
-        reach = self._claims[-1].time
+        """Follow the verdicts from the frame on, as far as none is missing."""
         needed = time + self._lead if self._end is None else min(time + self._lead, self._end)
-        if reach >= needed:
-            return None
-        later = self._claims[bisect_right(self._claims, time, key=_time) :]
-        return None if any(claim.scene_cut for claim in later) else "verdicts_late"
+        place = bisect_right(self._claims, time, key=_time) - 1
+        reached = self._claims[place]
+        for claim in self._claims[place + 1 :]:
+            if reached.time >= needed or claim.after_seq != reached.seq:
+                break
+            if claim.scene_cut:
+                return None
+            reached = claim
+        return None if reached.time >= needed else "verdicts_late"
 
 
 def _time(one: _Claim | _Seen) -> MediaTime:

@@ -56,7 +56,7 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """A video packet on its way to the decoder."""
+    """A video packet in the decoder."""
 
     packet: MediaPacket
     intact: bool
@@ -81,7 +81,7 @@ class EpochRun:
         self.line = DelayLine(self.pacer)
         self._decoder: PacketDecoder | None = None
         self._chain = _Chain()
-        self._encoded: deque[_Unit] = deque()
+        self._encoded: deque[MediaPacket] = deque()
         self._encoded_bytes = 0
         self._decoding: dict[int, _Unit] = {}
         self._held: dict[MediaTime, _Held] = {}
@@ -104,7 +104,7 @@ class EpochRun:
         if self._encoded_bytes + len(packet.data) > MOST_ENCODED_BYTES:
             return [Lost(packet.index, "too_many_bytes")]
         self._last = packet.time if self._last is None else max(self._last, packet.time)
-        self._encoded.append(_Unit(packet, self._chain.take(packet)))
+        self._encoded.append(packet)
         self._encoded_bytes += len(packet.data)
         return []
 
@@ -128,7 +128,8 @@ class EpochRun:
 
     def abandon(self) -> list[Lost]:
         """Give up everything that waits: a newer epoch has begun."""
-        indexes = [unit.packet.index for unit in (*self._encoded, *self._decoding.values())]
+        indexes = [packet.index for packet in self._encoded]
+        indexes += [unit.packet.index for unit in self._decoding.values()]
         indexes += [held.index for held in self._held.values()]
         self.line.abandon()
         self._encoded.clear()
@@ -142,9 +143,9 @@ class EpochRun:
         """Decode what is nearly due and return what leaves at `now`."""
         results: list[Ready | Lost] = []
         while self._may_decode(now):
-            unit = self._encoded.popleft()
-            self._encoded_bytes -= len(unit.packet.data)
-            results += self._decode(unit, now)
+            packet = self._encoded.popleft()
+            self._encoded_bytes -= len(packet.data)
+            results += self._decode(packet, now)
         if self.ended and not self._encoded and self._decoder is not None:
             results += self._drain(now)
         return [*results, *self._commands(self.line.tick(now))]
@@ -167,7 +168,7 @@ class EpochRun:
         """Return the monotonic second of the next thing to do."""
         times = [self.line.next_due()]
         if self._encoded and self._held_bytes < MOST_HELD_BYTES:
-            times.append(self.pacer.due(self._encoded[0].packet.decode_time) - AHEAD_S)
+            times.append(self.pacer.due(self._encoded[0].decode_time) - AHEAD_S)
         if self._sound and self.video is not None:
             times.append(self.pacer_due(self._sound[0]))
         return min((time for time in times if time is not None), default=None)
@@ -180,22 +181,24 @@ class EpochRun:
                 self.audio_parameters = parameters
 
     def _may_decode(self, now: float) -> bool:
-        if not self._encoded or now < self.pacer.due(self._encoded[0].packet.decode_time) - AHEAD_S:
+        if not self._encoded or now < self.pacer.due(self._encoded[0].decode_time) - AHEAD_S:
             return False
         return self._held_bytes < MOST_HELD_BYTES
 
-    def _decode(self, unit: _Unit, now: float) -> list[Ready | Lost]:
+    def _decode(self, packet: MediaPacket, now: float) -> list[Ready | Lost]:
         assert self.video is not None
-        packet = unit.packet
+        results: list[Ready | Lost] = []
+        if packet.pts in self._decoding:
+            results.append(Lost(self._decoding[packet.pts].packet.index, "duplicate"))
         try:
             if self._decoder is None:
                 self._decoder = PacketDecoder(self.video)
-            self._decoding[packet.pts] = unit
+            self._decoding[packet.pts] = _Unit(packet, self._chain.take(packet))
             frames = self._decoder.decode(packet)
         except DecodeError:
             self._decoding.pop(packet.pts, None)
-            return [Lost(packet.index, "decode_error")]
-        results: list[Ready | Lost] = []
+            self._chain.snap()
+            return [*results, Lost(packet.index, "decode_error")]
         for decoded in frames:
             results += self._hold(decoded.pts, decoded.frame, now)
         return [*results, *self._overdue()]
@@ -261,3 +264,7 @@ class _Chain:
         if self._broken and packet.keyframe:
             self._broken, self._shown_from = False, packet.time
         return not self._broken and (self._shown_from is None or packet.time >= self._shown_from)
+
+    def snap(self) -> None:
+        """The packet that was taken last gave no picture."""
+        self._broken = True
