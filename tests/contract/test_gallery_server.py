@@ -107,7 +107,7 @@ def test_all_faces_are_asked_for_at_once_and_only_among_the_owners_people(galler
 
 
 def test_erased_in_every_collection_of_ours(gallery, server):
-    server.collections |= {"faces-older-7", "somebody-elses"}
+    server.collections |= {"faces-older-7", "faces-test-1", "somebody-elses"}
     gallery.erase_person(ME, "ana")
     deletes = {path.split("/")[2]: body for _, path, body in server.asked if "/points/delete" in path}
     assert deletes.keys() == {"faces-older-7", "faces-test-1"}
