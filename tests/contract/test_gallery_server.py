@@ -118,6 +118,14 @@ def test_erased_in_every_collection_of_ours(gallery, server):
         ]
 
 
+def test_erasing_and_listing_make_no_collection(gallery, server):
+    gallery.erase_person(ME, "ana")
+    gallery.everybody()
+    assert [path for method, path, _ in server.asked if method == "PUT"] == []
+    gallery.check()
+    assert [path for method, path, _ in server.asked if method == "PUT"] != []
+
+
 def test_the_key_of_the_folder_is_of_no_use_here(gallery, server, tmp_path):
     """What the server compares it must have as it is (docs/privacy.md)."""
     port = server.server_address[1]
