@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 import uvicorn
@@ -92,36 +92,46 @@ def run(settings: Settings) -> None:
         log.error("vault_refuses", reason=refuses)
     stop = threading.Event()
     follower = threading.Thread(target=_follow_status, args=(settings, deps.board, metrics, stop), name="status")
-    outbox = threading.Thread(target=teller.run, args=(stop,), name="outbox")
-    aligner = threading.Thread(target=_align, args=(settings, storage, teller, stop), name="align")
+    threads = [
+        follower,
+        threading.Thread(target=teller.run, args=(stop,), name="outbox"),
+        threading.Thread(target=_align, args=(settings, storage, teller, stop), name="align"),
+    ]
     health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, follower.is_alive)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        for thread in (follower, outbox, aligner):
-            thread.start()
         health.start()
-        tasks = [asyncio.create_task(keep(deps)) for keep in (keep_up, keep_consents, keep_templates, keep_clean)]
-        try:
+        async with _background(deps, threads, stop):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            stop.set()
-            teller.wake()
-            for thread in (follower, outbox, aligner):
-                await asyncio.to_thread(thread.join)
-            await asyncio.to_thread(deps.reindexer.stop)
-            models.close()
-            await edge.close()
-            producer.close()
-            storage.close()
-            health.close()
+        models.close()
+        await edge.close()
+        producer.close()
+        storage.close()
+        health.close()
 
     app = create_app(deps, metrics, ready=follower.is_alive, lifespan=lifespan)
     uvicorn.run(
         app, host=settings.api.host, port=settings.api.port, log_config=None, access_log=False, server_header=False
     )
+
+
+@contextlib.asynccontextmanager
+async def _background(deps: Deps, threads: Sequence[threading.Thread], stop: threading.Event) -> AsyncIterator[None]:
+    """Run what is done unasked."""
+    for thread in threads:
+        thread.start()
+    tasks = [asyncio.create_task(keep(deps)) for keep in (keep_up, keep_consents, keep_templates, keep_clean)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        stop.set()
+        deps.teller.wake()
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(deps.reindexer.stop)
 
 
 def _align(settings: Settings, storage: Storage, teller: Teller, stop: threading.Event) -> None:

@@ -81,6 +81,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Look whether database, photos and templates fit together. Exit status 1 if something must be mended."""
+    rights.make_private()
     patient = opened(load(**({} if data_dir is None else {"data_dir": data_dir})))
     if bind_vault:
         _bind(patient, yes)

@@ -45,16 +45,21 @@ class House:
         return self.vault.people(), self.gallery.everybody()
 
 
+@pytest.fixture(autouse=True)
+def own_umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    before = os.umask(0o077)
     monkeypatch.setenv("MOSAICAST_DATA_DIR", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
     house = House(tmp_path / "data")
     yield house
     house.storage.close()
     house.gallery.close()
-    os.umask(before)
 
 
 def doctor(*arguments: str, answer: str = "") -> Result:
