@@ -31,6 +31,9 @@ class Gallery(Protocol):
     def erase_person(self, owner: str, person: str) -> None:
         """Erase a person's templates of every model, those of before too."""
 
+    def everybody(self) -> frozenset[tuple[str, str]]:
+        """Return owner and person of everybody who has templates, of whichever model."""
+
     def search(self, owner: OwnerId, vectors: NDArray[np.float32]) -> list[list[Match]]:
         """Return for each vector the owner's people most like it, best first, each once."""
 
@@ -52,6 +55,9 @@ class _Home(Protocol):
 
     def erase(self, owner: str, person: str, *, every_model: bool) -> None:
         """See `Gallery.delete_person` and `Gallery.erase_person`."""
+
+    def everybody(self) -> frozenset[tuple[str, str]]:
+        """See `Gallery.everybody`."""
 
     def search(self, owner: str, vectors: NDArray[np.float32]) -> list[list[Match]]:
         """See `Gallery.search`."""
@@ -97,6 +103,10 @@ class QdrantGallery:
     def erase_person(self, owner: str, person: str) -> None:
         """Erase a person's templates of every model, also of models that nobody asks any more."""
         self._home.erase(owner, person, every_model=True)
+
+    def everybody(self) -> frozenset[tuple[str, str]]:
+        """Return owner and person of everybody who has templates, of whichever model. Opens nobody's templates."""
+        return self._home.everybody()
 
     def search(self, owner: OwnerId, vectors: NDArray[np.float32]) -> list[list[Match]]:
         """Return for each vector the owner's people most like it, best first, each once."""

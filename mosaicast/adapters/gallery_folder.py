@@ -27,6 +27,7 @@ from mosaicast.adapters.gallery_store import (
     OwnerUnavailable,
     mapped,
     owned_by,
+    owner_and_person,
     version_texts,
 )
 from mosaicast.core.identity import Match
@@ -77,6 +78,13 @@ class Folder:
         """Erase a person's templates, of this model or of all, and their bytes."""
         for name in self._collections(owner) if every_model else [self._config.collection]:
             self._store(owner, name).erase(owned_by(owner, person))
+
+    def everybody(self) -> frozenset[tuple[str, str]]:
+        """Return owner and person of every point in every folder."""
+        path, patience_s = self._config.path, self._config.patience_s
+        folders = mapped(lambda: sorted(path.glob(f"*/{COLLECTIONS}*")))
+        records = [record for folder in folders for record in LocalStore(folder, patience_s).read()[1]]
+        return frozenset(owner_and_person(record.payload) for record in records)
 
     def search(self, owner: str, vectors: Vectors) -> list[list[Match]]:
         """Return for each vector the owner's people most like it, by what was read last; read it if it was not yet."""

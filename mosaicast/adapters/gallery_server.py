@@ -21,6 +21,7 @@ from mosaicast.adapters.gallery_store import (
     GalleryUnavailable,
     mapped,
     owned_by,
+    owner_and_person,
     scroll,
     version_texts,
 )
@@ -37,6 +38,8 @@ class Server:
         self._config = config
         self._lock = threading.Lock()
         self._client: QdrantClient | None = None
+        self._made = False
+        """Whether the collection was seen to exist since the client connected."""
 
     def keep(self, owner: str, person: str, vectors: Vectors) -> None:
         """Keep templates of a person, all or none."""
@@ -55,9 +58,15 @@ class Server:
     def erase(self, owner: str, person: str, *, every_model: bool) -> None:
         """Erase a person's templates, of this model or of all; the server's own files are the server's."""
         chosen = models.FilterSelector(filter=owned_by(owner, person))
-        with self._open() as client:
+        with self._open(make=not every_model) as client:
             for name in self._collections(client) if every_model else [self._config.collection]:
                 mapped(lambda: client.delete(name, chosen, wait=True))  # noqa: B023 - called at once
+
+    def everybody(self) -> frozenset[tuple[str, str]]:
+        """Return owner and person of every point in every collection."""
+        with self._open(make=False) as client:
+            points = [point for name in self._collections(client) for point in scroll(client, name, None)]
+        return frozenset(owner_and_person(point.payload) for point in points)
 
     def search(self, owner: str, vectors: Vectors) -> list[list[Match]]:
         """Return for each vector the owner's people most like it, with one request for all."""
@@ -116,12 +125,14 @@ class Server:
         return [collection.name for collection in found if collection.name.startswith(COLLECTIONS)]
 
     @contextmanager
-    def _open(self) -> Iterator[QdrantClient]:
-        """Give the connected client. The collection exists."""
+    def _open(self, *, make: bool = True) -> Iterator[QdrantClient]:
+        """Give the connected client. The collection exists, unless it need not be made."""
         with self._lock:
             if self._client is None:
-                self._client = self._connect()
+                self._client, self._made = self._connect(), False
             client = self._client
+            if make and not self._made:
+                self._make(client)
         try:
             yield client
         except GalleryUnavailable:
@@ -137,7 +148,7 @@ class Server:
 
     def _connect(self) -> QdrantClient:
         config = self._config
-        client = mapped(
+        return mapped(
             lambda: QdrantClient(
                 url=config.url,
                 api_key=config.api_key,
@@ -145,13 +156,16 @@ class Server:
                 check_compatibility=False,
             )
         )
+
+    def _make(self, client: QdrantClient) -> None:
         try:
             mapped(lambda: self._ensure(client))
         except GalleryUnavailable:
+            self._client = None
             with suppress(GalleryUnavailable):
                 mapped(client.close)
             raise
-        return client
+        self._made = True
 
     def _ensure(self, client: QdrantClient) -> None:
         name = self._config.collection

@@ -86,6 +86,12 @@ def owned_by(owner: str, person: str | None = None) -> models.Filter:
     )
 
 
+def owner_and_person(payload: Mapping[str, object] | None) -> tuple[str, str]:
+    """Return whose point it is: nothing sealed is needed for it."""
+    held = payload or {}
+    return str(held.get("owner")), str(held.get("person"))
+
+
 def scroll(client: QdrantBase, collection: str, wanted: models.Filter | None) -> Iterator[models.Record]:
     """Yield all points that a filter lets through, without vectors.
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -18,6 +19,7 @@ from mosaicast.contracts.topics import Topic
 M = TypeVar("M", bound=Message)
 DropHook = Callable[[str, str], None]
 """Told the topic and a short reason: queue_full, too_large, timeout, broker, closed."""
+DeliveryHook = Callable[[KafkaError | None, RawMessage], None]
 
 _log = logging.getLogger(__name__)
 _SERVE_S = 0.1
@@ -43,13 +45,23 @@ class BusProducer:
     Args:
         on_drop: told of every message that will not arrive; called from any thread, must be quick.
         on_loss: told besides of those that `send` had taken.
+        confirms: whether `send_confirmed` is used: Python then hears of every delivery, not of losses only.
     """
 
-    def __init__(self, config: KafkaConfig, on_drop: DropHook = ignore_drop, on_loss: LossHook = ignore_drop) -> None:
+    def __init__(
+        self,
+        config: KafkaConfig,
+        on_drop: DropHook = ignore_drop,
+        on_loss: LossHook = ignore_drop,
+        *,
+        confirms: bool = False,
+    ) -> None:
         self._on_drop, self._on_loss = on_drop, on_loss
         self._stopping = threading.Event()
         hooks = {"on_delivery": self._on_delivery, "error_cb": _on_error}
-        self._producer = Producer({**producer_settings(config), **hooks})
+        self._confirms = confirms
+        settings = {**producer_settings(config), "delivery.report.only.error": not confirms}
+        self._producer = Producer({**settings, **hooks})
         self._thread = threading.Thread(target=self._serve, name="bus-producer", daemon=True)
         self._thread.start()
 
@@ -63,13 +75,26 @@ class BusProducer:
             ContractError: `wrong_topic`, `wrong_key`, or `no_tombstone` (a deletion without a key or on a topic that
                 is not compacted): a bug of the caller.
         """
-        try:
-            value = None if message is None else encode(topic, message)
-        except ContractError as exc:
-            if exc.reason != "too_large":
-                raise
-            return self._drop(topic.name, exc.reason)
-        return self._produce(topic.name, _key(topic, message, key), value)
+        return self._send(topic, message, key, None)
+
+    def send_confirmed(self, topic: Topic[M], message: M | None, *, key: str | None = None) -> Future[bool]:
+        """As `send`, in the same order; the future says whether the broker has acknowledged it.
+
+        It is done after the delivery's time-out at the latest; False is counted as a drop.
+
+        Raises:
+            ContractError: as `send`.
+        """
+        assert self._confirms, "the producer was made without `confirms`"
+        delivered: Future[bool] = Future()
+
+        def on_delivery(error: KafkaError | None, message: RawMessage) -> None:
+            self._on_delivery(error, message)
+            delivered.set_result(error is None)
+
+        if not self._send(topic, message, key, on_delivery):
+            delivered.set_result(False)
+        return delivered
 
     def flush(self, timeout_s: float) -> int:
         """Wait until all is delivered or dropped, at most `timeout_s`; return how many still wait."""
@@ -85,11 +110,21 @@ class BusProducer:
             self._producer.purge()
             self.flush(1.0)
 
-    def _produce(self, topic: str, key: str, value: bytes | None) -> bool:
+    def _send(self, topic: Topic[M], message: M | None, key: str | None, on_delivery: DeliveryHook | None) -> bool:
+        try:
+            value = None if message is None else encode(topic, message)
+        except ContractError as exc:
+            if exc.reason != "too_large":
+                raise
+            return self._drop(topic.name, exc.reason)
+        return self._produce(topic.name, _key(topic, message, key), value, on_delivery)
+
+    def _produce(self, topic: str, key: str, value: bytes | None, on_delivery: DeliveryHook | None) -> bool:
         if self._stopping.is_set():
             return self._drop(topic, "closed")
         try:
-            self._producer.produce(topic, value, key, partition=partition_of(key))
+            # None: the hook of all messages.
+            self._producer.produce(topic, value, key, partition=partition_of(key), on_delivery=on_delivery)
         except BufferError:
             return self._drop(topic, "queue_full")
         except KafkaException as exc:

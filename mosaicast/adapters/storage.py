@@ -1,18 +1,35 @@
 """The api's database: SQLite on one machine, PostgreSQL by URL. SQLAlchemy ends here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from mosaicast.adapters.storage_base import MIGRATIONS, StorageError, rows
-from mosaicast.adapters.storage_models import SecretRow, StreamRow
-from mosaicast.adapters.storage_people import PeopleTables, Person, Photo
+from mosaicast.adapters.storage_models import InstallationRow, SecretRow, StreamRow
+from mosaicast.adapters.storage_outbox import Place, Waiting, put
+from mosaicast.adapters.storage_people import PeopleTables, Person, PersonState, Photo
 from mosaicast.contracts.messages import Policy, Publication, Source, StreamSpec
+from mosaicast.contracts.topics import STREAMS
 
-__all__ = ["MIGRATIONS", "NewStream", "Person", "Photo", "Storage", "StorageError", "Stream"]
+__all__ = [
+    "MIGRATIONS",
+    "NewStream",
+    "Person",
+    "PersonState",
+    "Photo",
+    "Place",
+    "RevisionConflictError",
+    "Storage",
+    "StorageError",
+    "Stream",
+    "Waiting",
+]
+_VAULT = "vault"
 _NOBODY: dict[str, Any] = {"publication_id": None, "publication_ms": None, "publication_client": None}
 
 
@@ -58,8 +75,15 @@ class NewStream:
     created_ms: int
 
 
+class RevisionConflictError(Exception):
+    """The stream was changed since the revision that the sender knows: the sender's to look again."""
+
+
 class Storage(PeopleTables):
     """Everything that survives a restart of the api. Thread-safe.
+
+    Every change of a stream or of who may be seen notes in its own transaction that it must be told; see
+    `storage_outbox`.
 
     Args:
         url: SQLAlchemy URL.
@@ -84,6 +108,7 @@ class Storage(PeopleTables):
         )
         with self._session() as session:
             session.add(row)
+            put(session, STREAMS.name, [new.stream_id])
         return _stream(row)
 
     def streams(self) -> list[Stream]:
@@ -106,23 +131,50 @@ class Storage(PeopleTables):
     def delete_stream(self, stream_id: str) -> bool:
         """Delete a stream; False: there is none."""
         with self._session() as session:
-            return bool(rows(session.execute(delete(StreamRow).where(StreamRow.id == stream_id))))
+            deleted = bool(rows(session.execute(delete(StreamRow).where(StreamRow.id == stream_id))))
+            if deleted:
+                put(session, STREAMS.name, [stream_id])
+            return deleted
 
     def set_key(self, stream_id: str, key_sha256: str) -> Stream | None:
         """Change the key, and end the publication that the old one began."""
         return self._change(stream_id, key_sha256=key_sha256, **_NOBODY)
 
-    def set_policy(self, stream_id: str, policy: Policy) -> Stream | None:
-        """Change the policy."""
-        return self._change(stream_id, policy=_plain(policy))
+    def change_policy(
+        self, stream_id: str, change: Callable[[Policy], Policy], if_revision: int | None = None
+    ) -> Stream | None:
+        """Change the policy from what it is; None: there is no such stream. Changes at once happen one after another.
 
-    def touch_streams(self, owner_id: str) -> list[Stream]:
-        """Raise the revision of an owner's streams, because their people changed; return them."""
+        Args:
+            change: returns the new policy; called within the transaction.
+            if_revision: change nothing unless the stream's revision is this.
+
+        Raises:
+            RevisionConflictError: it is another.
+        """
+        wanted = update(StreamRow).where(StreamRow.id == stream_id)
+        if if_revision is not None:
+            wanted = wanted.where(StreamRow.revision == if_revision)
         with self._session() as session:
-            changed = update(StreamRow).where(StreamRow.owner_id == owner_id)
-            session.execute(changed.values(revision=StreamRow.revision + 1))
-            found = session.scalars(select(StreamRow).where(StreamRow.owner_id == owner_id))
-            return [_stream(row) for row in found]
+            # The write comes first: from here on nobody else writes, and what is read is what is changed.
+            if rows(session.execute(wanted.values(revision=StreamRow.revision + 1))):
+                row = session.get_one(StreamRow, stream_id)
+                row.policy = _plain(change(msgspec.convert(row.policy, Policy)))
+                put(session, STREAMS.name, [stream_id])
+                return _stream(row)
+            if session.get(StreamRow, stream_id) is None:
+                return None
+        raise RevisionConflictError
+
+    def outlive(self, stream_id: str, revision: int) -> None:
+        """Raise a stream's revision above one that the other parts know already, and note that it must be told.
+
+        They ignore what is older than what they know: after an older copy of the database was restored, a panic too.
+        """
+        with self._session() as session:
+            older = update(StreamRow).where(StreamRow.id == stream_id, StreamRow.revision <= revision)
+            session.execute(older.values(revision=revision + 1))
+            put(session, STREAMS.name, [stream_id])
 
     def set_panic(self, stream_id: str, panic: bool) -> Stream | None:
         """Set or release the full mosaic."""
@@ -146,9 +198,7 @@ class Storage(PeopleTables):
                     revision=StreamRow.revision + 1,
                 )
             )
-            if not rows(found):
-                return None
-        return self.stream(seen.stream_id)
+            return _changed(session, seen.stream_id, rows(found))
 
     def end_publication(self, stream_id: str, client: str) -> Stream | None:
         """Note that the publisher with this connection has gone; None: it was not the one that publishes."""
@@ -158,9 +208,7 @@ class Storage(PeopleTables):
                 .where(StreamRow.id == stream_id, StreamRow.publication_client == client)
                 .values(**_NOBODY, revision=StreamRow.revision + 1)
             )
-            if not rows(found):
-                return None
-        return self.stream(stream_id)
+            return _changed(session, stream_id, rows(found))
 
     def secret_sha256(self, purpose: str) -> str | None:
         """Return the hash of a secret."""
@@ -173,12 +221,39 @@ class Storage(PeopleTables):
         with self._session() as session:
             session.merge(SecretRow(purpose=purpose, sha256=sha256))
 
+    def vault_id(self) -> str | None:
+        """Return the id of the vault that belongs to this database; None: it was bound to none yet."""
+        with self._session() as session:
+            row = session.get(InstallationRow, _VAULT)
+            return row.value if row else None
+
+    def bind_vault(self, vault_id: str, *, replace: bool = False) -> str:
+        """Note which vault belongs to this database; return which does: without `replace`, a noted one stays."""
+        row = InstallationRow(name=_VAULT, value=vault_id)
+        try:
+            with self._session() as session:
+                if replace:
+                    session.merge(row)
+                else:
+                    session.add(row)
+        except IntegrityError:  # another process was first: its id counts
+            return self.vault_id() or vault_id
+        return vault_id
+
     def _change(self, stream_id: str, **values: Any) -> Stream | None:
         with self._session() as session:
-            session.execute(
+            found = session.execute(
                 update(StreamRow).where(StreamRow.id == stream_id).values(**values, revision=StreamRow.revision + 1)
             )
-        return self.stream(stream_id)
+            return _changed(session, stream_id, rows(found))
+
+
+def _changed(session: Session, stream_id: str, changed: int) -> Stream | None:
+    """Return a stream that was just changed, having noted that it must be told; None: nothing was changed."""
+    if not changed:
+        return None
+    put(session, STREAMS.name, [stream_id])
+    return _stream(session.get_one(StreamRow, stream_id))
 
 
 def _plain(policy: Policy) -> dict[str, object]:

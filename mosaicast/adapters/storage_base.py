@@ -7,6 +7,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -45,6 +47,20 @@ class Database:
         with _errors(), self._engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def require_current(self) -> None:
+        """Change nothing; only make sure that the tables are of this version.
+
+        Raises:
+            StorageError: they are of another one, or the database is away.
+        """
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        wanted = ScriptDirectory.from_config(config).get_current_head()
+        with _errors(), self._engine.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        if found != wanted:
+            raise StorageError(f"the database is of version {found}, this program wants {wanted}: start the api once")
 
     def close(self) -> None:
         """Close the connections."""

@@ -39,6 +39,7 @@ class PersonRow(Base):
     created_ms: Mapped[int] = mapped_column(BigInteger)
     expires_ms: Mapped[int | None] = mapped_column(BigInteger, index=True)
     templates: Mapped[str] = mapped_column(String(500), server_default="")
+    state: Mapped[str] = mapped_column(String(16), server_default="kept")
 
 
 class PhotoRow(Base):
@@ -71,3 +72,22 @@ class SecretRow(Base):
 
     purpose: Mapped[str] = mapped_column(String(64), primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64))
+
+
+class OutboxRow(Base):
+    """One key of a topic whose newest state the broker has not acknowledged yet."""
+
+    __tablename__ = "outbox"
+
+    topic: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    mark: Mapped[str] = mapped_column(String(32))
+
+
+class InstallationRow(Base):
+    """A fact about this installation by its name (`vault`: the id that its vault bears)."""
+
+    __tablename__ = "installation"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(String(128))

@@ -2,14 +2,20 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal, cast
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from mosaicast.adapters.storage_base import Database, rows
-from mosaicast.adapters.storage_models import ConsentRow, PersonRow, PhotoRow
-from mosaicast.core.consents import StreamConsent, visible_until
+from mosaicast.adapters.storage_base import rows
+from mosaicast.adapters.storage_models import ConsentRow, PersonRow, PhotoRow, StreamRow
+from mosaicast.adapters.storage_outbox import OutboxTables, put
+from mosaicast.contracts.topics import GALLERY, STREAMS
+from mosaicast.core.consents import NEVER_MS, StreamConsent, visible_until
+
+PersonState = Literal["enrolling", "kept", "erasing"]
+"""Only who is `kept` may be seen. Rows come before pictures and templates and go after them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +43,10 @@ class Person:
     """By stream, where something was said about one."""
     templates: str = ""
     """Of which networks the templates are; see `Storage.note_templates`."""
+    state: PersonState = "kept"
 
 
-class PeopleTables(Database):
+class PeopleTables(OutboxTables):
     """The people's part of the storage."""
 
     def create_person(self, person: Person) -> None:
@@ -53,6 +60,7 @@ class PeopleTables(Database):
                     created_ms=person.created_ms,
                     expires_ms=person.expires_ms,
                     templates=person.templates,
+                    state=person.state,
                 )
             )
             session.flush()
@@ -65,6 +73,38 @@ class PeopleTables(Database):
                         photo_id=photo.photo_id,
                     )
                 )
+            if person.state == "kept":
+                _must_tell(session, person.owner_id)
+
+    def keep_person(self, person_id: str, templates: str) -> bool:
+        """Note that all of an enrolment is kept: from now on the person may be seen; False: it was given up."""
+        with self._session() as session:
+            enrolling = update(PersonRow).where(PersonRow.id == person_id, PersonRow.state == "enrolling")
+            if not rows(session.execute(enrolling.values(state="kept", templates=templates))):
+                return False
+            _must_tell_about(session, person_id)
+        return True
+
+    def begin_erasing(self, person_id: str) -> bool:
+        """End all consents of a person, for good: only `delete_person` can follow. False: there is no such person."""
+        with self._session() as session:
+            changed = update(PersonRow).where(PersonRow.id == person_id)
+            if not rows(session.execute(changed.values(state="erasing", expires_ms=NEVER_MS))):
+                return False
+            session.execute(delete(ConsentRow).where(ConsentRow.person_id == person_id))
+            _must_tell_about(session, person_id)
+        return True
+
+    def unfinished(self) -> list[Person]:
+        """Return everybody who is being enrolled or erased."""
+        with self._session() as session:
+            return _people(session, session.scalars(select(PersonRow).where(PersonRow.state != "kept")))
+
+    def everybody(self) -> list[Person]:
+        """Return all people of all owners."""
+        with self._session() as session:
+            owners = list(session.scalars(select(PersonRow.owner_id).distinct()))
+        return [person for owner in sorted(owners) for person in self.people(owner)]
 
     def people(self, owner_id: str) -> list[Person]:
         """Return an owner's people, oldest first."""
@@ -90,9 +130,9 @@ class PeopleTables(Database):
             return session.scalar(select(func.count()).where(PersonRow.owner_id == owner_id)) or 0
 
     def people_without(self, templates: str) -> list[str]:
-        """Return the ids of everybody whose templates are of other networks than these, oldest first."""
+        """Return the ids of all who are kept and whose templates are of other networks than these, oldest first."""
         with self._session() as session:
-            query = select(PersonRow.id).where(PersonRow.templates != templates)
+            query = select(PersonRow.id).where(PersonRow.templates != templates, PersonRow.state == "kept")
             return list(session.scalars(query.order_by(PersonRow.created_ms, PersonRow.id)))
 
     def people_ids(self) -> frozenset[str]:
@@ -109,13 +149,24 @@ class PeopleTables(Database):
         return self._change_person(person_id, name=name)
 
     def set_expiry(self, person_id: str, expires_ms: int | None) -> bool:
-        """Set the end of a person's consent; False: there is no such person."""
-        return self._change_person(person_id, expires_ms=expires_ms)
+        """Set the end of a person's consent; False: there is no such person, or it is being erased."""
+        with self._session() as session:
+            changed = update(PersonRow).where(PersonRow.id == person_id, PersonRow.state != "erasing")
+            if not rows(session.execute(changed.values(expires_ms=expires_ms))):
+                return False
+            _must_tell_about(session, person_id)
+        return True
 
     def delete_person(self, person_id: str) -> bool:
         """Delete a person; False: there is none."""
         with self._session() as session:
+            _must_tell_about(session, person_id)
             return bool(rows(session.execute(delete(PersonRow).where(PersonRow.id == person_id))))
+
+    def people_changed(self, owner_id: str) -> None:
+        """Note that an owner's people, or who of them may be seen, must be told, as a new revision of the streams."""
+        with self._session() as session:
+            _must_tell(session, owner_id)
 
     def set_consent(self, person_id: str, stream_id: str, consent: StreamConsent) -> bool:
         """Note what a person said about one stream; False: there is no such person or stream."""
@@ -125,6 +176,7 @@ class PeopleTables(Database):
         try:
             with self._session() as session:
                 session.merge(row)
+                _must_tell_about(session, person_id)
         except IntegrityError:
             return False
         return True
@@ -133,7 +185,10 @@ class PeopleTables(Database):
         """Forget what a person said about one stream; False: nothing was said."""
         with self._session() as session:
             query = delete(ConsentRow).where(ConsentRow.person_id == person_id, ConsentRow.stream_id == stream_id)
-            return bool(rows(session.execute(query)))
+            deleted = bool(rows(session.execute(query)))
+            if deleted:
+                _must_tell_about(session, person_id)
+            return deleted
 
     def visible_people(self, owner_id: str, stream_id: str, now_ms: int) -> dict[str, int]:
         """Return until when (wall milliseconds) each of an owner's people may be seen on a stream.
@@ -144,7 +199,7 @@ class PeopleTables(Database):
             query = (
                 select(PersonRow.id, PersonRow.expires_ms, ConsentRow.allowed, ConsentRow.expires_ms)
                 .outerjoin(ConsentRow, (ConsentRow.person_id == PersonRow.id) & (ConsentRow.stream_id == stream_id))
-                .where(PersonRow.owner_id == owner_id)
+                .where(PersonRow.owner_id == owner_id, PersonRow.state == "kept")
                 .order_by(PersonRow.id)
             )
             found = session.execute(query).all()
@@ -199,6 +254,21 @@ def _people(session: Session, found: Iterable[PersonRow]) -> list[Person]:
             expires_ms=row.expires_ms,
             consents=consents[row.id],
             templates=row.templates,
+            state=cast("PersonState", row.state),
         )
         for row in people
     ]
+
+
+def _must_tell_about(session: Session, person_id: str) -> None:
+    owner_id = session.scalar(select(PersonRow.owner_id).where(PersonRow.id == person_id))
+    if owner_id is not None:
+        _must_tell(session, owner_id)
+
+
+def _must_tell(session: Session, owner_id: str) -> None:
+    """Raise the revision of an owner's streams, because their people changed, and note that all of it must be told."""
+    of_owner = StreamRow.owner_id == owner_id
+    session.execute(update(StreamRow).where(of_owner).values(revision=StreamRow.revision + 1))
+    put(session, STREAMS.name, session.scalars(select(StreamRow.id).where(of_owner)))
+    put(session, GALLERY.name, [owner_id])

@@ -22,6 +22,7 @@ KEY_BYTES = 32
 _NONCE_BYTES = 12
 _FORMAT = b"mosaicast vault 1"
 _CHECK = "key-check"
+_ID = "vault-id"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}\Z")
 
 
@@ -35,6 +36,10 @@ class VaultKeyError(VaultError):
 
 class VaultDamagedError(VaultError):
     """What was kept is not there any more, or was changed."""
+
+
+class VaultRefusesError(VaultError):
+    """The vault belongs to another database: the operator's to mend; the text says how. What it holds stays."""
 
 
 class Vault:
@@ -53,16 +58,47 @@ class Vault:
         if len(key) != KEY_BYTES:
             raise VaultKeyError(f"the vault's key has {len(key)} bytes, not {KEY_BYTES}")
         self._folder, self._sealer = folder, AESGCM(key)
+        self._refuses: str | None = None
         with _disk_errors():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._check_key()
+
+    @property
+    def refuses(self) -> str | None:
+        """Why nothing is written or erased, in a sentence; None: it is."""
+        return self._refuses
+
+    def refuse(self, why: str | None) -> None:
+        """Write and erase nothing from now on, for this reason; None: write and erase again."""
+        self._refuses = why
+
+    def id(self) -> str | None:
+        """Return which vault this is, as its database must say too; None: it is bound to none.
+
+        Raises:
+            VaultDamagedError: the file with the id was changed.
+        """
+        with _disk_errors():
+            try:
+                sealed = (self._folder / _ID).read_bytes()
+            except FileNotFoundError:
+                return None
+        return self._open("", _ID, sealed).decode()
+
+    def bind(self, vault_id: str, *, replace: bool = False) -> str:
+        """Bear an id from now on; return the one it bears: without `replace`, one that is there already stays."""
+        with _disk_errors(), contextlib.suppress(FileExistsError):
+            _write(self._folder / _ID, self._seal("", _ID, vault_id.encode()), replace=replace)
+        return self.id() or vault_id
 
     def put(self, person: str, item: str, content: bytes) -> None:
         """Keep content, in place of what the item was. It is there whole or not at all.
 
         Raises:
             ValueError: a name is not of letters, digits, _ and -.
+            VaultRefusesError: see `refuses`.
         """
+        self._must_not_refuse()
         path = self._path(person, item)
         with _disk_errors():
             path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -83,7 +119,12 @@ class Vault:
         return self._open(person, item, sealed)
 
     def erase(self, person: str) -> None:
-        """Erase all of a person; nothing of somebody unknown is no error."""
+        """Erase all of a person; nothing of somebody unknown is no error.
+
+        Raises:
+            VaultRefusesError: see `refuses`.
+        """
+        self._must_not_refuse()
         with _disk_errors(), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._path(person, "any").parent)
 
@@ -91,6 +132,10 @@ class Vault:
         """Return of whom something is kept."""
         with _disk_errors():
             return frozenset(entry.name for entry in self._folder.iterdir() if entry.is_dir())
+
+    def _must_not_refuse(self) -> None:
+        if self._refuses is not None:
+            raise VaultRefusesError(self._refuses)
 
     def _check_key(self) -> None:
         path = self._folder / _CHECK

@@ -4,25 +4,28 @@ import asyncio
 import contextlib
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
 
+from mosaicast.adapters.binding import bind
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
-from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, ensure_topics
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader, ensure_topics
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.adapters.vault import Vault, VaultError, read_key
 from mosaicast.contracts.messages import StatusReport
-from mosaicast.contracts.topics import STATUS
-from mosaicast.runtime import logs
+from mosaicast.contracts.topics import STATUS, STREAMS
+from mosaicast.runtime import logs, rights
 from mosaicast.runtime.children import ForkServer
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
+from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.photos import PhotoDecoder
 from mosaicast.runtime.settings import Settings, load_or_exit
+from services.api.alignment import align
 from services.api.app import create_app
 from services.api.consents import keep_consents
 from services.api.deps import Addresses, Deps, digest, new_secret
@@ -30,8 +33,10 @@ from services.api.edge_control import EdgeControl
 from services.api.enrolment import Enroller
 from services.api.face_models import ModelChild, Network
 from services.api.face_models import load as load_models
+from services.api.leftovers import keep_clean
 from services.api.lost import keep_templates
-from services.api.people import announce, drop_orphans
+from services.api.outbox import Teller
+from services.api.people import announce
 from services.api.reindex import Reindexer
 from services.api.status import StatusBoard
 from services.api.templates import Templates
@@ -42,6 +47,7 @@ _POLL_S = 0.2
 
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
+    rights.make_private()
     settings = load_or_exit()
     logs.configure("api", level=settings.log_level)
     log = logs.get_logger(__name__)
@@ -61,40 +67,48 @@ def run(settings: Settings) -> None:
         VaultError: the photos' folder fails, or its key is another one.
         ModelError: a face model is missing or broken.
         BusError: the message log refuses us for good.
+        OSError: the port of the metrics is taken.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    log = logs.get_logger(__name__)
+    for sentence in rights.mend(settings.data_dir):
+        log.warning("rights", found=sentence)
     storage = Storage(settings.database.url or f"sqlite:///{settings.data_dir / 'mosaicast.db'}")
     storage.migrate()
     _keep_admin_token(storage, settings)
     ensure_topics(_kafka(settings, "api"))
     metrics = Metrics()
-    producer = BusProducer(_kafka(settings, "api"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
+    producer = BusProducer(
+        _kafka(settings, "api"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(), confirms=True
+    )
     edge = EdgeControl(settings.edge.stat_url, settings.edge.control_url)
     children = ForkServer(["mosaicast.runtime.photos"])
     models = ModelChild(
         children, partial(load_models, settings.recognition.networks, settings.cache_dir, settings.models_dir)
     )
-    deps = _deps(settings, storage, producer, edge, Enroller(PhotoDecoder(children), models))
-    drop_orphans(deps)
+    teller = Teller(storage, producer, wall_ms)
+    deps = _deps(settings, storage, teller, edge, Enroller(PhotoDecoder(children), models))
+    refuses = bind(storage, deps.vault)
+    if refuses is not None:
+        log.error("vault_refuses", reason=refuses)
     stop = threading.Event()
     follower = threading.Thread(target=_follow_status, args=(settings, deps.board, metrics, stop), name="status")
+    threads = [
+        follower,
+        threading.Thread(target=teller.run, args=(stop,), name="outbox"),
+        threading.Thread(target=_align, args=(settings, storage, teller, stop), name="align"),
+    ]
+    health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, follower.is_alive)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        follower.start()
-        tasks = [asyncio.create_task(keep(deps)) for keep in (keep_up, keep_consents, keep_templates)]
-        try:
+        health.start()
+        async with _background(deps, threads, stop):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            stop.set()
-            await asyncio.to_thread(follower.join)
-            await asyncio.to_thread(deps.reindexer.stop)
-            models.close()
-            await edge.close()
-            producer.close()
-            storage.close()
+        models.close()
+        await edge.close()
+        producer.close()
+        storage.close()
+        health.close()
 
     app = create_app(deps, metrics, ready=follower.is_alive, lifespan=lifespan)
     uvicorn.run(
@@ -102,12 +116,34 @@ def run(settings: Settings) -> None:
     )
 
 
-def _deps(settings: Settings, storage: Storage, producer: BusProducer, edge: EdgeControl, enroller: Enroller) -> Deps:
+@contextlib.asynccontextmanager
+async def _background(deps: Deps, threads: Sequence[threading.Thread], stop: threading.Event) -> AsyncIterator[None]:
+    """Run what is done unasked."""
+    for thread in threads:
+        thread.start()
+    tasks = [asyncio.create_task(keep(deps)) for keep in (keep_up, keep_consents, keep_templates, keep_clean)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        stop.set()
+        deps.teller.wake()
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(deps.reindexer.stop)
+
+
+def _align(settings: Settings, storage: Storage, teller: Teller, stop: threading.Event) -> None:
+    align(lambda: StateReader(_kafka(settings, "api-align"), STREAMS), storage, wall_ms, wake=teller.wake, stop=stop)
+
+
+def _deps(settings: Settings, storage: Storage, teller: Teller, edge: EdgeControl, enroller: Enroller) -> Deps:
     vault = _vault(settings)
     templates = Templates({network: QdrantGallery(_gallery_config(settings, network)) for network in enroller.networks})
     deps = Deps(
         storage=storage,
-        producer=producer,
+        teller=teller,
         templates=templates,
         vault=vault,
         enroller=enroller,

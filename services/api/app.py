@@ -9,7 +9,6 @@ from fastapi import Depends, FastAPI, Response
 from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from mosaicast.adapters.storage import StorageError
 from mosaicast.runtime.metrics import Metrics
@@ -48,7 +47,7 @@ def create_app(deps: Deps, metrics: Metrics, ready: Callable[[], bool], lifespan
     for router in (routes_streams.router, *people, hooks.router):
         app.include_router(router)
     _add_status(app)
-    _add_probes(app, metrics, ready)
+    _add_probes(app, ready)
     # The last is the outermost: what is refused for its size is counted too.
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestCount, metrics=metrics)
@@ -64,7 +63,8 @@ def _add_status(app: FastAPI) -> None:
         now = deps.monotonic_s()
         names = deps.storage.names(deps.board.visible_people())
         streams = [deps.board.view(s, deps.addresses.masked(s.stream_id), now, names) for s in deps.storage.streams()]
-        return StatusOut(streams=streams, at_ms=deps.wall_ms())
+        problems = [] if deps.vault.refuses is None else [deps.vault.refuses]
+        return StatusOut(streams=streams, problems=problems, at_ms=deps.wall_ms())
 
     @app.get("/status", include_in_schema=False)
     def page() -> HTMLResponse:
@@ -78,7 +78,7 @@ def _add_status(app: FastAPI) -> None:
         return HTMLResponse(text, headers={"Content-Security-Policy": _POLICY})
 
 
-def _add_probes(app: FastAPI, metrics: Metrics, ready: Callable[[], bool]) -> None:
+def _add_probes(app: FastAPI, ready: Callable[[], bool]) -> None:
     @app.get("/healthz", include_in_schema=False)
     def healthz() -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -87,10 +87,6 @@ def _add_probes(app: FastAPI, metrics: Metrics, ready: Callable[[], bool]) -> No
     def readyz(deps: Annotated[Deps, Depends(deps_of)]) -> Response:
         good = ready() and _answers(deps)
         return Response("ok\n" if good else "not now\n", 200 if good else 503, media_type="text/plain")
-
-    @app.get("/metrics", include_in_schema=False)
-    def prometheus() -> Response:
-        return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _answers(deps: Deps) -> bool:

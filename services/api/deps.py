@@ -7,28 +7,21 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fastapi import Request
 
 from mosaicast.adapters.storage import Storage, Stream
 from mosaicast.adapters.vault import Vault
-from mosaicast.contracts.messages import Message
-from mosaicast.contracts.topics import STREAMS, Topic
 from services.api.enrolment import Enroller
+from services.api.outbox import Teller
 from services.api.problems import ProblemError
 from services.api.status import StatusBoard
 from services.api.templates import Templates
+from services.api.uploads import Slots
 
 if TYPE_CHECKING:
     from services.api.reindex import Reindexer
-
-
-class Producer(Protocol):
-    """The bus's writing side."""
-
-    def send(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> bool:
-        """Hand over a message without blocking; False: it was dropped."""
 
 
 class Edge(Protocol):
@@ -95,7 +88,7 @@ class Deps:
     """Everything that the routes use."""
 
     storage: Storage
-    producer: Producer
+    teller: Teller
     templates: Templates
     vault: Vault
     enroller: Enroller
@@ -108,20 +101,7 @@ class Deps:
     wall_ms: Callable[[], int]
     monotonic_s: Callable[[], float]
     readers: Readers = field(default_factory=Readers)
-    uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
-    """Enrolments at once: each holds a photo in memory."""
-    gone: set[str] = field(default_factory=set)
-    """Streams deleted lately: that they are gone is said once more, see `upkeep`. Used by one event loop only."""
-
-    def announce(self, stream: Stream) -> bool:
-        """Tell the other parts what is wanted of a stream; False: they could not be told."""
-        visible = self.storage.visible_people(stream.owner_id, stream.stream_id, self.wall_ms())
-        return self.producer.send(STREAMS, stream.spec(visible))
-
-    def announce_gone(self, stream_id: str) -> bool:
-        """Tell the other parts that a stream is deleted; False: they could not be told."""
-        self.board.forget(stream_id)
-        return self.producer.send(STREAMS, None, key=stream_id)
+    uploads: Slots = field(default_factory=Slots)
 
     def stream(self, stream_id: str) -> Stream:
         """Return a stream.
@@ -141,6 +121,21 @@ def found(stream: Stream | None, stream_id: str) -> Stream:
     if stream is None:
         raise no_stream(stream_id)
     return stream
+
+
+def must_be_told(told: bool) -> None:
+    """Let nobody believe that something works which the others do not know of.
+
+    Raises:
+        ProblemError: 503: whoever presses a button, or takes a consent back, must hear that it has not worked yet.
+    """
+    if not told:
+        raise ProblemError(
+            503,
+            "it is noted, but the other parts could not be told yet; it is tried until it is done, and asking again "
+            "tells whether it is",
+            headers={"Retry-After": "2"},
+        )
 
 
 def no_stream(stream_id: str) -> ProblemError:

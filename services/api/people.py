@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mosaicast.adapters.gallery import GalleryUnavailable
-from mosaicast.adapters.storage import Person, Photo
-from mosaicast.adapters.vault import VaultError
-from mosaicast.contracts.messages import MOST_PEOPLE, GalleryChanged
-from mosaicast.contracts.topics import GALLERY
+from mosaicast.adapters.storage import Person, Photo, StorageError
+from mosaicast.adapters.vault import VaultError, VaultRefusesError
+from mosaicast.contracts.messages import MOST_PEOPLE
 from mosaicast.runtime.logs import get_logger
-from services.api.deps import Deps
+from services.api.deps import Deps, must_be_told
 from services.api.enrolment import Judged
 from services.api.problems import ProblemError
 from services.api.routes_streams import new_id
@@ -30,70 +29,75 @@ def thumbnail_item(photo_id: str) -> str:
 def enrol(deps: Deps, person: Person, judged: Sequence[Judged]) -> Person:
     """Keep a person with the good ones of these photos, and tell the others.
 
-    The database comes first, so that no picture and no template is without an owner who can erase it; the note that
-    there are templates comes last, so that `reindex` finishes what was cut off.
+    The row comes first, so that no picture and no template is without an owner who can erase it, and says that nobody
+    is enrolled yet; that the person may be seen is said last. What is cut off in between is erased: see `leftovers`.
 
     Raises:
-        ProblemError: 503; 422 if the owner has as many as a stream can be told of; nothing is kept.
+        ProblemError: 503; 422 if the owner has as many as a stream can be told of; nothing is kept, or it has no
+            consent and is erased as soon as the stores answer.
     """
     if deps.storage.count_people(person.owner_id) >= MOST_PEOPLE:
         raise ProblemError(422, f"this owner has {MOST_PEOPLE} people, and can't have more")
-    person = replace(person, photos=tuple(Photo(j.file, j.verdict, new_id() if j.good else None) for j in judged))
+    if deps.vault.refuses is not None:
+        raise unavailable(VaultRefusesError(deps.vault.refuses))
+    photos = tuple(Photo(j.file, j.verdict, new_id() if j.good else None) for j in judged)
+    person = replace(person, photos=photos, state="enrolling")
     deps.storage.create_person(person)
     try:
         _fill(deps, person, judged)
+        if not deps.storage.keep_person(person.person_id, deps.templates.made_with):
+            raise GalleryUnavailable("given_up")  # it took so long that it was taken for cut off
     except Exception as exc:
         _undo(deps, person)
         if isinstance(exc, GalleryUnavailable | VaultError):
             raise unavailable(exc) from exc
         raise
-    deps.storage.note_templates(person.person_id, deps.templates.made_with)
-    announce(deps, person.owner_id)
-    return person
+    deps.teller.tell_owner(person.owner_id, 0)
+    return replace(person, state="kept")
 
 
 def erase(deps: Deps, person: Person) -> None:
     """Erase a person: consent first, so that whatever fails then, the face is masked; then templates and pictures.
 
     Raises:
-        ProblemError: 503; erase again.
+        ProblemError: 503; it is tried until it is done, and asking again tells whether it is.
     """
-    deps.storage.set_expiry(person.person_id, 0)
-    for stream_id in person.consents or {}:
-        deps.storage.delete_consent(person.person_id, stream_id)
-    announce(deps, person.owner_id)
+    deps.storage.begin_erasing(person.person_id)
+    told = deps.teller.tell_owner(person.owner_id)
     try:
-        deps.templates.erase(person.owner_id, person.person_id)
-        deps.vault.erase(person.person_id)
+        erase_kept(deps, person)
     except (GalleryUnavailable, VaultError) as exc:
         raise unavailable(exc, "the consent is ended, but not everything is erased yet") from exc
+    # The row stays until the others know: whoever asks again must not hear that there is nothing to do.
+    must_be_told(told)
     deps.storage.delete_person(person.person_id)
-    announce(deps, person.owner_id)
+    deps.teller.tell_owner(person.owner_id, 0)
 
 
-def announce(deps: Deps, owner: str) -> bool:
-    """Tell the other parts that the people of an owner, or their consents, changed; False: they could not be told."""
-    told = [deps.producer.send(GALLERY, GalleryChanged(owner_id=owner, revision=deps.wall_ms()))]
-    told += [deps.announce(stream) for stream in deps.storage.touch_streams(owner)]
-    return all(told)
+def erase_kept(deps: Deps, person: Person) -> None:
+    """Erase all templates and pictures of a person.
+
+    Raises:
+        GalleryUnavailable, VaultError: some may be left; erase again.
+    """
+    deps.templates.erase(person.owner_id, person.person_id)
+    if person.person_id in deps.vault.people():
+        deps.vault.erase(person.person_id)
+
+
+def announce(deps: Deps, owner: str) -> None:
+    """Have the other parts told that the people of an owner, or their consents, changed."""
+    deps.storage.people_changed(owner)
+    deps.teller.tell_owner(owner, 0)
 
 
 def unavailable(exc: GalleryUnavailable | VaultError, so_far: str = "") -> ProblemError:
     """Return the 503 of a store that fails."""
     what = "the gallery does not answer" if isinstance(exc, GalleryUnavailable) else "the photos can't be reached"
     _LOG.error("people_store_failed", error=str(exc))
+    if isinstance(exc, VaultRefusesError):
+        return ProblemError(503, f"{so_far}: {exc}" if so_far else str(exc))
     return ProblemError(503, f"{so_far}: {what}; try again" if so_far else f"{what}; try again")
-
-
-def drop_orphans(deps: Deps) -> None:
-    """Erase pictures of people whom the database does not know: what a crash in the middle left behind.
-
-    Raises:
-        VaultError, StorageError: not everything was looked at.
-    """
-    kept = deps.vault.people()  # first: whoever is enrolled meanwhile is in the database before the vault
-    for person_id in kept - deps.storage.people_ids():
-        deps.vault.erase(person_id)
 
 
 def _fill(deps: Deps, person: Person, judged: Sequence[Judged]) -> None:
@@ -106,8 +110,10 @@ def _fill(deps: Deps, person: Person, judged: Sequence[Judged]) -> None:
 
 
 def _undo(deps: Deps, person: Person) -> None:
+    """Erase a failed enrolment; what can't be erased now stays in the database, without consent, until it is."""
     try:
-        deps.vault.erase(person.person_id)
-    except VaultError as exc:
-        _LOG.error("people_store_failed", error=str(exc))
-    deps.storage.delete_person(person.person_id)
+        deps.storage.begin_erasing(person.person_id)
+        erase_kept(deps, person)
+        deps.storage.delete_person(person.person_id)
+    except (GalleryUnavailable, VaultError, StorageError) as exc:
+        _LOG.error("enrolment_left_over", person=person.person_id, error=str(exc))

@@ -22,6 +22,7 @@ def person_out(person: Person, now_ms: int, judged: Sequence[Judged] | None = No
         name=person.name,
         expires_at=None if person.expires_ms is None else to_moment(person.expires_ms),
         expired=visible_until(person.expires_ms, None) <= now_ms,
+        erasing=person.state != "kept",
         photos=[_photo(person, photo, *said) for photo, said in zip(person.photos, sayings, strict=True)],
         consents=[consent_out(person, stream_id, now_ms) for stream_id in person.consents or {}],
     )

@@ -36,11 +36,18 @@ class ProblemError(Exception):
         status: HTTP status.
         detail: a plain sentence for the user.
         more: further members of the problem.
+        headers: of the answer.
     """
 
-    def __init__(self, status: int, detail: str, more: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        more: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.more = status, detail, dict(more or {})
+        self.status, self.detail, self.more, self.headers = status, detail, dict(more or {}), headers
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -72,7 +79,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def own(_: Request, exc: ProblemError) -> JSONResponse:
-        return _answer(exc.status, exc.detail, exc.more)
+        return _answer(exc.status, exc.detail, exc.more, exc.headers)
 
     @app.exception_handler(HTTPException)
     async def framework(_: Request, exc: HTTPException) -> JSONResponse:

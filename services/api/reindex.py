@@ -8,7 +8,6 @@ from mosaicast.adapters.jpeg import JpegError
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.adapters.vault import Vault, VaultDamagedError, VaultError
-from mosaicast.core.consents import NEVER_MS
 from mosaicast.runtime.logs import get_logger
 from services.api.enrolment import Enroller
 from services.api.face_models import Vectors
@@ -108,8 +107,8 @@ class Reindexer:
     def _again(self, person_id: str) -> bool:
         """Make a person's templates again; False: no kept photo can be used."""
         person = self._storage.person(person_id)
-        if person is None:
-            return True  # erased meanwhile
+        if person is None or person.state != "kept":
+            return True  # erased meanwhile, or being erased
         kept = [photo.photo_id for photo in person.photos if photo.photo_id is not None]
         faces = [face for face in (self._face(person_id, photo_id) for photo_id in kept) if face is not None]
         if not faces:
@@ -117,7 +116,7 @@ class Reindexer:
         self._templates.keep(person.owner_id, person_id, faces)
         self._storage.note_templates(person_id, self._templates.made_with)
         now = self._storage.person(person_id)
-        if now is None or now.expires_ms == NEVER_MS:
+        if now is None or now.state != "kept":
             # Erased meanwhile, or being erased: that begins with the consent, and may be past the templates.
             self._templates.erase(person.owner_id, person_id)
         self._announce(person.owner_id)

@@ -12,7 +12,7 @@ from mosaicast.adapters.storage import Person
 from mosaicast.adapters.vault import VaultError
 from mosaicast.runtime.photos import LARGEST_PHOTO_BYTES, PhotoError, check_size
 from services.api import people
-from services.api.deps import Deps, deps_of, require_admin
+from services.api.deps import Deps, deps_of, must_be_told, require_admin
 from services.api.enrolment import Judged, PhotosDisagreeError
 from services.api.people_out import judged_out, person_out
 from services.api.problems import ProblemError, responses
@@ -64,16 +64,17 @@ _FORM = {
 """Written out, because the form is read part by part and not by the framework: see `uploads`."""
 
 
-@router.post("", status_code=201, responses=responses(400, 413, 415), openapi_extra=_FORM)
+@router.post("", status_code=201, responses=responses(400, 408, 413, 415), openapi_extra=_FORM)
 async def enrol_person(request: Request, deps: D) -> PersonOut:
     """Enrol a person from 1 to 20 photos; each gets a verdict. At least one must be good, and most the same person's.
 
-    `expires_at` says when the consent runs out.
+    `expires_at` says when the consent runs out. Two enrolments are read at once: 503 after a wait for one of them, 408
+    for a sender that is too slow.
     """
     fields: dict[str, str] = {}
     judged: list[Judged] = []
-    async with deps.uploads:
-        async for part in read_parts(request, LARGEST_PHOTO_BYTES):
+    async with deps.uploads.slot():
+        async for part in read_parts(request, LARGEST_PHOTO_BYTES, deps.uploads.limits):
             if part.file is None:
                 fields[part.name] = part.text
             elif len(judged) == MOST_PHOTOS:
@@ -106,21 +107,24 @@ def get_person(person_id: str, deps: D) -> PersonOut:
     return person_out(found_person(deps, person_id), deps.wall_ms())
 
 
-@router.patch("/{person_id}", responses=responses(404))
+@router.patch("/{person_id}", responses=responses(404, 409))
 def change_person(person_id: str, body: PersonPatch, deps: D) -> PersonOut:
     """Change the name, or when the consent runs out: masked from then on, also on running streams."""
-    person = found_person(deps, person_id)
+    person = changeable_person(deps, person_id)
     if body.name is not None:
         deps.storage.rename_person(person_id, body.name)
     if "expires_at" in body.model_fields_set:
         deps.storage.set_expiry(person_id, to_ms(body.expires_at) if body.expires_at else None)
-        told(deps, person.owner_id)
+        must_be_told(deps.teller.tell_owner(person.owner_id))
     return get_person(person_id, deps)
 
 
 @router.delete("/{person_id}", status_code=204, responses=responses(404))
 def delete_person(person_id: str, deps: D) -> None:
-    """Un-enrol a person and erase photos and templates: masked again at once, also on running streams."""
+    """Un-enrol a person and erase photos and templates: masked again at once, also on running streams.
+
+    503 says what is not done yet: it is tried until it is, and asking again tells whether it is.
+    """
     people.erase(deps, found_person(deps, person_id))
 
 
@@ -170,14 +174,16 @@ def found_person(deps: Deps, person_id: str) -> Person:
     return person
 
 
-def told(deps: Deps, owner: str) -> None:
-    """Tell the other parts of a change.
+def changeable_person(deps: Deps, person_id: str) -> Person:
+    """Return a person of whom something may be changed.
 
     Raises:
-        ProblemError: 503: whoever ends a consent must not believe that it worked.
+        ProblemError: 404; 409: it is too late.
     """
-    if not people.announce(deps, owner):
-        raise ProblemError(503, "it is noted, but the other parts could not be told; try again")
+    person = found_person(deps, person_id)
+    if person.state != "kept":
+        raise ProblemError(409, "this person is being erased")
+    return person
 
 
 def _look(deps: Deps, part: Part) -> Judged:

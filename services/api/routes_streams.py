@@ -1,15 +1,17 @@
 """Streams: create, list, delete, new key, policy, panic."""
 
+import asyncio
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Header, Response
 from starlette.concurrency import run_in_threadpool
 
-from mosaicast.adapters.storage import NewStream, Stream
+from mosaicast.adapters.storage import NewStream, RevisionConflictError, Stream
 from mosaicast.contracts.messages import Policy, Source, Zone
-from services.api.deps import Deps, deps_of, digest, found, new_secret, no_stream, require_admin
+from services.api.deps import Deps, deps_of, digest, found, must_be_told, new_secret, no_stream, require_admin
 from services.api.problems import ProblemError, responses
 from services.api.schemas import PolicyBody, PolicyPatch, SourceIn, StreamCreated, StreamIn, StreamList, StreamOut
 
@@ -17,6 +19,10 @@ router = APIRouter(
     prefix="/v1/streams", tags=["streams"], dependencies=[Depends(require_admin)], responses=responses(401, 422, 503)
 )
 D = Annotated[Deps, Depends(deps_of)]
+_TAG = re.compile(r"[0-9]{1,18}", re.ASCII)
+_ETAG: dict[int | str, dict[str, Any]] = {
+    200: {"headers": {"ETag": {"description": "The stream's revision.", "schema": {"type": "string"}}}}
+}
 
 
 @router.post("", status_code=201, responses=responses(413))
@@ -32,7 +38,7 @@ def create_stream(body: StreamIn, deps: D) -> StreamCreated:
         created_ms=deps.wall_ms(),
     )
     stream = deps.storage.create_stream(new)
-    deps.announce(stream)
+    deps.teller.tell_stream(stream.stream_id, 0)  # not waited for: nobody may publish yet, and the key is shown once
     return StreamCreated(**_out(stream, deps).model_dump(), stream_key=key)
 
 
@@ -50,41 +56,59 @@ def get_stream(stream_id: str, deps: D) -> StreamOut:
 
 @router.delete("/{stream_id}", status_code=204, responses=responses(404))
 async def delete_stream(stream_id: str, deps: D) -> None:
-    """Delete a stream; whoever publishes on it is cut off."""
-    if not await run_in_threadpool(deps.storage.delete_stream, stream_id):
+    """Delete a stream; whoever publishes on it is cut off.
+
+    503: it is deleted, but the other parts do not know yet; asking again tells when they do.
+    """
+    deleted = await run_in_threadpool(deps.storage.delete_stream, stream_id)
+    if not deleted and not await run_in_threadpool(deps.teller.waits, stream_id):
         raise no_stream(stream_id)
-    deps.gone.add(stream_id)
-    deps.announce_gone(stream_id)
-    await deps.edge.drop_publisher(stream_id)
+    deps.board.forget(stream_id)
+    must_be_told(await _told_and_cut_off(deps, stream_id))
 
 
 @router.post("/{stream_id}/key", responses=responses(404))
 async def rotate_key(stream_id: str, deps: D) -> StreamCreated:
-    """Make a new key. The old one is refused from now on, and its publisher is cut off."""
+    """Make a new key. The old one is refused from now on, and its publisher is cut off.
+
+    503: the old key is refused, but the other parts do not know yet that its publication ended; ask for a key again.
+    """
     key = new_secret()
     stream = found(await run_in_threadpool(deps.storage.set_key, stream_id, digest(key)), stream_id)
-    deps.announce(stream)
-    await deps.edge.drop_publisher(stream_id)
+    must_be_told(await _told_and_cut_off(deps, stream_id))
     return StreamCreated(**_out(stream, deps).model_dump(), stream_key=key)
 
 
-@router.get("/{stream_id}/policy", responses=responses(404))
-def get_policy(stream_id: str, deps: D) -> PolicyBody:
-    """Show how a stream is masked and encoded."""
-    return _policy(deps.stream(stream_id).policy)
+@router.get("/{stream_id}/policy", responses=_ETAG | responses(404))
+def get_policy(stream_id: str, deps: D, response: Response) -> PolicyBody:
+    """Show how a stream is masked and encoded. `ETag` is the stream's revision."""
+    return _policy_out(deps.stream(stream_id), response)
 
 
-@router.patch("/{stream_id}/policy", responses=responses(404, 413))
-def change_policy(stream_id: str, body: PolicyPatch, deps: D) -> PolicyBody:
-    """Change how a stream is masked and encoded; at once, also while it is live."""
-    old = deps.stream(stream_id).policy
+@router.patch("/{stream_id}/policy", responses=_ETAG | responses(404, 412, 413))
+def change_policy(
+    stream_id: str, body: PolicyPatch, deps: D, response: Response, if_match: Annotated[str | None, Header()] = None
+) -> PolicyBody:
+    """Change how a stream is masked and encoded; at once, also while it is live.
+
+    With `If-Match` (the `ETag` of an answer) only if the stream was not changed since; else 412. Without it, members
+    that are not sent stay as they are at that moment. `zones` is a member: whoever adds one to the list that was read
+    sends `If-Match`, so that nobody else's zone is lost.
+    """
     changes = body.model_dump(exclude_none=True)
     if body.zones is not None:
         changes["zones"] = tuple(Zone(**zone.model_dump()) for zone in body.zones)
-    policy = msgspec.convert(msgspec.to_builtins(msgspec.structs.replace(old, **changes)), Policy)
-    stream = found(deps.storage.set_policy(stream_id, policy), stream_id)
-    deps.announce(stream)
-    return _policy(stream.policy)
+
+    def merged(old: Policy) -> Policy:
+        return msgspec.convert(msgspec.to_builtins(msgspec.structs.replace(old, **changes)), Policy)
+
+    deps.stream(stream_id)  # 404 comes before 412
+    try:
+        stream = found(deps.storage.change_policy(stream_id, merged, _revision(if_match)), stream_id)
+    except RevisionConflictError as exc:
+        raise _changed_meanwhile() from exc
+    must_be_told(deps.teller.tell_stream(stream_id))
+    return _policy_out(stream, response)
 
 
 @router.post("/{stream_id}/panic", status_code=204, responses=responses(404))
@@ -105,9 +129,31 @@ def new_id() -> str:
 
 
 def _set_panic(deps: Deps, stream_id: str, panic: bool) -> None:
-    if not deps.announce(found(deps.storage.set_panic(stream_id, panic), stream_id)):
-        # Whoever presses this button must not believe that it worked.
-        raise ProblemError(503, "it is noted, but the other parts could not be told; try again")
+    found(deps.storage.set_panic(stream_id, panic), stream_id)
+    must_be_told(deps.teller.tell_stream(stream_id))
+
+
+async def _told_and_cut_off(deps: Deps, stream_id: str) -> bool:
+    told = run_in_threadpool(deps.teller.tell_stream, stream_id)
+    return (await asyncio.gather(told, deps.edge.drop_publisher(stream_id)))[0]
+
+
+def _revision(if_match: str | None) -> int | None:
+    """Return the revision that the sender knows; None: any.
+
+    Raises:
+        ProblemError: 412: it is no revision of ours.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tag = if_match.strip().removeprefix("W/").strip('"')  # a proxy that compresses answers makes the tag a weak one
+    if not _TAG.fullmatch(tag):
+        raise _changed_meanwhile()
+    return int(tag)
+
+
+def _changed_meanwhile() -> ProblemError:
+    return ProblemError(412, "the stream was changed since; read the policy again, and send its ETag as If-Match")
 
 
 def _source(source: SourceIn, media_dir: Path | None) -> Source:
@@ -141,6 +187,11 @@ def _out(stream: Stream, deps: Deps) -> StreamOut:
         panic=stream.panic,
         policy=_policy(stream.policy),
     )
+
+
+def _policy_out(stream: Stream, response: Response) -> PolicyBody:
+    response.headers["ETag"] = f'"{stream.revision}"'
+    return _policy(stream.policy)
 
 
 def _policy(policy: Policy) -> PolicyBody:

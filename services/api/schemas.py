@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from mosaicast.core.timeline import MaskPolicy
 from services.api.enrolment import Verdict
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["Main square"])]
@@ -55,6 +56,28 @@ def to_moment(ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=ms)
 
 
+ANSWER_S = 0.3
+"""Within this a frame's verdict is at the compositor: 0.1 s until the next sample, the rest for the networks."""
+LEAST_DELAY_S = round(MaskPolicy().lead_s + ANSWER_S, 3)
+
+
+def _looks_ahead(delay_s: float) -> float:
+    """Refuse a delay at which a frame would leave before it is known who enters after it."""
+    if delay_s < LEAST_DELAY_S:
+        raise ValueError(
+            f"at least {LEAST_DELAY_S} s: masks begin {MaskPolicy().lead_s} s before a face is first seen, and the "
+            f"answer takes up to {ANSWER_S} s; with less, frames would leave fully mosaicked"
+        )
+    return delay_s
+
+
+Delay = Annotated[
+    float,
+    Field(le=10.0, json_schema_extra={"minimum": LEAST_DELAY_S}, description="Output runs so far behind input."),
+    AfterValidator(_looks_ahead),
+]
+
+
 class Strict(BaseModel):
     """A request body: unknown members are a mistake of the sender."""
 
@@ -102,7 +125,7 @@ class PolicyPatch(Strict):
     """Members to change; the others stay."""
 
     style: Literal["mosaic", "blur", "solid"] | None = None
-    delay_s: Annotated[float, Field(ge=0.5, le=10.0)] | None = None
+    delay_s: Delay | None = None
     zones: Annotated[list[ZoneBody], Field(max_length=64)] | None = None
     preset: Literal["superfast", "veryfast", "faster", "fast", "medium"] | None = None
     analysis_fps: Annotated[float, Field(ge=4.0, le=30.0)] | None = None
@@ -189,6 +212,7 @@ class PersonOut(BaseModel):
     name: str
     expires_at: datetime | None = Field(description="When the consent runs out; null: never.")
     expired: bool
+    erasing: bool = Field(default=False, description="What is left of this person is erased as soon as it can be.")
     photos: list[PhotoOut]
     consents: list[ConsentOut]
 
@@ -256,4 +280,5 @@ class StatusOut(BaseModel):
     """All streams as they are now."""
 
     streams: list[StreamStatus]
+    problems: list[str] = Field(default=[], description="What the operator must mend, in plain sentences.")
     at_ms: int

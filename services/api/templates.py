@@ -27,6 +27,9 @@ class Gallery(Protocol):
     def erase_person(self, owner: str, person: str) -> None:
         """Forget a person, in the galleries of earlier networks too."""
 
+    def everybody(self) -> frozenset[tuple[str, str]]:
+        """Return owner and person of everybody who has templates, of whichever network."""
+
 
 class Templates:
     """The templates of people, of every network.
@@ -59,23 +62,37 @@ class Templates:
             faces: the vectors of each good photo.
 
         Raises:
-            GalleryUnavailable: nothing is kept, as far as it answers.
+            GalleryUnavailable: nothing is kept, as far as it answers: erase until it has.
         """
         try:
             for index, gallery in enumerate(self._galleries.values()):
                 gallery.delete_person(owner, person)
                 gallery.upsert_templates(owner, person, np.stack([vectors[index] for vectors in faces]))
         except GalleryUnavailable:
-            # Half of a person is masked all the same: recognition asks every network.
+            # Half of a person is masked all the same: recognition asks every network. Whoever called knows of it.
             with suppress(GalleryUnavailable):
                 self.erase(owner, person)
             raise
 
     def erase(self, owner: str, person: str) -> None:
-        """Erase a person's templates, those of earlier networks too.
+        """Erase a person's templates, those of earlier networks too. One gallery that fails keeps no other from it.
 
         Raises:
             GalleryUnavailable: some may be left; erase again.
         """
+        failed: GalleryUnavailable | None = None
         for gallery in self._galleries.values():
-            gallery.erase_person(owner, person)
+            try:
+                gallery.erase_person(owner, person)
+            except GalleryUnavailable as exc:
+                failed = exc
+        if failed is not None:
+            raise failed
+
+    def everybody(self) -> frozenset[tuple[str, str]]:
+        """Return owner and person of everybody of whom there is any template, of whichever network.
+
+        Raises:
+            GalleryUnavailable: one does not answer.
+        """
+        return frozenset[tuple[str, str]]().union(*(gallery.everybody() for gallery in self._galleries.values()))

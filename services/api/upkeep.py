@@ -34,7 +34,6 @@ async def keep_up(deps: Deps) -> None:
 async def check(deps: Deps, *, announce: bool) -> None:
     """End publications whose publisher is gone, and announce all streams if asked to."""
     publishers = await deps.edge.publishers()
-    # Read after the edge has answered, so that nothing much older than a change is announced after that change.
     streams = await run_in_threadpool(deps.storage.streams)
     for stream in streams:
         if publishers is not None and stream.stream_id not in publishers and _is_old(stream, deps.wall_ms()):
@@ -43,13 +42,9 @@ async def check(deps: Deps, *, announce: bool) -> None:
             )
             if ended is not None:
                 _LOG.warning("publisher_lost", stream=stream.stream_id)
-                deps.announce(ended)
-                continue
-        if announce:
-            deps.announce(stream)
+                await run_in_threadpool(deps.teller.tell_stream, stream.stream_id, 0)
     if announce:
-        # Last: a stream deleted since `streams` was read has just been announced as if it were there.
-        deps.gone.difference_update([stream_id for stream_id in deps.gone if deps.announce_gone(stream_id)])
+        await run_in_threadpool(deps.teller.repeat)
 
 
 def _is_old(stream: Stream, now_ms: int) -> bool:

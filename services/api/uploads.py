@@ -4,7 +4,9 @@ The framework's own form would be read whole before the administrator's token is
 unencrypted in the temporary folder.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,46 @@ _MOST_PARTS = 100
 
 
 @dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """How long an upload may keep a slot by being slow. Times in seconds; the time that we need does not count."""
+
+    slot_s: float = 10.0
+    """So long an upload waits for a slot."""
+    stall_s: float = 15.0
+    """So long nothing may arrive."""
+    grace_s: float = 15.0
+    """So much longer than its bytes need at `least_bytes_per_s` all of it may take."""
+    least_bytes_per_s: float = 64 * 1024
+    """A phone at the edge of its cell; a photo of 5 MB takes 80 s."""
+    longest_s: float = 600.0
+
+
+class Slots:
+    """How many uploads are read at once: each holds a photo in memory. Used by one event loop only."""
+
+    def __init__(self, count: int = 2, limits: UploadLimits | None = None) -> None:
+        self._free = asyncio.Semaphore(count)
+        self.limits = limits or UploadLimits()
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold a slot.
+
+        Raises:
+            ProblemError: 503: none became free.
+        """
+        try:
+            await asyncio.wait_for(self._free.acquire(), self.limits.slot_s)
+        except TimeoutError as exc:
+            busy = "others are sending photos just now; try again"
+            raise ProblemError(503, busy, headers={"Retry-After": "10"}) from exc
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One field or file of a form."""
 
@@ -40,11 +82,12 @@ class Part:
         return self.content.decode("utf-8", "replace")
 
 
-async def read_parts(request: Request, largest_file: int) -> AsyncIterator[Part]:
+async def read_parts(request: Request, largest_file: int, limits: UploadLimits) -> AsyncIterator[Part]:
     """Yield the parts of a multipart form, each when all of it has arrived.
 
     Raises:
-        ProblemError: 415 no such form, 422 broken or too many parts, 413 a field is too long, 400 the sender went away.
+        ProblemError: 415 no such form, 422 broken or too many parts, 413 a field is too long, 400 the sender went away,
+            408 it is too slow.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")
@@ -53,7 +96,7 @@ async def read_parts(request: Request, largest_file: int) -> AsyncIterator[Part]
     collector = _Collector(largest_file)
     try:
         parser = MultipartParser(boundary, collector.callbacks())
-        async for chunk in request.stream():
+        async for chunk in _in_time(request.stream(), limits):
             parser.write(chunk)
             for part in collector.take():
                 yield part
@@ -63,6 +106,29 @@ async def read_parts(request: Request, largest_file: int) -> AsyncIterator[Part]
         raise ProblemError(400, "the upload broke off") from exc
     if not collector.ended:
         raise ProblemError(422, "the form ends too early")
+
+
+async def _in_time(chunks: AsyncIterator[bytes], limits: UploadLimits) -> AsyncIterator[bytes]:
+    """Yield what arrives, as long as it arrives fast enough.
+
+    Raises:
+        ProblemError: 408; the connection is closed with it, for the rest of the body is not read.
+    """
+    now_s = asyncio.get_running_loop().time
+    waited_s, taken = 0.0, 0
+    while True:
+        allowed_s = min(limits.longest_s, limits.grace_s + taken / limits.least_bytes_per_s)
+        began_s = now_s()
+        try:
+            async with asyncio.timeout(min(limits.stall_s, allowed_s - waited_s)):
+                chunk = await anext(chunks, None)
+        except TimeoutError as exc:
+            slow = "the photos arrive too slowly; send smaller ones, or over a faster connection"
+            raise ProblemError(408, slow, headers={"Connection": "close"}) from exc
+        if chunk is None:
+            return
+        waited_s, taken = waited_s + now_s() - began_s, taken + len(chunk)
+        yield chunk
 
 
 class _Collector:

@@ -11,11 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
+from mosaicast.adapters.gallery import GalleryUnavailable
 from mosaicast.adapters.kafka import BusError
 from mosaicast.adapters.model_errors import ModelError
+from mosaicast.adapters.storage import StorageError
+from mosaicast.adapters.vault import VaultError
+from mosaicast.runtime import rights
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.settings import WrongSettingsError, load
-from services.cli import models, people
+from services.cli import doctor, models, people
 from services.cli.calibrate import calibrate
 from services.cli.client import ApiClient, ApiError
 from services.cli.edge import EdgeMissingError
@@ -23,6 +27,19 @@ from services.cli.ports import PortTakenError
 from services.cli.printing import DEFAULT_URL, ApiUrl, AsJson, Owner, Token, err, print_json, print_table
 from services.cli.stack import Stack, StackError, StackOptions
 
+FAILURES = (
+    ApiError,
+    StackError,
+    EdgeMissingError,
+    PortTakenError,
+    BusError,
+    ModelError,
+    WrongSettingsError,
+    doctor.DoctorError,
+    StorageError,
+    VaultError,
+    GalleryUnavailable,
+)
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 streams = typer.Typer(no_args_is_help=True, help="Streams: create, list, delete, new key, panic.")
 app.command()(people.enroll)
@@ -30,6 +47,7 @@ app.add_typer(streams, name="streams")
 app.add_typer(people.people, name="people")
 app.command()(people.reindex)
 app.command()(calibrate)
+app.command(name="doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
 
 
@@ -46,6 +64,7 @@ def up(
     media_dir: Annotated[Path | None, typer.Option(help="Allow files below it as sources.")] = None,
 ) -> None:
     """Run Mosaicast on this machine until Ctrl-C."""
+    rights.make_private()
     if kafka and bootstrap:
         raise typer.BadParameter("--kafka runs a Kafka of our own, --bootstrap uses yours: choose one")
     models.require_chosen(load())  # before anything runs: five services that do not start say less
@@ -60,6 +79,8 @@ def up(
         bootstrap=bootstrap,
         media_dir=media_dir,
     )
+    for sentence in rights.mend(data_dir):
+        err.print(f"mosaicast: {sentence}", markup=False)
     stop = StopEvent().install()
     with Stack(options) as stack, err.status("starting") as status:
         addresses = stack.start(status.update)
@@ -139,7 +160,7 @@ def main() -> None:
 def _guard(run: Callable[[], Any]) -> None:
     try:
         run()
-    except (ApiError, StackError, EdgeMissingError, PortTakenError, BusError, ModelError, WrongSettingsError) as exc:
+    except FAILURES as exc:
         err.print(f"mosaicast: {exc}", markup=False)
         sys.exit(1)
     except KeyboardInterrupt:

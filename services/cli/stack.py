@@ -151,7 +151,8 @@ class Stack:
             "rtmp": require_free(options.host, options.rtmp_port, "--rtmp-port"),
             "http": require_free(options.host, options.http_port, "--http-port"),
             "api": require_free(options.host, options.api_port, "--api-port"),
-            **{service: free_port() for service in SERVICES if service != "api"},
+            # Of the api this is the port of its metrics alone: what it serves is for the public.
+            **{_private(service): free_port() for service in SERVICES},
         }
 
     def _start_broker(self, progress: Progress) -> str:
@@ -171,7 +172,7 @@ class Stack:
     def _make_addresses(self, bootstrap: str) -> Addresses:
         public, ports = self.options.public_host, self._ports
         rtmp = f"rtmp://{public}:{ports['rtmp']}"
-        metrics = {name: f"http://127.0.0.1:{ports[name]}/metrics" for name in SERVICES}
+        metrics = {name: f"http://127.0.0.1:{ports[_private(name)]}/metrics" for name in SERVICES}
         return Addresses(
             api_url=f"http://{public}:{ports['api']}",
             publish_url=f"{rtmp}/live",
@@ -189,7 +190,7 @@ class Stack:
                 name=name,
                 command=[sys.executable, "-m", f"services.{name}"],
                 log_path=self._log_path(name),
-                environment={**shared, "MOSAICAST_METRICS_PORT": "0" if name == "api" else str(port)},
+                environment={**shared, "MOSAICAST_METRICS_PORT": str(self._ports[_private(name)])},
                 ready_url=f"http://127.0.0.1:{port}/readyz",
                 health_url=f"http://127.0.0.1:{port}/healthz",
                 inherit_stdout=name == "api",
@@ -252,6 +253,11 @@ class Stack:
         if url is None or _answers(url, READY_TIMEOUT_S, self._stopping):
             return
         raise StackError(f"{name} did not become ready; its log ends with\n{process.log_tail()}")
+
+
+def _private(service: str) -> str:
+    """Return the name of the port where a service serves its metrics, on the loopback only."""
+    return "api-metrics" if service == "api" else service
 
 
 def _answers(url: str, timeout_s: float, stopping: threading.Event) -> bool:

@@ -4,7 +4,7 @@ import sys
 
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader
 from mosaicast.contracts.topics import MEDIA, STREAMS, VERDICTS
-from mosaicast.runtime import logs
+from mosaicast.runtime import logs, rights
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
@@ -20,6 +20,7 @@ LIMITS = Limits(address_space_bytes=6 * 1024**3)
 
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
+    rights.make_private()
     settings = load_or_exit()
     logs.configure("compositor", level=settings.log_level)
     try:

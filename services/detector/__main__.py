@@ -8,7 +8,7 @@ import cv2
 from mosaicast.adapters.detectors import Detector, make_detector
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig
 from mosaicast.contracts.topics import FRAMES
-from mosaicast.runtime import logs
+from mosaicast.runtime import logs, rights
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
@@ -20,6 +20,7 @@ GROUP = "detector"
 
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
+    rights.make_private()
     settings = load_or_exit()
     logs.configure("detector", level=settings.log_level)
     # One core a worker: OpenCV's own threads would fight with the models'.

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig
 from mosaicast.contracts.topics import MEDIA, STREAMS
-from mosaicast.runtime import logs, settings
+from mosaicast.runtime import logs, rights, settings
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
@@ -22,6 +22,7 @@ FLUSH_S = 2.0
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; return the exit status."""
+    rights.make_private()
     config = settings.load_or_exit()
     logs.configure("ingest", level=config.log_level)
     log = logs.get_logger("services.ingest")

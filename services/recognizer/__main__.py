@@ -11,7 +11,7 @@ from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader
 from mosaicast.adapters.vault import VaultError, read_key
 from mosaicast.contracts.topics import DETECTIONS, GALLERY, STREAMS
-from mosaicast.runtime import logs
+from mosaicast.runtime import logs, rights
 from mosaicast.runtime.dumps import forbid_dumps
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
@@ -26,6 +26,7 @@ GROUP = "recognizer"
 
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
+    rights.make_private()
     forbid_dumps()
     settings = load_or_exit()
     logs.configure("recognizer", level=settings.log_level)

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer
 
 from mosaicast.adapters.embedded_broker import EmbeddedBroker
-from mosaicast.adapters.kafka import KafkaConfig, StateReader, ensure_topics, partition_of
+from mosaicast.adapters.kafka import BusProducer, KafkaConfig, StateReader, ensure_topics, partition_of
 from mosaicast.contracts.codec import encode
 from mosaicast.contracts.messages import DeadLetter
 from mosaicast.contracts.topics import (
@@ -27,7 +27,7 @@ from mosaicast.contracts.topics import (
     VERDICTS,
     Topic,
 )
-from tests.contract.bus_tools import Bus, Member, change, key_on, keyed, reading, sending, unique, within_limit
+from tests.contract.bus_tools import LIMIT_S, Bus, Member, change, key_on, keyed, reading, sending, unique, within_limit
 from tests.contract.examples import EXAMPLES, FRAME, PACKET, REPORT, SPEC, VERDICT
 
 ALL = frozenset(range(PARTITIONS))
@@ -219,6 +219,38 @@ def test_a_named_instance_takes_its_place_back_at_once(real_kafka: object) -> No
         member.kill()
         with reading(config, GALLERY, STREAMS, group=group) as successor:
             successor.until(lambda: successor.consumer.partitions == ALL)
+
+
+def test_what_is_confirmed_was_acknowledged_and_keeps_its_order(bus: Bus) -> None:
+    first, second = (keyed(SPEC, STREAMS, unique("s")) for _ in range(2))
+    drops: Counter[tuple[str, str]] = Counter()
+    producer = BusProducer(bus.config, lambda topic, reason: drops.update([(topic, reason)]), confirms=True)
+    confirmed = [
+        producer.send_confirmed(STREAMS, first),
+        producer.send_confirmed(STREAMS, msgspec.structs.replace(first, revision=first.revision + 1)),
+        producer.send_confirmed(STREAMS, second),
+        producer.send_confirmed(STREAMS, None, key=second.stream_id),
+    ]
+    assert [future.result(LIMIT_S) for future in confirmed] == [True] * 4
+    with state(bus) as reader:  # opened afterwards: whatever was acknowledged is there
+        held: dict[str, list[object]] = {}
+        while not reader.caught_up:
+            for received in reader.poll(0.1):
+                held.setdefault(received.key, []).append(received.message)
+    assert [message.revision for message in held[first.stream_id]] == [first.revision, first.revision + 1]
+    assert held[second.stream_id][-1] is None
+    producer.close()
+    assert producer.send_confirmed(STREAMS, first).result(0) is False
+    assert drops == {(STREAMS.name, "closed"): 1}
+
+
+def test_what_no_broker_takes_is_not_confirmed_and_counted() -> None:
+    nowhere = KafkaConfig("127.0.0.1:1", "tests", delivery_timeout_s=0.3)
+    drops: Counter[tuple[str, str]] = Counter()
+    producer = BusProducer(nowhere, lambda topic, reason: drops.update([(topic, reason)]), confirms=True)
+    assert producer.send_confirmed(STREAMS, SPEC).result(LIMIT_S) is False
+    assert drops == {(STREAMS.name, "timeout"): 1}
+    producer.close()
 
 
 # --- state --------------------------------------------------------------------------------------------------

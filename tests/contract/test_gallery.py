@@ -206,3 +206,15 @@ def test_a_person_who_is_kept_in_part_is_erased(gallery, config, monkeypatch):
         with pytest.raises(GalleryUnavailable, match="OSError"):
             gallery.upsert_templates(ME, "ana", unit(1)[None])
     assert gallery.refresh(ME) == {}
+
+
+def test_everybody_is_listed_of_every_owner_and_model(make, gallery):
+    assert gallery.everybody() == frozenset()
+    gallery.upsert_templates(ME, "ana", unit(1)[None])
+    gallery.upsert_templates(OTHER, "ben", unit(1)[None])
+    older = make(model="other")
+    older.upsert_templates(ME, "zoe", unit(1)[None])
+    assert gallery.everybody() == {(ME, "ana"), (OTHER, "ben"), (ME, "zoe")}
+    assert make(key=None).everybody() == gallery.everybody(), "no key is needed to say whose they are"
+    gallery.erase_person(ME, "zoe")
+    assert gallery.everybody() == {(ME, "ana"), (OTHER, "ben")}

@@ -107,7 +107,7 @@ def test_all_faces_are_asked_for_at_once_and_only_among_the_owners_people(galler
 
 
 def test_erased_in_every_collection_of_ours(gallery, server):
-    server.collections |= {"faces-older-7", "somebody-elses"}
+    server.collections |= {"faces-older-7", "faces-test-1", "somebody-elses"}
     gallery.erase_person(ME, "ana")
     deletes = {path.split("/")[2]: body for _, path, body in server.asked if "/points/delete" in path}
     assert deletes.keys() == {"faces-older-7", "faces-test-1"}
@@ -116,6 +116,14 @@ def test_erased_in_every_collection_of_ours(gallery, server):
             {"key": "owner", "match": {"value": ME}},
             {"key": "person", "match": {"value": "ana"}},
         ]
+
+
+def test_erasing_and_listing_make_no_collection(gallery, server):
+    gallery.erase_person(ME, "ana")
+    gallery.everybody()
+    assert [path for method, path, _ in server.asked if method == "PUT"] == []
+    gallery.check()
+    assert [path for method, path, _ in server.asked if method == "PUT"] != []
 
 
 def test_the_key_of_the_folder_is_of_no_use_here(gallery, server, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mosaicast.adapters import vault as module
-from mosaicast.adapters.vault import Vault, VaultDamagedError, VaultError, VaultKeyError, read_key
+from mosaicast.adapters.vault import Vault, VaultDamagedError, VaultError, VaultKeyError, VaultRefusesError, read_key
 
 KEY = bytes(range(32))
 PHOTO = b"the picture of Ann" * 50
@@ -170,3 +170,28 @@ def test_a_wrong_key_names_the_setting_and_never_itself(tmp_path: Path, preset: 
     (tmp_path / "vault_key").write_text(preset)
     with pytest.raises(VaultKeyError, match="vault_key"):
         read_key(None, tmp_path / "vault_key")
+
+
+def test_a_vault_bears_the_id_that_it_was_bound_to_first(vault: Vault, tmp_path: Path) -> None:
+    assert vault.id() is None
+    assert vault.bind("first") == "first"
+    assert vault.bind("second") == "first"
+    assert Vault(tmp_path / "vault", KEY).id() == "first"
+    assert vault.people() == frozenset()
+    assert vault.bind("second", replace=True) == "second"
+    (tmp_path / "vault" / "vault-id").write_bytes(b"somebody else's")
+    with pytest.raises(VaultDamagedError):
+        vault.id()
+
+
+def test_a_vault_that_refuses_still_shows_and_changes_nothing(vault: Vault) -> None:
+    vault.put("ann", "p1", PHOTO)
+    vault.refuse("it is another's")
+    assert vault.refuses == "it is another's"
+    for change in (lambda: vault.put("ann", "p1", b"x"), lambda: vault.erase("ann")):
+        with pytest.raises(VaultRefusesError, match="it is another's"):
+            change()
+    assert vault.get("ann", "p1") == PHOTO
+    vault.refuse(None)
+    vault.erase("ann")
+    assert vault.people() == frozenset()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -10,14 +11,17 @@ import httpx
 from fastapi import FastAPI
 
 from mosaicast.adapters.storage import Storage
+from mosaicast.adapters.vault import Vault
 from mosaicast.contracts.codec import encode
 from mosaicast.contracts.messages import Message, StreamSpec
 from mosaicast.contracts.topics import STREAMS, Topic
 from mosaicast.runtime.metrics import Metrics
 from services.api.app import create_app
 from services.api.deps import Addresses, Deps, Readers, digest
+from services.api.outbox import Teller
 from services.api.status import StatusBoard
 
+KEY = bytes(range(32))
 ADMIN_TOKEN = "administrator-of-the-tests"
 EDGE_TOKEN = "edge-of-the-tests"
 
@@ -38,6 +42,11 @@ class FakeProducer:
             self.sent.append((f"{topic.name}/{own}", message))
             self.told()
         return self.accepts
+
+    def send_confirmed(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> Future[bool]:
+        delivered: Future[bool] = Future()
+        delivered.set_result(self.send(topic, message, key=key))
+        return delivered
 
     def newest(self, stream_id: str) -> StreamSpec | None:
         """What the other parts were told last of a stream; None: that it is gone."""
@@ -115,9 +124,9 @@ class Desk:
         """Build the app; again after a change of what it is made of."""
         self.deps = Deps(
             storage=self.storage,
-            producer=self.producer,
+            teller=Teller(self.storage, self.producer, lambda: self.now_ms),
             templates=cast("Any", Unused()),
-            vault=cast("Any", Unused()),
+            vault=Vault(self.folder / "vault", KEY),
             enroller=cast("Any", Unused()),
             reindexer=cast("Any", Unused()),
             edge=self.edge,

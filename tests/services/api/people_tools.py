@@ -15,7 +15,6 @@ from PIL import Image
 
 from bench.synthetic.cast import load_cast
 from mosaicast.adapters.gallery import GalleryUnavailable
-from mosaicast.adapters.vault import Vault
 from mosaicast.core.types import PersonId
 from mosaicast.runtime.photos import Decoded, read
 from mosaicast.runtime.settings import RecognitionSettings
@@ -26,8 +25,6 @@ from services.api.people import announce
 from services.api.reindex import Reindexer
 from services.api.templates import Gallery, Templates
 from tests.services.api.fakes import ADMIN_TOKEN, Client, Desk
-
-KEY = bytes(range(32))
 
 
 @cache
@@ -93,6 +90,10 @@ class FakeGallery:
     def erase_person(self, owner: str, person: str) -> None:
         self.delete_person(owner, person)
 
+    def everybody(self) -> frozenset[tuple[str, str]]:
+        self._check()
+        return frozenset(self.held)
+
     def _check(self) -> None:
         if self.away:
             raise GalleryUnavailable("away")
@@ -109,9 +110,9 @@ class PeopleDesk(Desk):
         super().build()
         held: dict[Network, Gallery] = {self.wrap(n): self.galleries[n.name] for n in models().networks}
         templates, enroller = Templates(held), Enroller(LocalDecoder(), models())
-        vault = Vault(self.folder / "vault", KEY)
+        vault = self.deps.vault
         reindexer = Reindexer(self.storage, vault, templates, enroller, lambda owner: announce(self.deps, owner))
-        self.deps = replace(self.deps, templates=templates, vault=vault, enroller=enroller, reindexer=reindexer)
+        self.deps = replace(self.deps, templates=templates, enroller=enroller, reindexer=reindexer)
         self.app = create_app(self.deps, self.metrics, ready=lambda: self.ready)
         self.anyone = Client(self.app)
         self.admin = Client(self.app, {"Authorization": f"Bearer {ADMIN_TOKEN}"})

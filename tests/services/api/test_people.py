@@ -16,7 +16,7 @@ from mosaicast.adapters.storage import Storage
 from mosaicast.adapters.vault import VaultError
 from mosaicast.contracts.messages import GalleryChanged
 from services.api import people
-from services.api.people import drop_orphans
+from services.api.leftovers import Leftovers
 from tests.services.api.fakes import problem
 from tests.services.api.people_tools import PeopleDesk, jpeg, models, portrait, variant
 
@@ -113,8 +113,8 @@ def test_a_gallery_that_is_away_keeps_nobody(desk: PeopleDesk) -> None:
         told = problem(desk.enrol(jpeg(portrait("astronaut"))), 503)
         gallery.away = False
         assert "gallery" in told["detail"]
+        Leftovers(desk.deps).check()
         assert desk.nothing_is_kept()
-    assert announced(desk) == []
 
 
 def test_a_vault_that_fails_keeps_nobody(desk: PeopleDesk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,13 +186,6 @@ def test_an_owner_has_no_more_people_than_a_stream_can_be_told_of(
     assert "1 people" in problem(desk.enrol(jpeg(portrait("astronaut"))), 422)["detail"]
     desk.enrolled(owner="town")
     assert len(desk.storage.people_ids()) == 2
-
-
-def test_pictures_of_nobody_are_dropped_at_the_start(desk: PeopleDesk) -> None:
-    person_id = desk.enrolled()["person_id"]
-    desk.deps.vault.put("somebody-cut-off", "p1", b"x")
-    drop_orphans(desk.deps)
-    assert desk.deps.vault.people() == {person_id}
 
 
 @pytest.fixture

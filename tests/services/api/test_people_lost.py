@@ -137,7 +137,7 @@ def test_whoever_is_erased_while_templates_are_made_again_leaves_none(
     def erased_meanwhile(person_id: str, item: str) -> bytes:
         content = get(person_id, item)
         if item == photo_item(photo):
-            desk.storage.set_expiry(person, 0)
+            desk.storage.begin_erasing(person)
             desk.deps.templates.erase("default", person)
         return content
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator
 
 import pytest
+from prometheus_client import generate_latest
 
 from services.api.middleware import LARGEST_BODY_BYTES, LARGEST_UPLOAD_BYTES
 from tests.services.api.fakes import ADMIN_TOKEN, Desk, problem
@@ -80,11 +81,13 @@ def test_a_database_that_is_away_is_503_and_not_ready(desk: Desk) -> None:
     assert desk.anyone.get("/healthz").status_code == 200, "a restart would not bring it back"
 
 
-def test_probes_and_metrics_need_no_token(desk: Desk) -> None:
+def test_probes_need_no_token_and_metrics_are_not_on_the_public_port(desk: Desk) -> None:
     assert (desk.anyone.get("/healthz").text, desk.anyone.get("/readyz").text) == ("ok\n", "ok\n")
     desk.ready = False
     assert (desk.anyone.get("/healthz").status_code, desk.anyone.get("/readyz").status_code) == (200, 503)
-    text = desk.anyone.get("/metrics").text
+    problem(desk.anyone.get("/metrics"), 404)
+    problem(desk.admin.get("/metrics"), 404)
+    text = generate_latest(desk.metrics.registry).decode()
     assert 'mosaicast_http_requests_total{method="GET",route="/readyz",status="503"} 1.0' in text
 
 
@@ -94,7 +97,7 @@ def test_metrics_are_labelled_by_route_never_by_address(desk: Desk) -> None:
     desk.admin.request("S3CRET", "/v1/streams")
     assert counted(desk, "/v1/streams/{stream_id}", "GET", 404) == 1
     assert counted(desk, "other", "GET", 404) == 1
-    assert "s3cret" not in desk.anyone.get("/metrics").text.lower()
+    assert "s3cret" not in generate_latest(desk.metrics.registry).decode().lower()
 
 
 def test_the_openapi_document_is_complete(desk: Desk) -> None:

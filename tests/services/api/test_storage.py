@@ -32,7 +32,7 @@ def test_migrations_make_exactly_the_tables_of_the_models(storage: Storage) -> N
 def test_streams_survive_a_restart(storage: Storage, tmp_path: Path) -> None:
     make(storage)
     policy = Policy(style=Style.SOLID, zones=(Zone(x=0, y=0, width=0.5, height=1),))
-    storage.set_policy("s1", policy)
+    storage.change_policy("s1", lambda _: policy)
     storage.set_panic("s1", True)
     again = Storage(f"sqlite:///{tmp_path / 'db' / 'mosaicast.db'}")
     stream = again.stream("s1")
@@ -51,12 +51,12 @@ def test_every_change_is_a_new_revision_and_nobody_changes_what_is_not_there(sto
         storage.end_publication("s1", "1"),
         storage.set_key("s1", "k2"),
         storage.set_panic("s1", False),
-        storage.set_policy("s1", Policy()),
+        storage.change_policy("s1", lambda old: old),
     ]
     assert [change.revision if change else None for change in changes] == [2, 3, 4, 5, 6]
     assert storage.set_key("none", "k3") is None
     assert storage.set_panic("none", True) is None
-    assert storage.set_policy("none", Policy()) is None
+    assert storage.change_policy("none", lambda old: old) is None
     assert storage.end_publication("none", "1") is None
 
 

@@ -1,11 +1,16 @@
 """Streams: create, list, get, delete, new key, policy, panic, files as sources."""
 
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from mosaicast.adapters.storage import Storage
 from mosaicast.contracts.messages import Source, Zone
+from mosaicast.core.timeline import MaskPolicy
 from mosaicast.core.types import Style
 from services.api.deps import digest
 from tests.services.api.fakes import Desk, problem
@@ -88,6 +93,7 @@ def test_a_policy_is_changed_member_by_member(desk: Desk) -> None:
     [
         '{"style": "clear"}',
         '{"delay_s": 0.49}',
+        '{"delay_s": 0.69}',
         '{"delay_s": 10.1}',
         '{"delay_s": NaN}',
         '{"analysis_fps": 3.9}',
@@ -177,3 +183,67 @@ def test_no_other_file_may_be_a_source(desk: Desk, path: str | None) -> None:
 def test_without_a_media_folder_no_file_may_be_a_source(desk: Desk) -> None:
     body = {"name": "a", "source": {"kind": "file", "path": "a.mp4"}}
     assert "MOSAICAST_MEDIA_DIR" in problem(desk.admin.post("/v1/streams", json=body), 422)["detail"]
+
+
+def test_a_policy_is_changed_only_from_the_revision_that_the_sender_knows(desk: Desk) -> None:
+    stream_id = desk.create()["stream_id"]
+    url = f"/v1/streams/{stream_id}/policy"
+    tag = desk.admin.get(url).headers["etag"]
+    assert tag == '"1"'
+    changed = desk.admin.patch(url, json={"style": "blur"}, headers={"If-Match": tag})
+    assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
+    for known in (tag, f"W/{tag}", '"99"', "nonsense", '"1", "2"', '""', '"-1"'):
+        told = problem(desk.admin.patch(url, json={"style": "solid"}, headers={"If-Match": known}), 412)
+        assert "ETag" in told["detail"]
+    assert desk.admin.get(url).json()["style"] == "blur"
+    for known in ('W/"2"', "*"):
+        assert desk.admin.patch(url, json={"delay_s": 2}, headers={"If-Match": known}).status_code == 200
+    problem(desk.admin.patch("/v1/streams/nobody/policy", json={}, headers={"If-Match": tag}), 404)
+
+
+def test_two_changes_of_a_policy_at_once_lose_no_zone(storage: Storage, desk: Desk) -> None:
+    """Two connections to one file: both have read the policy before either writes, unless one waits for the other."""
+    stream_id = desk.create()["stream_id"]
+    zone = Zone(x=0.5, y=0.0, width=0.5, height=0.25)
+    other = Storage(str(storage.engine.url))
+    for turn in range(20):
+        both = threading.Barrier(2)
+
+        def change(own: Storage, changes: dict[str, Any], start: threading.Barrier = both) -> None:
+            start.wait()
+            own.change_policy(stream_id, lambda old: msgspec.structs.replace(old, **changes))
+
+        style = (Style.BLUR, Style.SOLID)[turn % 2]
+        threads = [
+            threading.Thread(target=change, args=(storage, {"zones": (zone,)})),
+            threading.Thread(target=change, args=(other, {"style": style})),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        now = storage.stream(stream_id)
+        assert now is not None
+        assert (now.policy.zones, now.policy.style, now.revision) == ((zone,), style, 3 + 3 * turn)
+        storage.change_policy(stream_id, lambda old: msgspec.structs.replace(old, zones=()))
+    other.close()
+
+
+def test_a_delay_too_short_to_look_ahead_is_refused_with_the_reason(desk: Desk) -> None:
+    stream_id = desk.create()["stream_id"]
+    url = f"/v1/streams/{stream_id}/policy"
+    least = MaskPolicy().lead_s + 0.3
+    told = problem(desk.admin.patch(url, json={"delay_s": least - 0.01}), 422)
+    assert "0.7 s" in told["detail"]
+    assert "0.4 s before a face is first seen" in told["detail"]
+    assert desk.admin.patch(url, json={"delay_s": 0.7}).json()["delay_s"] == 0.7
+    document = desk.anyone.get("/openapi.json").json()
+    assert document["components"]["schemas"]["PolicyPatch"]["properties"]["delay_s"]["anyOf"][0]["minimum"] == 0.7
+
+
+def test_a_policy_of_before_with_a_shorter_delay_is_still_shown_and_changed(desk: Desk) -> None:
+    stream_id = desk.create()["stream_id"]
+    desk.storage.change_policy(stream_id, lambda old: msgspec.structs.replace(old, delay_s=0.5))
+    url = f"/v1/streams/{stream_id}/policy"
+    assert desk.admin.get(url).json()["delay_s"] == 0.5
+    assert desk.admin.patch(url, json={"style": "blur"}).json()["delay_s"] == 0.5

@@ -1,0 +1,88 @@
+"""Enrolments and erasures that were cut off are erased to the end, and the three places of people are compared."""
+
+import asyncio
+
+from starlette.concurrency import run_in_threadpool
+
+from mosaicast.adapters.binding import enrolled
+from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.storage import Person, StorageError
+from mosaicast.adapters.vault import VaultError
+from mosaicast.core.holdings import Differences, compare
+from mosaicast.runtime.logs import get_logger
+from services.api import people
+from services.api.deps import Deps
+
+CHECK_S = 5.0
+ENROLLING_MS = 60_000
+"""Writing an enrolment down takes a second, 20 s when every store is as slow as it may be; older ones were cut off."""
+_LOG = get_logger(__name__)
+
+
+async def keep_clean(deps: Deps) -> None:
+    """Compare once, as soon as all stores answer, and finish what was cut off, until cancelled."""
+    leftovers = Leftovers(deps)
+    while True:
+        try:
+            await run_in_threadpool(leftovers.check)
+        except (StorageError, GalleryUnavailable, VaultError) as exc:
+            _LOG.warning("leftovers_not_checked", error=str(exc))
+        except Exception as exc:
+            _LOG.error("bug", error=type(exc).__name__, exc_info=exc)
+        await asyncio.sleep(CHECK_S)
+
+
+class Leftovers:
+    """Finds what was cut off, and erases it; says what it did. Erases nobody of whom the database knows nothing."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+        self._compared = False
+
+    def check(self) -> None:
+        """Look once.
+
+        Raises:
+            StorageError, GalleryUnavailable, VaultError: not everything could be done; check again.
+        """
+        failed: GalleryUnavailable | VaultError | None = None
+        for person in self._deps.storage.unfinished():
+            if not self._is_at_work(person):
+                try:
+                    self._finish(person)
+                except (GalleryUnavailable, VaultError) as exc:
+                    failed = exc
+        if failed is not None:
+            raise failed
+        if not self._compared:
+            self._say(self.differences())
+            self._compared = True
+
+    def differences(self) -> Differences:
+        """Compare vault, gallery and database.
+
+        Raises:
+            StorageError, GalleryUnavailable, VaultError: one can't be read.
+        """
+        in_vault, in_gallery = self._deps.vault.people(), self._deps.templates.everybody()
+        return compare(in_vault, in_gallery, enrolled(self._deps.storage))
+
+    def _is_at_work(self, person: Person) -> bool:
+        return person.state == "enrolling" and 0 <= self._deps.wall_ms() - person.created_ms < ENROLLING_MS
+
+    def _finish(self, person: Person) -> None:
+        deps = self._deps
+        if person.state == "enrolling":
+            deps.storage.begin_erasing(person.person_id)
+        people.erase_kept(deps, person)
+        # As long as the end of the consent was not told, whoever asks again must find something to ask for.
+        if deps.teller.tell_owner(person.owner_id, 0):
+            deps.storage.delete_person(person.person_id)
+            deps.teller.tell_owner(person.owner_id, 0)
+            _LOG.info("leftover_erased", person=person.person_id, was=person.state)
+
+    def _say(self, differences: Differences) -> None:
+        if differences.any:
+            _LOG.warning("people_differ", help="mosaicast doctor", **differences.counts)
+        else:
+            _LOG.info("people_agree")

@@ -1,0 +1,241 @@
+"""`mosaicast doctor`: is all well with what is kept? Looks at this machine's files and stores, not at a running api.
+
+A check is a function of `CHECKS`; more may be added there.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mosaicast.adapters.binding import bind, enrolled
+from mosaicast.adapters.gallery import GalleryConfig, GalleryUnavailable, QdrantGallery
+from mosaicast.adapters.storage import Storage, StorageError
+from mosaicast.adapters.vault import Vault, VaultError, read_key
+from mosaicast.core.holdings import Differences, binding, compare
+from mosaicast.runtime import rights
+from mosaicast.runtime.settings import Settings, load
+from services.cli.printing import AsJson, err, print_json, print_table
+
+
+class DoctorError(Exception):
+    """What was asked for can't be done; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    good: bool
+    detail: str
+    """A sentence; what to do, if something is to be done."""
+    ids: tuple[str, ...] = ()
+    """Of people, or `owner/person`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is looked at. Opening it makes nothing that is not there."""
+
+    settings: Settings
+    storage: Storage | None
+    """None: there is no database yet."""
+    vault: Vault | None
+    gallery: QdrantGallery
+    troubles: tuple[Finding, ...] = field(default=())
+    """What could not even be opened."""
+
+    @property
+    def differences(self) -> Differences:
+        """Compare vault, gallery and database.
+
+        Raises:
+            StorageError, GalleryUnavailable, VaultError: one can't be read.
+        """
+        in_vault = self.vault.people() if self.vault is not None else frozenset[str]()
+        in_gallery = self.gallery.everybody()
+        return compare(in_vault, in_gallery, enrolled(self.storage) if self.storage is not None else {})
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the vault is another database's."""
+        if self.vault is None:
+            return False
+        ids = self.storage.people_ids() if self.storage is not None else frozenset[str]()
+        database_id = self.storage.vault_id() if self.storage is not None else None
+        return binding(self.vault.id(), database_id, self.vault.people(), ids) == "refuse"
+
+
+def doctor(
+    data_dir: Annotated[Path | None, typer.Option(help="Where it lies; by default as the settings say.")] = None,
+    erase_orphans: Annotated[
+        bool, typer.Option("--erase-orphans", help="Erase photos and templates of whom the database does not know.")
+    ] = False,
+    bind_vault: Annotated[
+        bool, typer.Option("--bind-vault", help="Take this vault for this database's, whatever they say.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look whether database, photos and templates fit together. Exit status 1 if something must be mended."""
+    rights.make_private()
+    patient = opened(load(**({} if data_dir is None else {"data_dir": data_dir})))
+    if bind_vault:
+        _bind(patient, yes)
+    if erase_orphans:
+        _erase(patient, yes)
+    findings = list(examined(patient))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        print_table("", "check", "", rows=[["ok" if f.good else "!!", f.check, _line(f)] for f in findings])
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+def opened(settings: Settings) -> Patient:
+    """Open what is there."""
+    troubles: list[Finding] = []
+    storage, vault = None, None
+    try:
+        storage = _storage(settings)
+    except StorageError as exc:
+        troubles.append(Finding("database", False, str(exc)))
+    try:
+        vault = _vault(settings)
+    except VaultError as exc:
+        troubles.append(Finding("vault", False, str(exc)))
+    qdrant = settings.qdrant
+    key = qdrant.api_key.get_secret_value() if qdrant.api_key else None
+    # Of whichever model: this one's name is not asked for.
+    gallery = QdrantGallery(
+        GalleryConfig("any", "0", 1, settings.qdrant_path, url=qdrant.url, api_key=key, timeout_s=qdrant.timeout_s)
+    )
+    return Patient(settings, storage, vault, gallery, tuple(troubles))
+
+
+def examined(patient: Patient) -> Iterator[Finding]:
+    """Yield what each check found; one that fails is a finding too."""
+    yield from patient.troubles
+    for name, check in CHECKS.items():
+        try:
+            yield from check(patient)
+        except (StorageError, GalleryUnavailable, VaultError) as exc:
+            yield Finding(name, False, f"it can't be told: {exc}")
+
+
+def _rights(patient: Patient) -> Iterator[Finding]:
+    loose = len(list(rights.looser(patient.settings.data_dir)))
+    sentence = f"{loose} of ours can be read by others: the next start of `mosaicast up` or the api takes that away"
+    yield Finding("rights", not loose, sentence if loose else "only its owner can read the data folder")
+
+
+def _outbox(patient: Patient) -> Iterator[Finding]:
+    if patient.storage is None:
+        return
+    waiting = patient.storage.count_waiting()
+    sentence = f"{waiting} changes wait to be told to the other parts: does the api run, and does its Kafka answer?"
+    yield Finding("outbox", not waiting, sentence if waiting else "all changes were told to the other parts")
+
+
+def _belongs(patient: Patient) -> Iterator[Finding]:
+    if patient.vault is None:
+        return
+    sentence = (
+        "the photos belong to another database: restore that one, or name the right MOSAICAST_DATABASE__URL; if this "
+        "database is the right one, `mosaicast doctor --bind-vault`; until then nothing is written or erased there"
+    )
+    refuses = patient.refuses
+    yield Finding("vault", not refuses, sentence if refuses else "the photos belong to this database")
+
+
+def _people(patient: Patient) -> Iterator[Finding]:
+    if any(trouble.check == "database" for trouble in patient.troubles):
+        return  # without it everybody would look like an orphan
+    found = patient.differences
+    gallery_orphans = tuple(sorted(f"{owner}/{person}" for owner, person in found.gallery_orphans))
+    erase = "`mosaicast doctor --erase-orphans` erases them"
+    yield _counted("photos", "kept of nobody that the database knows", tuple(sorted(found.vault_orphans)), erase)
+    yield _counted("templates", "kept of nobody that the database knows", gallery_orphans, erase)
+    yield _counted(
+        "photos", "missing of enrolled people", tuple(sorted(found.without_photos)), "enrol them again some day"
+    )
+    yield _counted(
+        "templates",
+        "missing of enrolled people, who are masked",
+        tuple(sorted(found.without_templates)),
+        "`mosaicast reindex --all` makes them again",
+    )
+    yield _counted("erasing", "left of people who are being erased", tuple(sorted(found.unfinished)), "the api goes on")
+
+
+CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
+    "rights": _rights,
+    "outbox": _outbox,
+    "vault": _belongs,
+    "people": _people,
+}
+
+
+def _counted(check: str, what: str, ids: tuple[str, ...], remedy: str) -> Finding:
+    return Finding(check, not ids, f"{len(ids)} {what}; {remedy}" if ids else f"none {what}", ids)
+
+
+def _line(finding: Finding) -> str:
+    if not finding.ids:
+        return finding.detail
+    more = f" and {len(finding.ids) - 10} more (--json shows all)" if len(finding.ids) > 10 else ""
+    return f"{finding.detail}: {', '.join(finding.ids[:10])}{more}"
+
+
+def _storage(settings: Settings) -> Storage | None:
+    file = settings.data_dir / "mosaicast.db"
+    if settings.database.url is None and not file.exists():
+        return None
+    storage = Storage(settings.database.url or f"sqlite:///{file}")
+    storage.require_current()
+    return storage
+
+
+def _vault(settings: Settings) -> Vault | None:
+    folder = settings.data_dir / "vault"
+    if not folder.is_dir():
+        return None
+    if not settings.vault_key and not settings.vault_key_path.exists():
+        raise VaultError(f"{settings.vault_key_path} is missing, and MOSAICAST_VAULT__KEY is not set")
+    return Vault(folder, read_key(settings.vault_key, settings.vault_key_path))
+
+
+def _bind(patient: Patient, yes: bool) -> None:
+    if patient.storage is None or patient.vault is None:
+        raise DoctorError("there is no database or no vault that could be bound; see `mosaicast doctor`")
+    if patient.refuses:
+        _ask(f"Take the photos of {len(patient.vault.people())} people for this database's?", yes)
+        bind(patient.storage, patient.vault, force=True)
+        err.print("bound; restart the api", markup=False)
+
+
+def _erase(patient: Patient, yes: bool) -> None:
+    if patient.storage is None:
+        raise DoctorError("without the database everybody looks like an orphan: nothing is erased")
+    if patient.refuses:
+        raise DoctorError("the photos belong to another database, so that all look like orphans: nothing is erased")
+    found = patient.differences
+    if not (found.vault_orphans or found.gallery_orphans):
+        return
+    photos, templates = len(found.vault_orphans), len(found.gallery_orphans)
+    _ask(f"Erase photos of {photos} and templates of {templates} people, for good?", yes)
+    for person_id in sorted(found.vault_orphans):
+        if patient.vault is not None:
+            patient.vault.erase(person_id)
+    for owner, person_id in sorted(found.gallery_orphans):
+        patient.gallery.erase_person(owner, person_id)
+    err.print(f"erased photos of {photos} and templates of {templates} people", markup=False)
+
+
+def _ask(question: str, yes: bool) -> None:
+    if not yes and not typer.confirm(question, err=True):
+        raise typer.Abort
