@@ -1,5 +1,6 @@
 """Partitions, and topics made from the contracts."""
 
+import time
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +15,21 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from mosaicast.adapters.kafka_access import Refusals
 from mosaicast.adapters.kafka_config import ENVELOPE_BYTES, KafkaConfig, client_settings
 from mosaicast.adapters.kafka_errors import BusError, bus_error
 from mosaicast.contracts.messages import Message
 from mosaicast.contracts.topics import HOUR_MS, MIB, PARTITIONS, TOPICS, Topic
+
+CHECK_MS = 5_000
+"""How often a broker must look for old segments (`log.retention.check.interval.ms`)."""
+DELETE_DELAY_MS = 1_000
+"""From a segment's deletion in the log to that of its files."""
+_ROOM_MS = 2_000
+"""For a machine that is busy."""
+_ASK_S = 1.0
+_REFUSED_S = 2.0
+"""At a start nobody waits long for a broker that says no."""
 
 
 def partition_of(key: str) -> int:
@@ -26,11 +38,15 @@ def partition_of(key: str) -> int:
 
 
 def topic_settings(topic: Topic[Message]) -> dict[str, str]:
-    """Return the broker's settings of a topic: what it keeps, for how long, and the largest message."""
+    """Return the broker's settings of a topic: what it keeps, for how long, and the largest message.
+
+    Kafka deletes whole segments, when their newest message is older than `retention.ms`, at its next check, and the
+    files a moment later. All of that together is the topic's retention: its oldest message does not live longer.
+    """
     common = {
         "max.message.bytes": str(topic.largest_bytes + ENVELOPE_BYTES),
         "message.timestamp.type": "LogAppendTime",  # a producer's wrong clock keeps nothing longer
-        "file.delete.delay.ms": "1000",
+        "file.delete.delay.ms": str(DELETE_DELAY_MS),
         "compression.type": "producer",
     }
     if topic.retention_ms is None:
@@ -41,12 +57,12 @@ def topic_settings(topic: Topic[Message]) -> dict[str, str]:
             "segment.ms": str(HOUR_MS),
             "delete.retention.ms": str(24 * HOUR_MS),
         }
+    segment_ms = topic.retention_ms // 4
     return {
         **common,
         "cleanup.policy": "delete",
-        "retention.ms": str(topic.retention_ms),
-        # Only whole segments are deleted: without short ones, pictures meant to live 45 s would stay a week.
-        "segment.ms": str(max(10_000, topic.retention_ms // 4)),
+        "retention.ms": str(max(1, topic.retention_ms - segment_ms - CHECK_MS - DELETE_DELAY_MS - _ROOM_MS)),
+        "segment.ms": str(segment_ms),
         "segment.bytes": str(64 * MIB),
     }
 
@@ -55,16 +71,34 @@ def ensure_topics(config: KafkaConfig, timeout_s: float = 15.0) -> None:
     """Make every topic that is missing, and bring the settings of the others to what the contracts say.
 
     Raises:
-        BusError: the broker is away or refuses, or a topic has another number of partitions.
+        BusError: the broker is away or refuses us, or a topic has another number of partitions.
     """
-    admin = AdminClient(client_settings(config))
     try:
+        admin = _opened(config, timeout_s)
         if config.embedded:
             _touch(admin, timeout_s)
         else:
             _create_or_alter(admin, config.replication, timeout_s)
     except KafkaException as exc:
         raise bus_error(exc, "preparing topics") from exc
+
+
+def _opened(config: KafkaConfig, timeout_s: float) -> AdminClient:
+    """Return a client that the broker has answered."""
+    refusals = Refusals()
+    admin = AdminClient({**client_settings(config), "error_cb": refusals.note})
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            admin.list_topics(timeout=_ASK_S)
+        except KafkaException as exc:
+            admin.poll(0)  # tells `refusals`
+            refusals.check(lambda timeout_s: admin.list_topics(timeout=timeout_s), _REFUSED_S)
+            if time.monotonic() > until:
+                text = f"the broker at {config.bootstrap} does not answer, or wants another security_protocol"
+                raise BusError(text, fault="broker", retry=True) from exc
+        else:
+            return admin
 
 
 def _touch(admin: AdminClient, timeout_s: float) -> None:
