@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from mosaicast.adapters.binding import bind
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
-from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader, ensure_topics
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader, ensure_topics
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.adapters.vault import Vault, VaultError, read_key
@@ -41,6 +41,7 @@ from services.api.reindex import Reindexer
 from services.api.status import StatusBoard
 from services.api.templates import Templates
 from services.api.upkeep import keep_up
+from services.wiring import kafka_config
 
 _POLL_S = 0.2
 
@@ -75,10 +76,10 @@ def run(settings: Settings) -> None:
     storage = Storage(settings.database.url or f"sqlite:///{settings.data_dir / 'mosaicast.db'}")
     storage.migrate()
     _keep_admin_token(storage, settings)
-    ensure_topics(_kafka(settings, "api"))
+    ensure_topics(kafka_config(settings, "api"))
     metrics = Metrics()
     producer = BusProducer(
-        _kafka(settings, "api"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(), confirms=True
+        kafka_config(settings, "api"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(), confirms=True
     )
     edge = EdgeControl(settings.edge.stat_url, settings.edge.control_url)
     children = ForkServer(["mosaicast.runtime.photos"])
@@ -135,7 +136,7 @@ async def _background(deps: Deps, threads: Sequence[threading.Thread], stop: thr
 
 
 def _align(settings: Settings, storage: Storage, teller: Teller, stop: threading.Event) -> None:
-    align(lambda: StateReader(_kafka(settings, "api-align"), STREAMS), storage, wall_ms, wake=teller.wake, stop=stop)
+    align(lambda: StateReader(kafka_config(settings, "api-align"), STREAMS), storage, wall_ms, wake=teller.wake, stop=stop)
 
 
 def _deps(settings: Settings, storage: Storage, teller: Teller, edge: EdgeControl, enroller: Enroller) -> Deps:
@@ -192,7 +193,7 @@ def _keep_admin_token(storage: Storage, settings: Settings) -> None:
 
 def _follow_status(settings: Settings, board: StatusBoard, metrics: Metrics, stop: threading.Event) -> None:
     # Every instance of the api wants every report: a fixed share of one has all partitions, and starts at their end.
-    kafka = _kafka(settings, "api-status", all_partitions=True)
+    kafka = kafka_config(settings, "api-status", all_partitions=True)
     consumer = BusConsumer(
         kafka,
         [STATUS],
@@ -208,16 +209,6 @@ def _follow_status(settings: Settings, board: StatusBoard, metrics: Metrics, sto
                     board.take(received.message, monotonic_s())
     finally:
         consumer.close()
-
-
-def _kafka(settings: Settings, client: str, *, all_partitions: bool = False) -> KafkaConfig:
-    share = (0, 1) if all_partitions else None
-    return KafkaConfig(
-        settings.kafka.bootstrap,
-        f"{client}-{settings.instance}",
-        embedded=settings.kafka.embedded,
-        static_assignment=share,
-    )
 
 
 if __name__ == "__main__":
