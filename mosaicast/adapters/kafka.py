@@ -6,7 +6,7 @@ from mosaicast.adapters.kafka_errors import BusError
 from mosaicast.adapters.kafka_inbox import Received
 from mosaicast.adapters.kafka_producer import BusProducer
 from mosaicast.adapters.kafka_state import StateReader, TailReader
-from mosaicast.adapters.kafka_topics import ensure_topics, partition_of
+from mosaicast.adapters.kafka_topics import TopicWatch, ensure_topics, partition_of
 
 __all__ = [
     "BusConsumer",
@@ -16,6 +16,7 @@ __all__ = [
     "Received",
     "StateReader",
     "TailReader",
+    "TopicWatch",
     "ensure_topics",
     "partition_of",
 ]

@@ -1,5 +1,6 @@
 """Partitions, and topics made from the contracts."""
 
+import logging
 import time
 import zlib
 from collections.abc import Mapping
@@ -29,7 +30,11 @@ _ROOM_MS = 2_000
 """For a machine that is busy."""
 _ASK_S = 1.0
 _REFUSED_S = 2.0
-"""At a start nobody waits long for a broker that says no."""
+"""At a start nobody waits long for a broker that says no ..."""
+_MAKE_S = 60.0
+"""... but making topics may take a busy one its time."""
+
+_log = logging.getLogger(__name__)
 
 
 def partition_of(key: str) -> int:
@@ -70,6 +75,9 @@ def topic_settings(topic: Topic[Message]) -> dict[str, str]:
 def ensure_topics(config: KafkaConfig, timeout_s: float = 15.0) -> None:
     """Make every topic that is missing, and bring the settings of the others to what the contracts say.
 
+    Args:
+        timeout_s: for a first answer of the broker.
+
     Raises:
         BusError: the broker is away or refuses us, or a topic has another number of partitions.
     """
@@ -78,9 +86,38 @@ def ensure_topics(config: KafkaConfig, timeout_s: float = 15.0) -> None:
         if config.embedded:
             _touch(admin, timeout_s)
         else:
-            _create_or_alter(admin, config.replication, timeout_s)
+            _create_or_alter(admin, config.replication)
     except KafkaException as exc:
         raise bus_error(exc, "preparing topics") from exc
+
+
+class TopicWatch:
+    """Makes topics again that a broker has lost: nobody else does. Not thread-safe."""
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+        self._admin = AdminClient(client_settings(config))
+
+    def restore(self, timeout_s: float = 5.0) -> bool:
+        """Return whether topics were missing, and were made. A broker that is away is silence.
+
+        Raises:
+            BusError: a topic has another number of partitions, or the broker refuses to make one.
+        """
+        if self._config.embedded:
+            return False  # it forgets messages, never topics
+        try:
+            present = self._admin.list_topics(timeout=timeout_s).topics
+        except KafkaException as exc:
+            _log.debug("waiting for the broker: %s", exc)
+            return False
+        if all(topic.name in present for topic in TOPICS):
+            return False
+        try:
+            _create_or_alter(self._admin, self._config.replication)
+        except KafkaException as exc:
+            raise bus_error(exc, "making topics again") from exc
+        return True
 
 
 def _opened(config: KafkaConfig, timeout_s: float) -> AdminClient:
@@ -108,8 +145,8 @@ def _touch(admin: AdminClient, timeout_s: float) -> None:
         _check_partitions(topic, len(metadata.partitions))
 
 
-def _create_or_alter(admin: AdminClient, replication: int, timeout_s: float) -> None:
-    present = admin.list_topics(timeout=timeout_s).topics
+def _create_or_alter(admin: AdminClient, replication: int) -> None:
+    present = admin.list_topics(timeout=_MAKE_S).topics
     for topic in TOPICS:
         if topic.name in present:
             _check_partitions(topic, len(present[topic.name].partitions))
@@ -119,10 +156,10 @@ def _create_or_alter(admin: AdminClient, replication: int, timeout_s: float) -> 
         if topic.name not in present
     ]
     if wanted:
-        _await(admin.create_topics(wanted, operation_timeout=timeout_s, request_timeout=timeout_s))
+        _await(admin.create_topics(wanted, operation_timeout=_MAKE_S, request_timeout=_MAKE_S))
     if len(wanted) < len(TOPICS):
         resources = [_alteration(topic) for topic in TOPICS if topic.name in present]
-        _await(admin.incremental_alter_configs(resources, request_timeout=timeout_s))
+        _await(admin.incremental_alter_configs(resources, request_timeout=_MAKE_S))
 
 
 def _alteration(topic: Topic[Message]) -> ConfigResource:

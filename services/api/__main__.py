@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from mosaicast.adapters.binding import bind
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
-from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader, ensure_topics
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader, TopicWatch, ensure_topics
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.adapters.vault import Vault, VaultError, read_key
@@ -35,6 +35,7 @@ from services.api.face_models import ModelChild, Network
 from services.api.face_models import load as load_models
 from services.api.leftovers import keep_clean
 from services.api.lost import keep_templates
+from services.api.lost_topics import keep_topics
 from services.api.outbox import Teller
 from services.api.people import announce
 from services.api.reindex import Reindexer
@@ -79,7 +80,9 @@ def run(settings: Settings) -> None:
     ensure_topics(kafka_config(settings, "api"))
     metrics = Metrics()
     producer = BusProducer(
-        kafka_config(settings, "api"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(), confirms=True
+        kafka_config(settings, "api"),
+        lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(),
+        confirms=True,
     )
     edge = EdgeControl(settings.edge.stat_url, settings.edge.control_url)
     children = ForkServer(["mosaicast.runtime.photos"])
@@ -103,7 +106,7 @@ def run(settings: Settings) -> None:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         health.start()
-        async with _background(deps, threads, stop):
+        async with _background(deps, TopicWatch(kafka_config(settings, "api-topics")), threads, stop):
             yield
         models.close()
         await edge.close()
@@ -118,11 +121,14 @@ def run(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _background(deps: Deps, threads: Sequence[threading.Thread], stop: threading.Event) -> AsyncIterator[None]:
+async def _background(
+    deps: Deps, topics: TopicWatch, threads: Sequence[threading.Thread], stop: threading.Event
+) -> AsyncIterator[None]:
     """Run what is done unasked."""
     for thread in threads:
         thread.start()
     tasks = [asyncio.create_task(keep(deps)) for keep in (keep_up, keep_consents, keep_templates, keep_clean)]
+    tasks.append(asyncio.create_task(keep_topics(deps, topics)))
     try:
         yield
     finally:
@@ -136,7 +142,9 @@ async def _background(deps: Deps, threads: Sequence[threading.Thread], stop: thr
 
 
 def _align(settings: Settings, storage: Storage, teller: Teller, stop: threading.Event) -> None:
-    align(lambda: StateReader(kafka_config(settings, "api-align"), STREAMS), storage, wall_ms, wake=teller.wake, stop=stop)
+    align(
+        lambda: StateReader(kafka_config(settings, "api-align"), STREAMS), storage, wall_ms, wake=teller.wake, stop=stop
+    )
 
 
 def _deps(settings: Settings, storage: Storage, teller: Teller, edge: EdgeControl, enroller: Enroller) -> Deps:

@@ -1,26 +1,31 @@
 """The real Kafka as a child: keeps its data, its limits, and never outlives us."""
 
+import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from mosaicast.adapters import kafka_folder, kafka_server
-from mosaicast.adapters.kafka import BusError, BusProducer, KafkaConfig, StateReader, ensure_topics
+from mosaicast.adapters.kafka import BusError, BusProducer, KafkaConfig, StateReader, TopicWatch, ensure_topics
 from mosaicast.adapters.kafka_server import KafkaServer, find_java, missing
 from mosaicast.adapters.kafka_topics import topic_settings
-from mosaicast.contracts.topics import FRAMES, PARTITIONS, STREAMS, TOPICS
-from tests.contract.bus_tools import LIMIT_S, within_limit
+from mosaicast.contracts.topics import FRAMES, GALLERY, PARTITIONS, STREAMS, TOPICS
+from tests.contract.bus_tools import LIMIT_S, change, reading, within_limit
 from tests.contract.examples import SPEC
 
 HOST = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from mosaicast.adapters.kafka_server import KafkaServer
 with KafkaServer(Path(sys.argv[1])) as server:
@@ -156,6 +161,49 @@ def test_changed_limits_are_brought_back_and_wrong_partitions_refused(tmp_path: 
         with pytest.raises(BusError, match="media has 1 partitions") as caught:
             ensure_topics(config)
         assert (caught.value.fault, caught.value.retry) == ("operator", False)
+
+
+@kafka
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "running"])
+def test_a_broker_whose_data_is_gone_starts_empty_and_its_clients_go_on(tmp_path: Path, killed: bool) -> None:
+    with KafkaServer(tmp_path) as server:
+        config = KafkaConfig(server.bootstrap, "tests")
+        alone = replace(config, static_assignment=(0, 1))
+        ensure_topics(config)
+        watch = TopicWatch(config)
+        assert not watch.restore()
+        with (
+            reading(alone, GALLERY) as reader,
+            contextlib.closing(StateReader(config, STREAMS)) as state,
+            contextlib.closing(BusProducer(config)) as producer,
+        ):
+            said: list[object] = []
+
+            def turn() -> None:
+                producer.send(GALLERY, change("o", len(said)))
+                producer.send(STREAMS, msgspec.structs.replace(SPEC, revision=len(said)))
+                said.extend(received.message for received in state.poll(0.05))
+                reader.poll(0.05)
+
+            def all_hear() -> None:
+                said.clear()
+                reader.got.clear()
+                within_limit(lambda: said and reader.got, turn)
+
+            all_hear()
+            first = server.pid
+            if killed:
+                os.kill(first, signal.SIGKILL)
+            shutil.rmtree(tmp_path / "log", ignore_errors=True)
+            if not killed:  # it would notice at its next new file, within a minute
+                AdminClient({"bootstrap.servers": server.bootstrap}).create_topics([NewTopic("another", 1, 1)])
+            within_limit(lambda: server.pid != first, turn)
+            within_limit(watch.restore, turn)
+            all_hear()
+        # A member of a group ends for good at such a broker; its service is started again.
+        with reading(config, GALLERY) as member:
+            member.until(lambda: member.consumer.partitions)
 
 
 def test_without_the_jars_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
