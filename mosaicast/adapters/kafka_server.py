@@ -100,6 +100,11 @@ class KafkaServer:
         return self._bootstrap
 
     @property
+    def data(self) -> Path:
+        """Folder of its logs."""
+        return self._folder.data
+
+    @property
     def pid(self) -> int:
         """Process id of the JVM, 0 when it does not run."""
         return self._process.pid if self._process else 0

