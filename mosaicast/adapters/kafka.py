@@ -5,8 +5,8 @@ from mosaicast.adapters.kafka_consumer import BusConsumer
 from mosaicast.adapters.kafka_errors import BusError
 from mosaicast.adapters.kafka_inbox import Received
 from mosaicast.adapters.kafka_producer import BusProducer
-from mosaicast.adapters.kafka_state import StateReader
-from mosaicast.adapters.kafka_topics import ensure_topics, partition_of
+from mosaicast.adapters.kafka_state import StateReader, TailReader
+from mosaicast.adapters.kafka_topics import TopicWatch, ensure_topics, partition_of
 
 __all__ = [
     "BusConsumer",
@@ -15,6 +15,8 @@ __all__ = [
     "KafkaConfig",
     "Received",
     "StateReader",
+    "TailReader",
+    "TopicWatch",
     "ensure_topics",
     "partition_of",
 ]

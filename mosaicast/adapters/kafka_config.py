@@ -42,8 +42,8 @@ class KafkaConfig:
     """A message not delivered by then is dropped and counted: a picture so late is shown to nobody."""
     replication: int = -1
     """Copies of each partition; -1: what the broker is set to."""
-    options: Mapping[str, str] = field(default_factory=dict)
-    """More librdkafka settings, for TLS and SASL."""
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """More librdkafka settings, for TLS and SASL. They hold passwords."""
 
     def __post_init__(self) -> None:
         """Reject what can't work.

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
+from mosaicast.adapters.kafka_access import Refusals
 from mosaicast.adapters.kafka_assignment import CoPartitions, static_share
 from mosaicast.adapters.kafka_config import KafkaConfig, consumer_settings, group_settings
 from mosaicast.adapters.kafka_errors import bus_error
@@ -56,9 +57,10 @@ class BusConsumer:
         self._from_beginning = from_beginning
         self._held = CoPartitions(self._topics)
         self._inbox = Inbox(config, on_bad)
+        self._refusals = Refusals()
         settings = {**consumer_settings(config, from_beginning=from_beginning), **group_settings(config, group)}
         try:
-            self._consumer = Consumer({**settings, "error_cb": _on_error})
+            self._consumer = Consumer({**settings, "error_cb": self._refusals.note})
             self._join()
         except KafkaException as exc:
             raise bus_error(exc, "opening a consumer") from exc
@@ -72,8 +74,10 @@ class BusConsumer:
         """Return what has arrived, waiting for a first message at most `timeout_s`. A broker that is away is silence.
 
         Raises:
-            BusError: the client is beyond repair (fenced, not authorised); a new process may do better.
+            BusError: the client is beyond repair (fenced, not authorised), or the broker has refused us for PATIENCE_S;
+                a new process may do better.
         """
+        self._refusals.check(lambda timeout_s: self._consumer.list_topics(timeout=timeout_s))
         if self._waits_for_share:
             self._take_share(timeout_s)
         first = self._consumer.poll(timeout_s)
@@ -159,7 +163,3 @@ class BusConsumer:
     def _numbered(self, numbers: Iterable[int], topics: Sequence[Topic[Any]] | None) -> list[TopicPartition]:
         names = self._topics if topics is None else tuple(topic.name for topic in topics)
         return [TopicPartition(name, number) for name in names for number in sorted(numbers)]
-
-
-def _on_error(error: KafkaError) -> None:
-    _log.debug("consumer: %s", error.name())

@@ -40,6 +40,8 @@ def bus_error(error: KafkaError | KafkaException, doing: str) -> BusError:
     """Return our error for one of the library's; `doing` says what was tried."""
     cause: KafkaError = error.args[0] if isinstance(error, KafkaException) else error
     text = f"{doing}: {cause.name()}"
+    if cause.code() == KafkaError._INVALID_ARG:
+        text = f"{doing}: {cause.str()}"  # names the setting; a file that can't be read, a key's wrong password
     if cause.code() in _OPERATOR:
         return BusError(text, fault="operator", retry=False)
     # A fatal client (fenced, for instance) never works again, but its successor in a new process does.

@@ -1,6 +1,5 @@
 """Sending: never blocks, bounded, every loss counted."""
 
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -9,7 +8,9 @@ from typing import TypeVar
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as RawMessage
 
+from mosaicast.adapters.kafka_access import Refusals
 from mosaicast.adapters.kafka_config import KafkaConfig, producer_settings
+from mosaicast.adapters.kafka_errors import bus_error
 from mosaicast.adapters.kafka_topics import partition_of
 from mosaicast.contracts.codec import encode, key_of
 from mosaicast.contracts.errors import ContractError
@@ -21,7 +22,6 @@ DropHook = Callable[[str, str], None]
 """Told the topic and a short reason: queue_full, too_large, timeout, broker, closed."""
 DeliveryHook = Callable[[KafkaError | None, RawMessage], None]
 
-_log = logging.getLogger(__name__)
 _SERVE_S = 0.1
 _REASONS = {
     KafkaError._MSG_TIMED_OUT: "timeout",
@@ -46,6 +46,9 @@ class BusProducer:
         on_drop: told of every message that will not arrive; called from any thread, must be quick.
         on_loss: told besides of those that `send` had taken.
         confirms: whether `send_confirmed` is used: Python then hears of every delivery, not of losses only.
+
+    Raises:
+        BusError: the settings are wrong.
     """
 
     def __init__(
@@ -58,10 +61,14 @@ class BusProducer:
     ) -> None:
         self._on_drop, self._on_loss = on_drop, on_loss
         self._stopping = threading.Event()
-        hooks = {"on_delivery": self._on_delivery, "error_cb": _on_error}
         self._confirms = confirms
+        # Who reads beside it ends for refusals.
+        hooks = {"on_delivery": self._on_delivery, "error_cb": Refusals().note}
         settings = {**producer_settings(config), "delivery.report.only.error": not confirms}
-        self._producer = Producer({**settings, **hooks})
+        try:
+            self._producer = Producer({**settings, **hooks})
+        except KafkaException as exc:
+            raise bus_error(exc, "opening a producer") from exc
         self._thread = threading.Thread(target=self._serve, name="bus-producer", daemon=True)
         self._thread.start()
 
@@ -143,10 +150,6 @@ class BusProducer:
         if error is not None:
             self._on_drop(message.topic(), _reason(error))
             self._on_loss(message.topic(), (message.key() or b"").decode(errors="replace"))
-
-
-def _on_error(error: KafkaError) -> None:
-    _log.debug("producer: %s", error.name())
 
 
 def _reason(error: KafkaError) -> str:

@@ -1,11 +1,13 @@
 """A real Apache Kafka as a child process: one JVM, KRaft, data on disk, listening on 127.0.0.1 only.
 
-The jars come from `make setup-kafka` (scripts/setup-kafka, deploy/kafka/pom.xml).
+The jars come from `make setup-kafka` (scripts/setup-kafka, deploy/kafka/pom.xml). Pictures do not outlive a run: see
+`kafka_folder`.
 """
 
 import base64
 import contextlib
 import importlib
+import logging
 import os
 import re
 import shutil
@@ -14,7 +16,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -22,6 +24,7 @@ from confluent_kafka.admin import AdminClient
 
 from mosaicast.adapters.kafka_config import KafkaConfig, client_settings
 from mosaicast.adapters.kafka_errors import BusError
+from mosaicast.adapters.kafka_folder import KafkaFolder
 from mosaicast.adapters.kafka_server_settings import server_properties
 
 OLDEST_JAVA = 17
@@ -30,7 +33,10 @@ STOP_S = 15.0
 RESTART_S = 1.0
 """From its end to the next start: what makes it end at once does not keep the machine busy."""
 _FORMAT_S = 60.0
+_UMASK = 0o077
 _ASK_S = 0.5
+
+_log = logging.getLogger(__name__)
 
 
 def jars_folder() -> Path:
@@ -59,16 +65,23 @@ class KafkaServer:
     """A running Kafka, as a context manager.
 
     It dies with the thread that enters it (the kernel's parent-death signal is per thread): enter it from a thread
-    that lives as long as the process. If it ends by itself it is started again, with its data, on the same port.
+    that lives as long as the process. If it ends by itself it is started again, on the same port, with its data, or
+    with an empty log if that is gone.
 
     Args:
-        data_dir: its data, settings and log; kept from run to run. One server at a time.
+        data_dir: its data, settings and log; kept from run to run, except for pictures. One server at a time.
         heap_mb: the JVM's largest heap.
+        properties: makes the text of `server.properties` from the folder of the data and the ports of broker and
+            controller.
     """
 
-    def __init__(self, data_dir: Path, *, heap_mb: int = 256) -> None:
-        self._dir = data_dir.resolve()
+    def __init__(
+        self, data_dir: Path, *, heap_mb: int = 256, properties: Callable[[Path, int, int], str] = server_properties
+    ) -> None:
+        self._folder = KafkaFolder(data_dir.resolve())
         self._heap_mb = heap_mb
+        self._make_properties = properties
+        self._properties = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._bootstrap = ""
         self._changing = threading.Lock()
@@ -87,6 +100,11 @@ class KafkaServer:
         return self._bootstrap
 
     @property
+    def data(self) -> Path:
+        """Folder of its logs."""
+        return self._folder.data
+
+    @property
     def pid(self) -> int:
         """Process id of the JVM, 0 when it does not run."""
         return self._process.pid if self._process else 0
@@ -95,12 +113,13 @@ class KafkaServer:
         """Start it and wait until it answers a request for metadata.
 
         Raises:
-            BusError: it is not installed or did not come up; the text ends with the end of its log.
+            BusError: it is not installed, another one uses the folder, or it did not come up; then the text ends with
+                the end of its log.
         """
         lack = missing()
         if lack is not None:
             raise BusError(lack, fault="operator", retry=False)
-        self._dir.mkdir(parents=True, exist_ok=True)
+        self._folder.take()
         try:
             self._start()
             self._wait_ready()
@@ -115,25 +134,21 @@ class KafkaServer:
         self.stop()
 
     def stop(self) -> None:
-        """Ask it to close its files and end; kill it when it has not after STOP_S."""
+        """Ask it to close its files and end, kill it when it has not after STOP_S, and delete its pictures.
+
+        Raises:
+            BusError: pictures can't be deleted.
+        """
         with self._changing:
             self._stopping.set()
             process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            _end(process)
+        self._folder.give_back()
 
     def _start(self) -> None:
         broker_port, controller_port = _free_ports()
-        settings = self._dir / "server.properties"
-        settings.write_text(server_properties(self._dir / "log", broker_port, controller_port))
-        if not (self._dir / "log" / "meta.properties").exists():
-            self._format(settings)
+        self._properties = self._make_properties(self._folder.data, broker_port, controller_port)
         self._bootstrap = f"127.0.0.1:{broker_port}"
         self._stopping.clear()
         self._launch()
@@ -146,16 +161,28 @@ class KafkaServer:
             with self._changing:
                 if not self._stopping.is_set():
                     self.restarts += 1
-                    self._launch()
+                    self._relaunch()
+
+    def _relaunch(self) -> None:
+        try:
+            self._launch()
+        except (BusError, OSError) as exc:  # a full disk, for instance: tried again after the next pause
+            _log.error("Kafka can't be started again: %s", exc)
 
     def _launch(self) -> None:
-        settings = self._dir / "server.properties"
-        with (self._dir / "kafka.log").open("ab") as log:
+        """Start the JVM, on an empty log if there is none: the first time, or somebody deleted it."""
+        self._folder.make()
+        settings = self._folder.path / "server.properties"
+        _write_private(settings, self._properties)
+        if not self._folder.formatted:
+            self._format(settings)
+        with open(self._folder.path / "kafka.log", "ab", opener=_private) as log:
             self._process = subprocess.Popen(
                 [*_with_parent(), *self._java("kafka.Kafka", str(settings))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                umask=_UMASK,
                 start_new_session=True,  # Ctrl-C reaches it through us, last
             )
 
@@ -164,7 +191,7 @@ class KafkaServer:
         cluster = "M" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:21]
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings))
         try:
-            done = subprocess.run(command, capture_output=True, timeout=_FORMAT_S, check=False)
+            done = subprocess.run(command, capture_output=True, timeout=_FORMAT_S, umask=_UMASK, check=False)
         except subprocess.TimeoutExpired as exc:
             raise BusError("formatting Kafka's storage took too long", fault="operator", retry=True) from exc
         if done.returncode != 0:
@@ -177,6 +204,9 @@ class KafkaServer:
             f"-Xmx{self._heap_mb}m",
             "-Xms64m",
             "-XX:+ExitOnOutOfMemoryError",
+            "-XX:-CreateCoredumpOnCrash",  # its memory is full of pictures
+            f"-XX:ErrorFile={self._folder.path}/jvm-error.log",
+            "-XX:-UsePerfData",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Djava.awt.headless=true",
             "-cp",
@@ -199,9 +229,27 @@ class KafkaServer:
     def _log_tail(self, lines: int = 8) -> str:
         """Return what its log says last, without the stack traces that would hide it."""
         with contextlib.suppress(OSError):
-            text = (self._dir / "kafka.log").read_text(errors="replace")
+            text = (self._folder.path / "kafka.log").read_text(errors="replace")
             return "\n".join([line for line in text.splitlines() if not line.startswith("\tat ")][-lines:])
         return ""
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _write_private(path: Path, text: str) -> None:
+    with open(path, "w", opener=_private) as file:
+        file.write(text)
 
 
 def _answers(admin: AdminClient) -> bool:

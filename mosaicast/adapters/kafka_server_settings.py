@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mosaicast.adapters.kafka_config import ENVELOPE_BYTES, HEARTBEAT_MS, SESSION_TIMEOUT_MS
+from mosaicast.adapters.kafka_topics import CHECK_MS, DELETE_DELAY_MS
 from mosaicast.contracts.topics import LARGEST_MESSAGE_BYTES, MIB, PARTITIONS
 
 _HOST = "127.0.0.1"
@@ -60,8 +61,9 @@ def _small() -> dict[str, object]:
         "num.network.threads": 2,
         "num.io.threads": 4,
         "log.cleaner.dedupe.buffer.size": 4 * MIB,  # default 128 MB, half of the heap; our compacted topic is small
-        "log.retention.check.interval.ms": 10_000,  # default 5 minutes, longer than pictures may live
-        "log.segment.delete.delay.ms": 1_000,
+        "log.retention.check.interval.ms": CHECK_MS,  # default 5 minutes, longer than pictures may live
+        "log.initial.task.delay.ms": 1_000,  # default 30 s: after a crash old pictures would stay so much longer
+        "log.segment.delete.delay.ms": DELETE_DELAY_MS,
         # After a crash Kafka waits for its own old session (default 9 s); after an ordered stop it does not.
         "broker.session.timeout.ms": 5_000,
         "broker.heartbeat.interval.ms": 1_000,

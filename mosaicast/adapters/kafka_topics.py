@@ -1,5 +1,7 @@
 """Partitions, and topics made from the contracts."""
 
+import logging
+import time
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +16,25 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from mosaicast.adapters.kafka_access import Refusals
 from mosaicast.adapters.kafka_config import ENVELOPE_BYTES, KafkaConfig, client_settings
 from mosaicast.adapters.kafka_errors import BusError, bus_error
 from mosaicast.contracts.messages import Message
 from mosaicast.contracts.topics import HOUR_MS, MIB, PARTITIONS, TOPICS, Topic
+
+CHECK_MS = 5_000
+"""How often a broker must look for old segments (`log.retention.check.interval.ms`)."""
+DELETE_DELAY_MS = 1_000
+"""From a segment's deletion in the log to that of its files."""
+_ROOM_MS = 2_000
+"""For a machine that is busy."""
+_ASK_S = 1.0
+_REFUSED_S = 2.0
+"""At a start nobody waits long for a broker that says no ..."""
+_MAKE_S = 60.0
+"""... but making topics may take a busy one its time."""
+
+_log = logging.getLogger(__name__)
 
 
 def partition_of(key: str) -> int:
@@ -26,11 +43,15 @@ def partition_of(key: str) -> int:
 
 
 def topic_settings(topic: Topic[Message]) -> dict[str, str]:
-    """Return the broker's settings of a topic: what it keeps, for how long, and the largest message."""
+    """Return the broker's settings of a topic: what it keeps, for how long, and the largest message.
+
+    Kafka deletes whole segments, when their newest message is older than `retention.ms`, at its next check, and the
+    files a moment later. All of that together is the topic's retention: its oldest message does not live longer.
+    """
     common = {
         "max.message.bytes": str(topic.largest_bytes + ENVELOPE_BYTES),
         "message.timestamp.type": "LogAppendTime",  # a producer's wrong clock keeps nothing longer
-        "file.delete.delay.ms": "1000",
+        "file.delete.delay.ms": str(DELETE_DELAY_MS),
         "compression.type": "producer",
     }
     if topic.retention_ms is None:
@@ -41,12 +62,12 @@ def topic_settings(topic: Topic[Message]) -> dict[str, str]:
             "segment.ms": str(HOUR_MS),
             "delete.retention.ms": str(24 * HOUR_MS),
         }
+    segment_ms = topic.retention_ms // 4
     return {
         **common,
         "cleanup.policy": "delete",
-        "retention.ms": str(topic.retention_ms),
-        # Only whole segments are deleted: without short ones, pictures meant to live 45 s would stay a week.
-        "segment.ms": str(max(10_000, topic.retention_ms // 4)),
+        "retention.ms": str(max(1, topic.retention_ms - segment_ms - CHECK_MS - DELETE_DELAY_MS - _ROOM_MS)),
+        "segment.ms": str(segment_ms),
         "segment.bytes": str(64 * MIB),
     }
 
@@ -54,17 +75,67 @@ def topic_settings(topic: Topic[Message]) -> dict[str, str]:
 def ensure_topics(config: KafkaConfig, timeout_s: float = 15.0) -> None:
     """Make every topic that is missing, and bring the settings of the others to what the contracts say.
 
+    Args:
+        timeout_s: for a first answer of the broker.
+
     Raises:
-        BusError: the broker is away or refuses, or a topic has another number of partitions.
+        BusError: the broker is away or refuses us, or a topic has another number of partitions.
     """
-    admin = AdminClient(client_settings(config))
     try:
+        admin = _opened(config, timeout_s)
         if config.embedded:
             _touch(admin, timeout_s)
         else:
-            _create_or_alter(admin, config.replication, timeout_s)
+            _create_or_alter(admin, config.replication)
     except KafkaException as exc:
         raise bus_error(exc, "preparing topics") from exc
+
+
+class TopicWatch:
+    """Makes topics again that a broker has lost: nobody else does. Not thread-safe."""
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+        self._admin = AdminClient(client_settings(config))
+
+    def restore(self, timeout_s: float = 5.0) -> bool:
+        """Return whether topics were missing, and were made. A broker that is away is silence.
+
+        Raises:
+            BusError: a topic has another number of partitions, or the broker refuses to make one.
+        """
+        if self._config.embedded:
+            return False  # it forgets messages, never topics
+        try:
+            present = self._admin.list_topics(timeout=timeout_s).topics
+        except KafkaException as exc:
+            _log.debug("waiting for the broker: %s", exc)
+            return False
+        if all(topic.name in present for topic in TOPICS):
+            return False
+        try:
+            _create_or_alter(self._admin, self._config.replication)
+        except KafkaException as exc:
+            raise bus_error(exc, "making topics again") from exc
+        return True
+
+
+def _opened(config: KafkaConfig, timeout_s: float) -> AdminClient:
+    """Return a client that the broker has answered."""
+    refusals = Refusals()
+    admin = AdminClient({**client_settings(config), "error_cb": refusals.note})
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            admin.list_topics(timeout=_ASK_S)
+        except KafkaException as exc:
+            admin.poll(0)  # tells `refusals`
+            refusals.check(lambda timeout_s: admin.list_topics(timeout=timeout_s), _REFUSED_S)
+            if time.monotonic() > until:
+                text = f"the broker at {config.bootstrap} does not answer, or wants another security_protocol"
+                raise BusError(text, fault="broker", retry=True) from exc
+        else:
+            return admin
 
 
 def _touch(admin: AdminClient, timeout_s: float) -> None:
@@ -74,8 +145,8 @@ def _touch(admin: AdminClient, timeout_s: float) -> None:
         _check_partitions(topic, len(metadata.partitions))
 
 
-def _create_or_alter(admin: AdminClient, replication: int, timeout_s: float) -> None:
-    present = admin.list_topics(timeout=timeout_s).topics
+def _create_or_alter(admin: AdminClient, replication: int) -> None:
+    present = admin.list_topics(timeout=_MAKE_S).topics
     for topic in TOPICS:
         if topic.name in present:
             _check_partitions(topic, len(present[topic.name].partitions))
@@ -85,10 +156,10 @@ def _create_or_alter(admin: AdminClient, replication: int, timeout_s: float) -> 
         if topic.name not in present
     ]
     if wanted:
-        _await(admin.create_topics(wanted, operation_timeout=timeout_s, request_timeout=timeout_s))
+        _await(admin.create_topics(wanted, operation_timeout=_MAKE_S, request_timeout=_MAKE_S))
     if len(wanted) < len(TOPICS):
         resources = [_alteration(topic) for topic in TOPICS if topic.name in present]
-        _await(admin.incremental_alter_configs(resources, request_timeout=timeout_s))
+        _await(admin.incremental_alter_configs(resources, request_timeout=_MAKE_S))
 
 
 def _alteration(topic: Topic[Message]) -> ConfigResource:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from mosaicast.core.epochs import LARGEST_EPOCH
 from mosaicast.core.fingerprint import FINGERPRINT_BYTES
 from mosaicast.core.types import (
     Box,
@@ -30,7 +31,7 @@ MOST_PEOPLE = 10_000
 """Of one owner."""
 ShortText = Annotated[str, Meta(max_length=500)]
 NonNegative = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(gt=0)]
+EpochNumber = Annotated[int, Meta(gt=0, le=LARGEST_EPOCH)]
 Side = Annotated[int, Meta(gt=0, le=16384)]
 Unit = Annotated[float, Meta(ge=0.0, le=1.0)]
 Fingerprint = Annotated[bytes, Meta(min_length=FINGERPRINT_BYTES, max_length=FINGERPRINT_BYTES)]
@@ -137,7 +138,7 @@ class MediaPacket(Message, frozen=True, kw_only=True):
     """
 
     stream_id: Identifier
-    epoch: Positive
+    epoch: EpochNumber
     index: NonNegative
     unit: NonNegative
     """Video packets of this epoch before this message: a reader that lost some knows how many."""
@@ -173,7 +174,7 @@ class SampledFrame(Message, frozen=True, kw_only=True):
     """One decoded frame for analysis."""
 
     stream_id: Identifier
-    epoch: Positive
+    epoch: EpochNumber
     seq: NonNegative
     """Counts the samples of one epoch from 0, those that were lost on the way included."""
     pts: int
@@ -233,7 +234,7 @@ class Detections(Message, frozen=True, kw_only=True):
     """All faces of one sampled frame. Empty means looked and saw nobody."""
 
     stream_id: Identifier
-    epoch: Positive
+    epoch: EpochNumber
     seq: NonNegative
     pts: int
     time_base: TimeBase
@@ -278,7 +279,7 @@ class VerdictMessage(Message, frozen=True, kw_only=True):
     """The decision about every track of one sampled frame."""
 
     stream_id: Identifier
-    epoch: Positive
+    epoch: EpochNumber
     seq: NonNegative
     pts: int
     time_base: TimeBase
@@ -315,7 +316,7 @@ class StatusReport(Message, frozen=True, kw_only=True):
     service: Literal["ingest", "detector", "recognizer", "compositor", "api"]
     instance: Identifier
     stream_id: Identifier
-    epoch: NonNegative = 0
+    epoch: Annotated[int, Meta(ge=0, le=LARGEST_EPOCH)] = 0
     state: PublicationState
     reason: ShortText = ""
     """A plain sentence for the user; empty when all is well."""

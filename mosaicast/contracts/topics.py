@@ -41,8 +41,10 @@ class Topic(Generic[M]):
     producer: str
     consumers: tuple[str, ...]
     retention_ms: int | None
-    """None: compacted, kept for ever."""
+    """After so long nothing of a message is on the broker's disk; None: compacted, kept for ever."""
     largest_bytes: int
+    pictures: bool = False
+    """Whether messages hold pictures of people: their logs do not outlive the broker's run, see docs/privacy.md."""
 
     @property
     def compacted(self) -> bool:
@@ -60,9 +62,21 @@ STREAMS = Topic(
     None,
     MIB,
 )
-MEDIA = Topic("media", MediaPacket, 2, "stream_id", "ingest", ("compositor",), 5 * MINUTE_MS, LARGEST_MESSAGE_BYTES)
-FRAMES = Topic("frames", SampledFrame, 2, "stream_id", "ingest", ("detector",), 45_000, 4 * MIB)
-DETECTIONS = Topic("detections", Detections, 2, "stream_id", "detector", ("recognizer",), 45_000, 8 * MIB)
+MEDIA = Topic(
+    "media",
+    MediaPacket,
+    2,
+    "stream_id",
+    "ingest",
+    ("compositor",),
+    5 * MINUTE_MS,
+    LARGEST_MESSAGE_BYTES,
+    pictures=True,
+)
+FRAMES = Topic("frames", SampledFrame, 2, "stream_id", "ingest", ("detector",), 45_000, 4 * MIB, pictures=True)
+DETECTIONS = Topic(
+    "detections", Detections, 2, "stream_id", "detector", ("recognizer",), 45_000, 8 * MIB, pictures=True
+)
 VERDICTS = Topic("verdicts", VerdictMessage, 2, "stream_id", "recognizer", ("compositor",), 5 * MINUTE_MS, 1 * MIB)
 GALLERY = Topic("gallery", GalleryChanged, 1, "owner_id", "api", ("recognizer",), 6 * HOUR_MS, 4 * KIB)
 STATUS = Topic("status", StatusReport, 2, "stream_id", "all", ("api",), 6 * HOUR_MS, 64 * KIB)

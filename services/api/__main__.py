@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from mosaicast.adapters.binding import bind
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
-from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader, ensure_topics
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader, TopicWatch, ensure_topics
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.adapters.vault import Vault, VaultError, read_key
@@ -35,12 +35,14 @@ from services.api.face_models import ModelChild, Network
 from services.api.face_models import load as load_models
 from services.api.leftovers import keep_clean
 from services.api.lost import keep_templates
+from services.api.lost_topics import keep_topics
 from services.api.outbox import Teller
 from services.api.people import announce
 from services.api.reindex import Reindexer
 from services.api.status import StatusBoard
 from services.api.templates import Templates
 from services.api.upkeep import keep_up
+from services.wiring import kafka_config
 
 _POLL_S = 0.2
 
@@ -75,10 +77,12 @@ def run(settings: Settings) -> None:
     storage = Storage(settings.database.url or f"sqlite:///{settings.data_dir / 'mosaicast.db'}")
     storage.migrate()
     _keep_admin_token(storage, settings)
-    ensure_topics(_kafka(settings, "api"))
+    ensure_topics(kafka_config(settings, "api"))
     metrics = Metrics()
     producer = BusProducer(
-        _kafka(settings, "api"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(), confirms=True
+        kafka_config(settings, "api"),
+        lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(),
+        confirms=True,
     )
     edge = EdgeControl(settings.edge.stat_url, settings.edge.control_url)
     children = ForkServer(["mosaicast.runtime.photos"])
@@ -102,7 +106,7 @@ def run(settings: Settings) -> None:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         health.start()
-        async with _background(deps, threads, stop):
+        async with _background(deps, TopicWatch(kafka_config(settings, "api-topics")), threads, stop):
             yield
         models.close()
         await edge.close()
@@ -117,11 +121,14 @@ def run(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _background(deps: Deps, threads: Sequence[threading.Thread], stop: threading.Event) -> AsyncIterator[None]:
+async def _background(
+    deps: Deps, topics: TopicWatch, threads: Sequence[threading.Thread], stop: threading.Event
+) -> AsyncIterator[None]:
     """Run what is done unasked."""
     for thread in threads:
         thread.start()
     tasks = [asyncio.create_task(keep(deps)) for keep in (keep_up, keep_consents, keep_templates, keep_clean)]
+    tasks.append(asyncio.create_task(keep_topics(deps, topics)))
     try:
         yield
     finally:
@@ -135,7 +142,9 @@ async def _background(deps: Deps, threads: Sequence[threading.Thread], stop: thr
 
 
 def _align(settings: Settings, storage: Storage, teller: Teller, stop: threading.Event) -> None:
-    align(lambda: StateReader(_kafka(settings, "api-align"), STREAMS), storage, wall_ms, wake=teller.wake, stop=stop)
+    align(
+        lambda: StateReader(kafka_config(settings, "api-align"), STREAMS), storage, wall_ms, wake=teller.wake, stop=stop
+    )
 
 
 def _deps(settings: Settings, storage: Storage, teller: Teller, edge: EdgeControl, enroller: Enroller) -> Deps:
@@ -192,7 +201,7 @@ def _keep_admin_token(storage: Storage, settings: Settings) -> None:
 
 def _follow_status(settings: Settings, board: StatusBoard, metrics: Metrics, stop: threading.Event) -> None:
     # Every instance of the api wants every report: a fixed share of one has all partitions, and starts at their end.
-    kafka = _kafka(settings, "api-status", all_partitions=True)
+    kafka = kafka_config(settings, "api-status", all_partitions=True)
     consumer = BusConsumer(
         kafka,
         [STATUS],
@@ -208,16 +217,6 @@ def _follow_status(settings: Settings, board: StatusBoard, metrics: Metrics, sto
                     board.take(received.message, monotonic_s())
     finally:
         consumer.close()
-
-
-def _kafka(settings: Settings, client: str, *, all_partitions: bool = False) -> KafkaConfig:
-    share = (0, 1) if all_partitions else None
-    return KafkaConfig(
-        settings.kafka.bootstrap,
-        f"{client}-{settings.instance}",
-        embedded=settings.kafka.embedded,
-        static_assignment=share,
-    )
 
 
 if __name__ == "__main__":

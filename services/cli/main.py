@@ -67,7 +67,10 @@ def up(
     rights.make_private()
     if kafka and bootstrap:
         raise typer.BadParameter("--kafka runs a Kafka of our own, --bootstrap uses yours: choose one")
-    models.require_chosen(load())  # before anything runs: five services that do not start say less
+    settings = load()
+    if bootstrap is None and settings.kafka.security_protocol != "plaintext":
+        raise typer.BadParameter("MOSAICAST_KAFKA__SECURITY_PROTOCOL is for a Kafka of yours: name it with --bootstrap")
+    models.require_chosen(settings)  # before anything runs: five services that do not start say less
     options = StackOptions(
         data_dir=data_dir,
         host=host,
@@ -77,6 +80,7 @@ def up(
         api_port=api_port,
         kafka="real" if kafka else "embedded",
         bootstrap=bootstrap,
+        security=settings.kafka,
         media_dir=media_dir,
     )
     for sentence in rights.mend(data_dir):

@@ -14,11 +14,14 @@ import httpx
 
 from mosaicast.adapters.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka import KafkaConfig, ensure_topics
+from mosaicast.adapters.kafka_folder import purge_leftovers
 from mosaicast.adapters.kafka_server import KafkaServer
+from mosaicast.runtime.settings import KafkaSettings
 from services.cli import edge
 from services.cli.ports import free_port, require_free
 from services.cli.process import ManagedProcess, ProcessSpec
 from services.cli.supervisor import Supervisor
+from services.wiring import security_options, security_values
 
 SERVICES = ("api", "ingest", "detector", "recognizer", "compositor")
 STOP_ORDER = ("ingest", "detector", "recognizer", "compositor", "edge", "api")
@@ -47,6 +50,8 @@ class StackOptions:
     kafka: Literal["embedded", "real"] = "embedded"
     bootstrap: str | None = None
     """An Apache Kafka of the operator's; overrides `kafka`."""
+    security: KafkaSettings = field(default_factory=KafkaSettings, repr=False)
+    """TLS and SASL of the operator's Kafka; the rest of it is not used."""
     media_dir: Path | None = None
     admin_token: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -120,7 +125,7 @@ class Stack:
         try:
             bootstrap = self._start_broker(progress)
             progress("making the topics")
-            ensure_topics(KafkaConfig(bootstrap, "mosaicast-up", embedded=self._embedded))
+            ensure_topics(self._kafka(bootstrap))
             self._addresses = self._make_addresses(bootstrap)
             for spec in self._specs(bootstrap):
                 progress(f"starting {spec.name}")
@@ -156,14 +161,19 @@ class Stack:
         }
 
     def _start_broker(self, progress: Progress) -> str:
+        folder = self.options.data_dir / "kafka"
+        if self.options.bootstrap is None and self.options.kafka == "real":
+            progress("starting Apache Kafka")
+            return self._resources.enter_context(KafkaServer(folder)).bootstrap
+        purge_leftovers(folder)  # of a run with --kafka that was killed
         if self.options.bootstrap is not None:
             return self.options.bootstrap
-        if self.options.kafka == "real":
-            progress("starting Apache Kafka")
-            server = KafkaServer(self.options.data_dir / "kafka")
-            return self._resources.enter_context(server).bootstrap
         progress("starting the embedded broker")
         return self._resources.enter_context(EmbeddedBroker()).bootstrap
+
+    def _kafka(self, bootstrap: str) -> KafkaConfig:
+        options = security_options(self.options.security)
+        return KafkaConfig(bootstrap, "mosaicast-up", embedded=self._embedded, options=options)
 
     @property
     def _embedded(self) -> bool:
@@ -221,6 +231,7 @@ class Stack:
             # One instance of each service owns every partition: after a crash it goes on at once.
             "MOSAICAST_KAFKA__ASSIGNMENT_INDEX": "0",
             "MOSAICAST_KAFKA__ASSIGNMENT_COUNT": "1",
+            **{f"MOSAICAST_KAFKA__{name.upper()}": text for name, text in security_values(options.security).items()},
             "MOSAICAST_EDGE__RTMP_URL": rtmp,
             "MOSAICAST_EDGE__PUBLIC_RTMP_URL": f"rtmp://{options.public_host}:{ports['rtmp']}",
             "MOSAICAST_EDGE__PUBLIC_HLS_URL": f"http://{options.public_host}:{ports['http']}/hls",

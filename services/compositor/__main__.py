@@ -2,7 +2,7 @@
 
 import sys
 
-from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader
 from mosaicast.contracts.topics import MEDIA, STREAMS, VERDICTS
 from mosaicast.runtime import logs, rights
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
@@ -12,6 +12,7 @@ from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.settings import Settings, load_or_exit
 from services.compositor import child
 from services.compositor.service import CompositorService
+from services.wiring import kafka_config
 
 GROUP = "compositor"
 LIMITS = Limits(address_space_bytes=6 * 1024**3)
@@ -46,7 +47,7 @@ def run(settings: Settings, stop: StopEvent) -> None:
         url = f"{settings.edge.rtmp_url}/masked/{stream_id}?token={token}"
         return fork_server.spawn(child.run, (url,), name=f"compositor-{stream_id}", limits=LIMITS)
 
-    kafka = _kafka(settings)
+    kafka = kafka_config(settings, "compositor")
     producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
     service = CompositorService(spawn, producer, metrics, settings.instance)
     health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, lambda: service.ready)
@@ -64,14 +65,6 @@ def run(settings: Settings, stop: StopEvent) -> None:
         specs.close()
         producer.close()
         health.close()
-
-
-def _kafka(settings: Settings) -> KafkaConfig:
-    kafka = settings.kafka
-    share = None if kafka.assignment_index is None else (kafka.assignment_index, kafka.assignment_count)
-    return KafkaConfig(
-        kafka.bootstrap, f"compositor-{settings.instance}", embedded=kafka.embedded, static_assignment=share
-    )
 
 
 if __name__ == "__main__":

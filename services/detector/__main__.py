@@ -6,7 +6,7 @@ from collections.abc import Callable
 import cv2
 
 from mosaicast.adapters.detectors import Detector, make_detector
-from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer
 from mosaicast.contracts.topics import FRAMES
 from mosaicast.runtime import logs, rights
 from mosaicast.runtime.health import HealthServer
@@ -14,6 +14,7 @@ from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.settings import Settings, load_or_exit
 from services.detector.service import DetectorService, Shape
+from services.wiring import kafka_config
 
 GROUP = "detector"
 
@@ -43,7 +44,9 @@ def run(settings: Settings, stop: StopEvent, make: Callable[[], Detector] | None
         OSError: the port of the health server is taken.
     """
     metrics = Metrics()
-    producer = BusProducer(_kafka(settings), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
+    producer = BusProducer(
+        kafka_config(settings, "detector"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc()
+    )
     chosen = settings.detector
     service = DetectorService(
         producer,
@@ -66,7 +69,7 @@ def run(settings: Settings, stop: StopEvent, make: Callable[[], Detector] | None
 
 def _consume(settings: Settings, service: DetectorService, metrics: Metrics, stop: StopEvent) -> None:
     consumer = BusConsumer(
-        _kafka(settings),
+        kafka_config(settings, "detector"),
         [FRAMES],
         GROUP,
         service.on_assigned,
@@ -77,17 +80,6 @@ def _consume(settings: Settings, service: DetectorService, metrics: Metrics, sto
         service.run(consumer, stop)
     finally:
         consumer.close()
-
-
-def _kafka(settings: Settings) -> KafkaConfig:
-    kafka = settings.kafka
-    share = None if kafka.assignment_index is None else (kafka.assignment_index, kafka.assignment_count)
-    return KafkaConfig(
-        bootstrap=kafka.bootstrap,
-        client_id=f"detector-{settings.instance}",
-        embedded=kafka.embedded,
-        static_assignment=share,
-    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import structlog
 
 from mosaicast.contracts.messages import Message
 from mosaicast.contracts.topics import Topic
+from mosaicast.core.epochs import KnownEpochs
 from mosaicast.core.restarts import RestartPolicy
 from mosaicast.runtime.children import Exit
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
@@ -52,5 +53,7 @@ class Surroundings:
     instance: str
     """Names this process in status reports."""
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
+    epochs: KnownEpochs = field(default_factory=KnownEpochs)
+    """What all parts reported of the epochs of each stream."""
     now_s: Callable[[], float] = monotonic_s
     now_ms: Callable[[], int] = wall_ms

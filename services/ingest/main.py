@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig
-from mosaicast.contracts.topics import MEDIA, STREAMS
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, TailReader
+from mosaicast.contracts.topics import MEDIA, STATUS, STREAMS
 from mosaicast.runtime import logs, rights, settings
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.health import HealthServer
@@ -14,6 +14,7 @@ from services.ingest.around import Surroundings
 from services.ingest.plan import Planner
 from services.ingest.service import IngestService
 from services.ingest.wire import Job
+from services.wiring import kafka_config
 
 CHILD_LIMITS = Limits(address_space_bytes=2 * 1024**3, open_files=64)
 """A child maps 0.6 GB of libraries; decoding 4K H.264 takes 0.4 GB more. The rest is room for 8K."""
@@ -21,13 +22,26 @@ FLUSH_S = 2.0
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; return the exit status."""
+    """Run until SIGTERM or SIGINT; return the exit status: 0 asked to stop, 1 could not go on."""
     rights.make_private()
     config = settings.load_or_exit()
     logs.configure("ingest", level=config.log_level)
-    log = logs.get_logger("services.ingest")
-    stop, metrics = StopEvent().install(), Metrics()
-    kafka = _kafka(config)
+    try:
+        run(config, StopEvent().install())
+    except BusError as exc:
+        logs.get_logger("services.ingest").error("the message log refuses", problem=str(exc))
+        return 1
+    return 0
+
+
+def run(config: settings.Settings, stop: StopEvent) -> None:
+    """Build the service from its settings and run it.
+
+    Raises:
+        BusError: the message log refuses us for good.
+        OSError: the port of the health server is taken.
+    """
+    log, metrics, kafka = logs.get_logger("services.ingest"), Metrics(), kafka_config(config, "ingest")
     producer = BusProducer(
         kafka,
         on_drop=lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(),
@@ -38,30 +52,19 @@ def main() -> int:
         spawn=_spawner(), bus=producer, metrics=metrics, log=log, instance=config.instance,
     )  # fmt: skip
     service = IngestService(around)
-    consumer = _consumer(kafka, service, metrics)
+    consumer, reports = _consumer(kafka, service, metrics), TailReader(kafka, STATUS, on_bad=_counting(metrics))
     health = HealthServer(
         config.metrics_host, config.metrics_port, metrics.registry, ready=lambda: service.ready
     ).start()
     log.info("ingest runs", metrics_port=health.port)
     try:
-        service.run(consumer, stop)
-    except BusError as exc:
-        log.error("the message log refuses", problem=str(exc))
-        return 1
+        service.run(consumer, reports, stop)
     finally:
         service.close()
-        consumer.close()
+        for closing in (consumer, reports):
+            closing.close()
         producer.close(FLUSH_S)
         health.close()
-    return 0
-
-
-def _kafka(config: settings.Settings) -> KafkaConfig:
-    index = config.kafka.assignment_index
-    share = None if index is None else (index, config.kafka.assignment_count)
-    return KafkaConfig(
-        config.kafka.bootstrap, f"ingest-{config.instance}", embedded=config.kafka.embedded, static_assignment=share
-    )
 
 
 def _spawner() -> Callable[[Job], ChildProcess]:
@@ -74,9 +77,19 @@ def _spawner() -> Callable[[Job], ChildProcess]:
 
 
 def _consumer(kafka: KafkaConfig, service: IngestService, metrics: Metrics) -> BusConsumer:
+    return BusConsumer(
+        kafka,
+        [STREAMS],
+        "ingest",
+        service.assigned,
+        service.revoked,
+        from_beginning=True,
+        on_bad=_counting(metrics),
+    )
+
+
+def _counting(metrics: Metrics) -> Callable[[str, str], None]:
     def count_bad(topic: str, reason: str) -> None:
         metrics.contract_errors.labels(topic, reason).inc()
 
-    return BusConsumer(
-        kafka, [STREAMS], "ingest", service.assigned, service.revoked, from_beginning=True, on_bad=count_bad
-    )
+    return count_bad

@@ -7,13 +7,17 @@ from typing import Any
 
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.messages import MediaPacket, Message, SampledFrame
-from mosaicast.contracts.topics import FRAMES, MEDIA, Topic
+from mosaicast.contracts.topics import FRAMES, HOUR_MS, MEDIA, Topic
 from mosaicast.runtime.clocks import wall_ms
 from services.ingest.around import Surroundings
 from services.ingest.wire import LARGEST_PIPE_BYTES, End, Job, Report, unpack
 
 MOST_SKIPPED = 1000
 """Video packets in a row that were too large to be passed on: half a minute. More is a lie."""
+AHEAD_MS = HOUR_MS
+"""A child's clock is ours, but may be set between its look and ours ..."""
+MOST_EPOCHS = 1_000
+"""... and it counts on from what it had. Further up, a hostile child would leave its successors no numbers."""
 
 
 class Relay:
@@ -93,12 +97,16 @@ class Relay:
             self.end = message
         elif isinstance(message, Report):
             self._tally_report(message)
-        elif message.stream_id != self._stream_id or message.epoch < self.epoch:
+        elif message.stream_id != self._stream_id or not self._plausible(message.epoch):
             self.violation = "foreign_stream"
         elif isinstance(message, MediaPacket):
             self._pass_packet(message)
         else:
             self._pass_sample(message)
+
+    def _plausible(self, epoch: int) -> bool:
+        """Whether a child may speak of an epoch."""
+        return self.epoch <= epoch <= max(self._around.now_ms() + AHEAD_MS, self.epoch + MOST_EPOCHS)
 
     def _tally_report(self, report: Report) -> None:
         counted = Counter(report.counters)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from mosaicast.contracts.messages import PublicationState, StatusReport, StreamSpec
 from mosaicast.core.restarts import Quarantine, RestartState
+from mosaicast.core.types import StreamId
 from services.ingest.around import Child, Surroundings
 from services.ingest.plan import Reading, Refusal
 from services.ingest.relay import Relay
@@ -14,6 +15,8 @@ SILENT_AFTER_S = 20.0
 """A child says something each second, and opening or reading ends after 5 s each: one so silent hangs."""
 EXIT_PATIENCE_S = 1.0
 """From the end of a child's pipe to the end of its process."""
+OVERTAKE_EVERY_S = 10.0
+"""A child whose epoch is not the newest is restarted at most so often, whoever makes the others up."""
 
 
 class StreamRunner:
@@ -31,6 +34,7 @@ class StreamRunner:
         self._state: PublicationState = "waiting"
         self._reason = ""
         self._frames_before = 0
+        self._overtaken_s = float("-inf")
         self._reported_s = around.now_s()
         self._log = around.log.bind(stream=spec.stream_id)
         self._adopt(around.planner.plan(spec))
@@ -105,7 +109,8 @@ class StreamRunner:
 
     def _start(self, reading: Reading) -> None:
         now_s, self._start_at_s = self._around.now_s(), None
-        self._epoch = max(self._around.now_ms(), self._epoch + 1)
+        stream_id = StreamId(self._spec.stream_id)
+        self._epoch = self._around.epochs.next(stream_id, self._around.now_ms(), self._epoch)
         policy = self._spec.policy
         job = Job(
             self._spec.stream_id,
@@ -129,6 +134,8 @@ class StreamRunner:
         elif self._around.now_s() - relay.heard_s > SILENT_AFTER_S:
             self._stop_child()
             self._crashed("hung")
+        elif self._overtaken:
+            self._overtake()
         elif relay.live and self._state != "live":
             self._say("live", "")
         elif relay.lossy.is_set():
@@ -138,6 +145,19 @@ class StreamRunner:
     def _command(self, relay: Relay, *, begin_anew: bool = False) -> None:
         policy = self._spec.policy
         relay.command(pack_command(Command(policy.analysis_fps, policy.detection_threshold, begin_anew)))
+
+    @property
+    def _overtaken(self) -> bool:
+        """Whether somebody holds a newer epoch of the stream, and so drops all that our child reads."""
+        newer = self._around.epochs.newest(StreamId(self._spec.stream_id)) > self._newest_epoch()
+        return newer and self._around.now_s() - self._overtaken_s >= OVERTAKE_EVERY_S
+
+    def _overtake(self) -> None:
+        """Read the source anew, in an epoch above all that are known."""
+        self._overtaken_s = self._start_at_s = self._around.now_s()
+        self._stop_child()
+        self._around.metrics.child_restarts.labels("old_epoch").inc()
+        self._say("starting", "A newer reading of this stream is known; beginning another.")
 
     def _collect(self, child: Child, relay: Relay) -> None:
         exited = child.wait(EXIT_PATIENCE_S)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mosaicast.adapters.kafka import Received
-from mosaicast.contracts.messages import StreamSpec
+from mosaicast.contracts.messages import StatusReport, StreamSpec
 from mosaicast.contracts.topics import STATUS
+from mosaicast.core.types import Epoch, StreamId
 from services.ingest.around import Surroundings
 from services.ingest.runner import StreamRunner
 
@@ -19,8 +20,24 @@ SETTLE_S = 1.0
 """After new partitions: the old states in the log pass by before any child starts for one of them."""
 
 
+REPORTS_S = 10.0
+"""After new partitions: so long no child starts while the log has not told which epochs are known. Without an answer
+the clock decides; what is told later still counts."""
+
+
 class Specs(Protocol):
     """Where desired states come from."""
+
+    def poll(self, timeout_s: float) -> Sequence[Received]:
+        """Return what is new."""
+
+
+class Reports(Protocol):
+    """Where the reports of all parts come from: the newest ones of before, and those of now."""
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether those of before have been returned."""
 
     def poll(self, timeout_s: float) -> Sequence[Received]:
         """Return what is new."""
@@ -44,7 +61,9 @@ class IngestService:
         self._changes: queue.SimpleQueue[tuple[bool, frozenset[int]]] = queue.SimpleQueue()
         self._owned: dict[str, _Owned] = {}
         self._partitions: frozenset[int] = frozenset()
-        self._settled_at_s = around.now_s()
+        self._settled_at_s = self._assigned_at_s = around.now_s()
+        self._told = False
+        """Whether the epochs known before our start are known to us."""
         self._status_at_s = around.now_s()
 
     @property
@@ -66,14 +85,22 @@ class IngestService:
         if owned is not None:
             owned.runner.lost()
 
-    def run(self, specs: Specs, stop: threading.Event) -> None:
+    def run(self, specs: Specs, reports: Reports, stop: threading.Event) -> None:
         """Follow `specs` (the `streams` topic, from its beginning at each assignment) until `stop` is set.
 
         Raises:
             BusError: the message log refuses for good; a new process may do better.
         """
         while not stop.is_set():
+            self.hear(reports.poll(0), caught_up=reports.caught_up)
             self.step(specs.poll(POLL_S))
+
+    def hear(self, reports: Sequence[Received], *, caught_up: bool) -> None:
+        """Take in what all parts, we among them, reported of the epochs of streams."""
+        for item in reports:
+            if isinstance(item.message, StatusReport):
+                self._around.epochs.note(StreamId(item.message.stream_id), Epoch(item.message.epoch))
+        self._told = self._told or caught_up
 
     def step(self, received: Sequence[Received]) -> None:
         """Take in what is new and look after every stream."""
@@ -81,8 +108,8 @@ class IngestService:
         for item in received:
             self._take_spec(item)
         now_s = self._around.now_s()
-        for owned in self._owned.values():
-            if now_s >= self._settled_at_s:
+        if self._may_read(now_s):
+            for owned in self._owned.values():
                 owned.runner.tick()
         if now_s >= self._status_at_s:
             self._status_at_s = now_s + STATUS_EVERY_S
@@ -93,12 +120,19 @@ class IngestService:
         for stream_id in list(self._owned):
             self._drop(stream_id)
 
+    def _may_read(self, now_s: float) -> bool:
+        if not self._told and now_s >= self._assigned_at_s + REPORTS_S:
+            self._told = True
+            self._around.log.warning("the epochs known before are not told; the clock decides")
+        return self._told and now_s >= self._settled_at_s
+
     def _take_changes(self) -> None:
         while not self._changes.empty():
             gained, partitions = self._changes.get()
             if gained:
                 self._partitions |= partitions
-                self._settled_at_s = self._around.now_s() + SETTLE_S
+                self._assigned_at_s = self._around.now_s()
+                self._settled_at_s = self._assigned_at_s + SETTLE_S
                 continue
             self._partitions -= partitions
             for stream_id in [key for key, owned in self._owned.items() if owned.partition in partitions]:

@@ -8,7 +8,7 @@ import cv2
 from mosaicast.adapters.embedders import Embedder, make_embedder
 from mosaicast.adapters.embedders.yardstick import Yardstick, yardstick
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
-from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader
+from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader
 from mosaicast.adapters.vault import VaultError, read_key
 from mosaicast.contracts.topics import DETECTIONS, GALLERY, STREAMS
 from mosaicast.runtime import logs, rights
@@ -20,6 +20,7 @@ from mosaicast.runtime.settings import Settings, load_or_exit
 from services.recognizer.looking import Answer, Looker, People
 from services.recognizer.opinions import Opinion, policy_for
 from services.recognizer.service import RecognizerService
+from services.wiring import kafka_config
 
 GROUP = "recognizer"
 
@@ -49,7 +50,7 @@ def run(settings: Settings, stop: StopEvent) -> int:
     # A server holds the templates as they are, and only one machine has the file with the key.
     key = None if settings.qdrant.url else read_key(settings.vault_key, settings.vault_key_path)
     metrics = Metrics()
-    kafka = _kafka(settings)
+    kafka = kafka_config(settings, "recognizer")
     producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
 
     def make_looker(on_event: Callable[[Answer | People], None]) -> Looker:
@@ -106,14 +107,6 @@ def _gallery_config(settings: Settings, embedder: Embedder, scorer: Yardstick, k
         scorer=scorer,
         key=key,
         patience_s=0.3,  # longer, and everybody is masked meanwhile
-    )
-
-
-def _kafka(settings: Settings) -> KafkaConfig:
-    kafka = settings.kafka
-    share = None if kafka.assignment_index is None else (kafka.assignment_index, kafka.assignment_count)
-    return KafkaConfig(
-        kafka.bootstrap, f"recognizer-{settings.instance}", embedded=kafka.embedded, static_assignment=share
     )
 
 

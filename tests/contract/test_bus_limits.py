@@ -241,8 +241,8 @@ def test_topics_keep_what_the_contract_says(topic: Topic) -> None:
     assert int(settings["max.message.bytes"]) > topic.largest_bytes
     assert (settings["cleanup.policy"] == "compact") is topic.compacted
     if topic.retention_ms is not None:
-        assert int(settings["retention.ms"]) == topic.retention_ms
-        assert int(settings["segment.ms"]) <= max(10_000, topic.retention_ms)
+        assert 0 < int(settings["retention.ms"]) < topic.retention_ms
+        assert int(settings["segment.ms"]) <= topic.retention_ms / 4
 
 
 @pytest.mark.parametrize(

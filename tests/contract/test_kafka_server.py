@@ -1,26 +1,31 @@
 """The real Kafka as a child: keeps its data, its limits, and never outlives us."""
 
+import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from mosaicast.adapters import kafka_server
-from mosaicast.adapters.kafka import BusError, BusProducer, KafkaConfig, StateReader, ensure_topics
+from mosaicast.adapters import kafka_folder, kafka_server
+from mosaicast.adapters.kafka import BusError, BusProducer, KafkaConfig, StateReader, TopicWatch, ensure_topics
 from mosaicast.adapters.kafka_server import KafkaServer, find_java, missing
 from mosaicast.adapters.kafka_topics import topic_settings
-from mosaicast.contracts.topics import PARTITIONS, STREAMS, TOPICS
-from tests.contract.bus_tools import LIMIT_S, within_limit
+from mosaicast.contracts.topics import FRAMES, GALLERY, PARTITIONS, STREAMS, TOPICS
+from tests.contract.bus_tools import LIMIT_S, change, reading, within_limit
 from tests.contract.examples import SPEC
 
 HOST = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from mosaicast.adapters.kafka_server import KafkaServer
 with KafkaServer(Path(sys.argv[1])) as server:
@@ -92,7 +97,7 @@ def test_data_outlives_a_crash_and_an_ordered_stop(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("installed")
 def test_it_is_started_again_where_its_clients_know_it(tmp_path: Path) -> None:
     with KafkaServer(tmp_path) as server:
-        config = KafkaConfig(server.bootstrap, "tests")
+        config = KafkaConfig(server.bootstrap, "tests", delivery_timeout_s=LIMIT_S)
         ensure_topics(config)
         first = server.pid
         os.kill(first, signal.SIGKILL)
@@ -120,10 +125,13 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
 
 @kafka
 @pytest.mark.usefixtures("installed")
-def test_a_second_server_on_the_same_data_says_why_it_ended(tmp_path: Path) -> None:
-    with KafkaServer(tmp_path), pytest.raises(BusError, match=r"(?s)ended at its start.*lock") as caught:
-        KafkaServer(tmp_path).__enter__()
-    assert caught.value.fault == "operator"
+def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_folder, "LOCK_WAIT_S", 0.5)
+    with KafkaServer(tmp_path) as first:
+        with pytest.raises(BusError, match="another Kafka uses") as caught:
+            KafkaServer(tmp_path).__enter__()
+        assert caught.value.fault == "operator"
+        ensure_topics(KafkaConfig(first.bootstrap, "tests"))  # the first one is unharmed
 
 
 @kafka
@@ -145,13 +153,57 @@ def test_changed_limits_are_brought_back_and_wrong_partitions_refused(tmp_path: 
         frames = NewTopic("frames", num_partitions=PARTITIONS, replication_factor=1)  # kept for a week
         admin.create_topics([frames])["frames"].result()
         ensure_topics(config)
-        within_limit(lambda: broker_settings(admin, "frames")["retention.ms"].value == "45000", lambda: None)
+        wanted = topic_settings(FRAMES)["retention.ms"]
+        within_limit(lambda: broker_settings(admin, "frames")["retention.ms"].value == wanted, lambda: None)
         admin.delete_topics(["media"])["media"].result()
         admin.create_topics([NewTopic("media", num_partitions=1, replication_factor=1)])["media"].result()
         within_limit(lambda: "media" in admin.list_topics(timeout=10).topics, lambda: None)
         with pytest.raises(BusError, match="media has 1 partitions") as caught:
             ensure_topics(config)
         assert (caught.value.fault, caught.value.retry) == ("operator", False)
+
+
+@kafka
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "running"])
+def test_a_broker_whose_data_is_gone_starts_empty_and_its_clients_go_on(tmp_path: Path, killed: bool) -> None:
+    with KafkaServer(tmp_path) as server:
+        config = KafkaConfig(server.bootstrap, "tests")
+        alone = replace(config, static_assignment=(0, 1))
+        ensure_topics(config)
+        watch = TopicWatch(config)
+        assert not watch.restore()
+        with (
+            reading(alone, GALLERY) as reader,
+            contextlib.closing(StateReader(config, STREAMS)) as state,
+            contextlib.closing(BusProducer(config)) as producer,
+        ):
+            said: list[object] = []
+
+            def turn() -> None:
+                producer.send(GALLERY, change("o", len(said)))
+                producer.send(STREAMS, msgspec.structs.replace(SPEC, revision=len(said)))
+                said.extend(received.message for received in state.poll(0.05))
+                reader.poll(0.05)
+
+            def all_hear() -> None:
+                said.clear()
+                reader.got.clear()
+                within_limit(lambda: said and reader.got, turn)
+
+            all_hear()
+            first = server.pid
+            if killed:
+                os.kill(first, signal.SIGKILL)
+            shutil.rmtree(tmp_path / "log", ignore_errors=True)
+            if not killed:  # it would notice at its next new file, within a minute
+                AdminClient({"bootstrap.servers": server.bootstrap}).create_topics([NewTopic("another", 1, 1)])
+            within_limit(lambda: server.pid != first, turn)
+            within_limit(watch.restore, turn)
+            all_hear()
+        # A member of a group ends for good at such a broker; its service is started again.
+        with reading(config, GALLERY) as member:
+            member.until(lambda: member.consumer.partitions)
 
 
 def test_without_the_jars_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

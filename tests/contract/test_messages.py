@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 from mosaicast.contracts import messages as m
 from mosaicast.contracts.codec import decode, encode, key_of
 from mosaicast.contracts.errors import ContractError
-from mosaicast.contracts.topics import BY_NAME, FRAMES, GALLERY, MEDIA, STREAMS, TOPICS, VERDICTS, Topic
+from mosaicast.contracts.topics import (
+    BY_NAME,
+    DETECTIONS,
+    FRAMES,
+    GALLERY,
+    MEDIA,
+    STATUS,
+    STREAMS,
+    TOPICS,
+    VERDICTS,
+    Topic,
+)
+from mosaicast.core.epochs import LARGEST_EPOCH
 from mosaicast.core.types import Box, Reason, Style
 from tests.contract.examples import EXAMPLES, FACE, FRAME, MASKED_TRACK, PACKET, SPEC, VERDICT, golden
 
@@ -286,6 +298,13 @@ def test_rejects_a_policy_that_would_not_mask(field: str, value: object) -> None
     payload = raw(STREAMS)
     payload["policy"][field] = value
     assert rejected(STREAMS, sealed(STREAMS, payload)).reason == "invalid"
+
+
+@pytest.mark.parametrize("topic", [MEDIA, FRAMES, DETECTIONS, VERDICTS, STATUS], ids=lambda topic: topic.name)
+def test_rejects_an_epoch_that_would_leave_no_number_above_it(topic: Topic) -> None:
+    assert decode(topic, sealed(topic, {**raw(topic), "epoch": LARGEST_EPOCH})).epoch == LARGEST_EPOCH
+    for epoch in (LARGEST_EPOCH + 1, 2**63, -1):
+        assert rejected(topic, sealed(topic, {**raw(topic), "epoch": epoch})).reason == "invalid"
 
 
 def test_the_error_holds_nothing_of_the_message() -> None:

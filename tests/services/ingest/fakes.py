@@ -16,7 +16,7 @@ from mosaicast.contracts.messages import (
     StatusReport,
     StreamSpec,
 )
-from mosaicast.contracts.topics import STREAMS, Topic
+from mosaicast.contracts.topics import STATUS, STREAMS, Topic
 from mosaicast.runtime import logs
 from mosaicast.runtime.children import Exit
 from mosaicast.runtime.metrics import Metrics
@@ -132,3 +132,9 @@ def file_spec(path: str, stream_id: str = "f1", revision: int = 1, **more: Any) 
 
 def received(spec: StreamSpec | None, *, key: str | None = None, partition: int = 0) -> Received:
     return Received(STREAMS.name, partition, 0, key or (spec.stream_id if spec else ""), spec, 0)
+
+
+def reported(epoch: int, stream_id: str = "s1", service: Any = "compositor") -> Received:
+    """Return a part's word on a stream's epoch, as the log delivers it."""
+    report = StatusReport(service=service, instance="0", stream_id=stream_id, epoch=epoch, state="live", at_ms=0)
+    return Received(STATUS.name, 0, 0, stream_id, report, 0)

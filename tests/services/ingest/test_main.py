@@ -13,6 +13,7 @@ from mosaicast.adapters.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka import BusConsumer, BusProducer, KafkaConfig
 from mosaicast.contracts.messages import MediaPacket, SampledFrame, StatusReport
 from mosaicast.contracts.topics import FRAMES, MEDIA, STATUS, STREAMS
+from mosaicast.runtime.clocks import wall_ms
 from tests.contract.av_clips import make_clip
 from tests.services.ingest.fakes import file_spec
 
@@ -87,4 +88,40 @@ def test_a_stream_goes_through_the_broker_and_sigterm_ends_all_of_it(broker, ing
     assert media[-1].end_of_epoch
     assert "Traceback" not in errors
     again.close()
+    producer.close()
+
+
+HOUR_MS = 3_600_000
+
+
+def report(epoch: int, stream_id: str) -> StatusReport:
+    """Return what a compositor says that holds `epoch`."""
+    return StatusReport(
+        service="compositor", instance="0", stream_id=stream_id, epoch=epoch, state="live", at_ms=wall_ms()
+    )
+
+
+def epochs_of(messages: list, stream_id: str) -> list[int]:
+    found = [m.epoch for m in messages if isinstance(m, MediaPacket) and m.stream_id == stream_id]
+    return sorted(set(found))
+
+
+def test_epochs_rise_above_what_others_hold_although_the_clock_went_back(broker, tmp_path, request):
+    make_clip(tmp_path / "clip.mp4", frames=600)
+    producer = BusProducer(broker)
+    held = wall_ms() + HOUR_MS
+    for epoch in (held - 1, held, held - 2):
+        producer.send(STATUS, report(epoch, "back"))
+    assert producer.flush(10.0) == 0
+    request.getfixturevalue("ingest")  # starts now
+    consumer = BusConsumer(broker, [MEDIA], "e", lambda _: None, lambda _: None, from_beginning=True)
+    producer.send(STREAMS, file_spec("clip.mp4", stream_id="back"))
+    seen = collect(consumer, lambda messages: epochs_of(messages, "back"))
+    assert epochs_of(seen, "back") == [held + 1]
+    # Another one turns up while it reads.
+    producer.send(STATUS, report(held + 5_000, "back"))
+    seen += collect(consumer, lambda messages: held + 5_001 in epochs_of(messages, "back"))
+    assert epochs_of(seen, "back") == [held + 1, held + 5_001]
+    consumer.close()
+    producer.send(STREAMS, None, key="back")
     producer.close()

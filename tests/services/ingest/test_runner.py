@@ -3,7 +3,7 @@
 import pytest
 
 from mosaicast.contracts.messages import CodecParameters, MediaPacket, Policy, SampledFrame, TimeBase
-from mosaicast.contracts.topics import FRAMES, MEDIA
+from mosaicast.contracts.topics import FRAMES, HOUR_MS, MEDIA
 from mosaicast.core.restarts import RestartPolicy
 from services.ingest.runner import SILENT_AFTER_S, StreamRunner
 from services.ingest.wire import Command, End, Report, unpack_command
@@ -274,7 +274,15 @@ def test_a_child_that_hangs_is_killed_and_counts_as_crashed(stage):
 
 
 @pytest.mark.parametrize(
-    "word", [b"garbage", b"M\x93", packet(100_000, stream_id="other"), packet(99_999), sample(99_999)]
+    "word",
+    [
+        b"garbage",
+        b"M\x93",
+        packet(100_000, stream_id="other"),
+        packet(99_999),
+        sample(99_999),
+        packet(100_000 + 2 * HOUR_MS),
+    ],
 )
 def test_a_child_that_breaks_the_contract_is_killed_and_its_word_not_passed_on(stage, word):
     if isinstance(word, bytes):

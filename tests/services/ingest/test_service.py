@@ -9,7 +9,7 @@ import pytest
 from mosaicast.contracts.messages import StatusReport
 from mosaicast.runtime.children import ForkServer, Limits
 from services.ingest import entry
-from services.ingest.service import SETTLE_S, IngestService
+from services.ingest.service import REPORTS_S, SETTLE_S, IngestService
 from tests.contract.av_clips import make_clip
 from tests.services.ingest.fakes import (
     Clock,
@@ -18,6 +18,7 @@ from tests.services.ingest.fakes import (
     file_spec,
     push_spec,
     received,
+    reported,
     surroundings,
 )
 
@@ -37,6 +38,7 @@ class Live:
         self._server, self._pause = fork_server, threading.Event()
         self.service = IngestService(surroundings(self.bus, self.spawn, media_dir=media_dir))
         self.service.assigned(ALL)
+        self.service.hear([], caught_up=True)
 
     def spawn(self, job):
         self.children.append(
@@ -120,6 +122,7 @@ class Still:
     def __init__(self):
         self.bus, self.spawner, self.clock = FakeBus(), FakeSpawner(), Clock()
         self.service = IngestService(surroundings(self.bus, self.spawner, clock=self.clock))
+        self.service.hear([], caught_up=True)
 
     def step(self, *specs, seconds=0.0):
         self.clock.now_s += seconds
@@ -175,3 +178,85 @@ def test_every_stream_is_told_once_a_second_and_counted_by_state(still):
     assert [report.stream_id for report in still.bus.sent[before:]] == ["a", "b"]
     registry = still.service._around.metrics.registry
     assert registry.get_sample_value("mosaicast_streams", {"state": "waiting"}) == 1
+
+
+# --- epochs only grow -----------------------------------------------------------------------------------------
+
+HOUR_S = 3600.0
+
+
+class Restarted(Still):
+    """An ingest that has just started, at some time of the wall clock, and knows nothing yet."""
+
+    def __init__(self, now_s):
+        super().__init__()
+        self.clock.now_s = now_s
+        self.service = IngestService(surroundings(self.bus, self.spawner, clock=self.clock))
+        self.service.assigned(ALL)
+        self.step(received(push_spec()))
+
+    @property
+    def epochs(self):
+        return [child.job.epoch for child in self.spawner.children]
+
+
+def test_a_clock_that_went_back_begins_no_old_epoch():
+    before = Restarted(now_s=10 * HOUR_S)
+    before.service.hear([], caught_up=True)
+    before.step(seconds=SETTLE_S * 2)
+    held = before.epochs[0]  # by the compositor, which goes on while ingest is started again
+    after = Restarted(now_s=9 * HOUR_S)
+    after.service.hear([reported(held - 7), reported(held), reported(held - 3, service="recognizer")], caught_up=True)
+    after.step(seconds=SETTLE_S * 2)
+    assert after.epochs == [held + 1]
+    assert after.epochs[0] > after.clock.now_s * 1000
+
+
+def test_no_child_starts_before_the_known_epochs_are_told(still):
+    late = Restarted(now_s=HOUR_S)
+    late.step(seconds=SETTLE_S * 2)
+    late.service.hear([reported(1)], caught_up=False)
+    late.step(seconds=SETTLE_S)
+    assert late.epochs == []
+    late.service.hear([reported(int(5 * HOUR_S * 1000))], caught_up=True)
+    late.step()
+    assert late.epochs == [5 * HOUR_S * 1000 + 1]
+
+
+def test_reports_that_can_not_be_read_stop_no_stream_for_ever():
+    deaf = Restarted(now_s=HOUR_S)
+    deaf.step(seconds=REPORTS_S - 0.1)
+    assert deaf.epochs == []
+    deaf.step(seconds=0.2)
+    assert len(deaf.epochs) == 1
+
+
+def test_a_child_whose_epoch_somebody_has_overtaken_is_restarted_above_it():
+    ingest = Restarted(now_s=HOUR_S)
+    ingest.service.hear([], caught_up=True)
+    ingest.step(seconds=SETTLE_S * 2)
+    first = ingest.epochs[0]
+    ingest.service.hear([reported(first), reported(first - 5)], caught_up=True)
+    ingest.step(seconds=1.0)
+    assert ingest.epochs == [first]
+    ingest.service.hear([reported(first + 7_000_000)], caught_up=True)
+    ingest.step()
+    ingest.step()
+    assert ingest.epochs == [first, first + 7_000_001]
+    assert [child.killed for child in ingest.spawner.children] == [True, False]
+    assert ingest.service._around.metrics.child_restarts.labels("old_epoch")._value.get() == 1
+
+
+def test_made_up_epochs_restart_a_child_now_and_then_only():
+    ingest = Restarted(now_s=HOUR_S)
+    ingest.service.hear([], caught_up=True)
+    ingest.step(seconds=SETTLE_S * 2)
+    for turn in range(100):
+        ingest.service.hear([reported(ingest.epochs[-1] + 1_000_000 + turn)], caught_up=True)
+        ingest.step(seconds=0.1)
+    assert len(ingest.epochs) <= 3
+    ingest.service.hear([reported(2**53), reported(2**62)], caught_up=True)
+    for _ in range(3):
+        ingest.step(seconds=60.0)
+    assert max(ingest.epochs) < HOUR_S * 1000 + 200_000_000
+    assert ingest.epochs == sorted(set(ingest.epochs))

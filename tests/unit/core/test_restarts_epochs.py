@@ -2,7 +2,7 @@
 
 import pytest
 
-from mosaicast.core.epochs import EpochGate
+from mosaicast.core.epochs import BELIEVED_EPOCH, LARGEST_EPOCH, MOST_STREAMS, EpochGate, KnownEpochs
 from mosaicast.core.restarts import Quarantine, RestartAt, RestartPolicy, RestartState
 from mosaicast.core.types import Epoch, StreamId
 
@@ -51,3 +51,55 @@ def test_the_gate_admits_the_newest_epoch_only() -> None:
     assert gate.admit(StreamId("other"), Epoch(1))
     gate.forget(stream)
     assert gate.admit(stream, Epoch(1))
+
+
+# --- numbers of epochs that begin -----------------------------------------------------------------------------
+
+S = StreamId("s")
+
+
+def known(*reported: int) -> KnownEpochs:
+    epochs = KnownEpochs()
+    for epoch in reported:
+        epochs.note(S, Epoch(epoch))
+    return epochs
+
+
+@pytest.mark.parametrize(
+    ("reported", "now_ms", "own", "number"),
+    [
+        ((), 5_000, 0, 5_000),
+        ((), 5_000, 5_000, 5_001),
+        ((), 1_000, 5_000, 5_001),
+        ((9_000,), 5_000, 0, 9_001),
+        ((9_000, 3), 5_000, 8_000, 9_001),
+        ((4_000,), 5_000, 4_500, 5_000),
+        ((0,), 5_000, 0, 5_000),
+        ((BELIEVED_EPOCH,), 5_000, 0, BELIEVED_EPOCH + 1),
+        ((BELIEVED_EPOCH + 1, LARGEST_EPOCH), 5_000, 0, 5_000),
+    ],
+)
+def test_an_epoch_is_above_all_that_are_known_whatever_the_clock_says(
+    reported: tuple[int, ...], now_ms: int, own: int, number: int
+) -> None:
+    assert known(*reported).next(S, now_ms, own) == number
+
+
+def test_after_the_highest_that_is_believed_there_is_room_for_ever() -> None:
+    epochs, own = known(BELIEVED_EPOCH), 0
+    for _ in range(1000):
+        own = epochs.next(S, 5_000, own)
+        epochs.note(S, Epoch(own))
+    assert own == BELIEVED_EPOCH + 1000
+    assert LARGEST_EPOCH - own > 10**14
+
+
+def test_made_up_streams_push_out_the_ones_reported_longest_ago() -> None:
+    epochs = known(9_000)
+    for number in range(MOST_STREAMS - 1):
+        epochs.note(StreamId(f"made-up-{number}"), Epoch(1))
+    epochs.note(S, Epoch(8_000))  # still reported
+    epochs.note(StreamId("one-more"), Epoch(1))
+    assert epochs.newest(S) == 9_000
+    assert epochs.newest(StreamId("made-up-0")) == 0
+    assert epochs.newest(StreamId("made-up-1")) == 1

@@ -98,3 +98,59 @@ def test_a_wrong_value_is_never_repeated(
         settings.load_or_exit()
     assert "hush" not in str(ended.value)
     assert str(ended.value).startswith("mosaicast: ")
+
+
+# --- TLS and passwords of Kafka -----------------------------------------------------------------------------
+
+LOGIN = {"SASL_USERNAME": "u", "SASL_PASSWORD": "hush"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"SECURITY_PROTOCOL": "tls"}, "SECURITY_PROTOCOL: Input should be"),
+        ({"SECURITY_PROTOCOL": "SASL_SSL"}, "sasl_ssl needs sasl_username and sasl_password"),
+        ({"SECURITY_PROTOCOL": "sasl_ssl", "SASL_USERNAME": "u"}, "needs sasl_username and sasl_password"),
+        ({"SECURITY_PROTOCOL": "sasl_ssl", "SASL_USERNAME": "u", "SASL_PASSWORD": ""}, "needs sasl_username"),
+        ({"SECURITY_PROTOCOL": "sasl_ssl", "SASL_MECHANISM": "GSSAPI", **LOGIN}, "SASL_MECHANISM: Input should be"),
+        (LOGIN, "security_protocol plaintext asks for no password"),
+        ({"SECURITY_PROTOCOL": "ssl", **LOGIN}, "security_protocol ssl asks for no password"),
+        ({"SECURITY_PROTOCOL": "sasl_plaintext", "SASL_MECHANISM": "PLAIN", **LOGIN}, "sends the password readable"),
+        ({"SSL_CA_LOCATION": "FILE"}, "security_protocol plaintext has no TLS"),
+        ({"SECURITY_PROTOCOL": "sasl_plaintext", "SSL_CA_LOCATION": "FILE", **LOGIN}, "sasl_plaintext has no TLS"),
+        ({"SSL_KEY_PASSWORD": "hush"}, "security_protocol plaintext has no TLS"),
+        ({"SECURITY_PROTOCOL": "ssl", "SSL_CA_LOCATION": "/no/such/ca.pem"}, "SSL_CA_LOCATION: Path does not point to"),
+        ({"SECURITY_PROTOCOL": "ssl", "SSL_KEY_LOCATION": "FILE"}, "ssl_certificate_location and ssl_key_location go"),
+        ({"SECURITY_PROTOCOL": "ssl", "SSL_CERTIFICATE_LOCATION": "FILE"}, "go together"),
+        ({"SECURITY_PROTOCOL": "ssl", "SSL_KEY_PASSWORD": "hush"}, "but no ssl_key_location"),
+        ({"SECURITY_PROTOCOL": "ssl", "EMBEDDED": "true"}, "the embedded broker speaks plaintext only"),
+    ],
+)
+def test_security_that_is_none_is_refused_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], words: str
+) -> None:
+    (tmp_path / "file.pem").touch()
+    for name, text in given.items():
+        monkeypatch.setenv(f"MOSAICAST_KAFKA__{name}", text.replace("FILE", str(tmp_path / "file.pem")))
+    with pytest.raises(settings.WrongSettingsError, match=words) as caught:
+        settings.load()
+    assert str(caught.value).startswith("MOSAICAST_KAFKA")
+    assert "hush" not in str(caught.value)
+    assert ";" not in str(caught.value)
+
+
+def test_security_settings_that_are_empty_are_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CA_LOCATION", "SSL_KEY_LOCATION", "SSL_KEY_PASSWORD", "SASL_USERNAME", "SASL_PASSWORD"):
+        monkeypatch.setenv(f"MOSAICAST_KAFKA__{name}", "")
+    assert settings.load().kafka == settings.KafkaSettings()
+
+
+def test_kafkas_password_comes_from_a_secret_file_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mosaicast_kafka__sasl_password").write_text("hush")
+    monkeypatch.setenv("MOSAICAST_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("MOSAICAST_KAFKA__SASL_USERNAME", "u")
+    monkeypatch.setenv("MOSAICAST_KAFKA__SECURITY_PROTOCOL", "SASL_SSL")
+    loaded = settings.load()
+    assert loaded.kafka.sasl_password is not None
+    assert loaded.kafka.sasl_password.get_secret_value() == "hush"
+    assert "hush" not in repr(loaded)
