@@ -42,6 +42,10 @@ class Metrics:
             "stream", "disposition", "reason",
         )  # fmt: skip
 
+        self.guard = self._counter(
+            "guard", "The output guard: looks sent to the detector, looks answered, trips.", "stream", "what"
+        )
+
     def _timing(self) -> None:
         self.verdict_age = self._histogram(
             "verdict_age_seconds",
