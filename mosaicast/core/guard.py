@@ -7,7 +7,7 @@ measured on the pixels, before painting and after; who may be seen is what the v
 import math
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,8 @@ class GuardPolicy:
     """When a face counts, and what follows. The figures: `python -m bench.guard`, docs/operations.md."""
 
     least_score: float = 0.5
+    score_margin: float = 0.1
+    """Above the score from which the stream masks: the same face scores a little otherwise in another picture."""
     smallest_px: float = 24.0
     """Shorter side of the detector's box, pixels of the looked-at picture."""
     hidden: float = 0.5
@@ -62,10 +64,10 @@ class Explanation:
 
 
 class FrameId(NamedTuple):
-    """A frame that went out: its epoch, and the index of its packet."""
+    """A frame that went out: its epoch, and the number of its packet."""
 
     epoch: int
-    index: int
+    packet: int
 
 
 class Trip(NamedTuple):
@@ -87,11 +89,16 @@ class Guard:
     """
 
     def __init__(self, looks_per_s: float, policy: GuardPolicy | None = None) -> None:
-        self.policy = policy or GuardPolicy()
+        self._policy = self.policy = policy or GuardPolicy()
         self._interval_s = 1 / looks_per_s if looks_per_s > 0 else math.inf
         self._next_s = -math.inf if looks_per_s > 0 else math.inf
         self._covered_until_s = -math.inf
         self._kept: OrderedDict[FrameId, Explanation] = OrderedDict()
+
+    def sees_from(self, masked_from: float) -> None:
+        """Follow the policy of the stream: what scores less than its masks begin at is left bare on purpose."""
+        score = max(self._policy.least_score, masked_from + self._policy.score_margin)
+        self.policy = replace(self._policy, least_score=min(1.0, score))
 
     def covers(self, now: float) -> bool:
         """Whether everything is to be mosaicked at `now`."""

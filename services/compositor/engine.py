@@ -64,6 +64,7 @@ class Engine:
     def on_spec(self, spec: StreamSpec) -> None:
         """Follow a new policy from the next frame on."""
         self._wanted = _Wanted(spec.policy, spec.panic, spec.visible_until)
+        self.guard.sees_from(spec.policy.detection_threshold)
         if self._run is not None:
             self._run.pacer.set_delay(spec.policy.delay_s)
             self._apply(self._run)

@@ -11,7 +11,7 @@ import av
 
 from mosaicast.adapters.av_pictures import Picture, PictureError
 from mosaicast.contracts.messages import LARGEST_OUTGOING_BYTES, OutgoingFaces
-from mosaicast.core.guard import Explanation, FrameId, Guard, Luma, Sighting, Trip
+from mosaicast.core.guard import Explanation, FrameId, Guard, GuardPolicy, Luma, Sighting, Trip
 from mosaicast.core.timeline import FramePlan, full
 from mosaicast.core.types import Box, Disposition
 from services.compositor.wire import Look, Tripped
@@ -28,12 +28,21 @@ class OutputGuard:
 
     Args:
         looks_per_s: 0 switches it off.
+        policy: what counts.
     """
 
-    def __init__(self, looks_per_s: float) -> None:
-        self._guard = Guard(looks_per_s)
+    def __init__(self, looks_per_s: float, policy: GuardPolicy | None = None) -> None:
+        self._guard = Guard(looks_per_s, policy)
         self._looks: deque[Look] = deque(maxlen=MOST_WAITING)
         self._trips: deque[Tripped] = deque(maxlen=MOST_WAITING)
+
+    def sees_from(self, masked_from: float) -> None:
+        """Follow a new policy of the stream.
+
+        Args:
+            masked_from: the score from which faces are masked.
+        """
+        self._guard.sees_from(masked_from)
 
     def planned(self, plan: FramePlan, now: float) -> FramePlan:
         """Return what is painted on the frame that leaves `now`: what was planned, or everything."""
@@ -57,15 +66,13 @@ class OutputGuard:
             before: what `begin` returned.
             clear: where people are who may be seen.
         """
-        picture = _picture(frame)
         try:
-            jpeg = picture.jpeg(look_size(*picture.size_wh))
+            jpeg, by = pictured(frame, before, clear)
         except PictureError:
             return
-        if len(jpeg) > LARGEST_OUTGOING_BYTES:
-            return
-        self._guard.keep(frame_id, Explanation(before, picture.luma(), clear, picture.size_wh), now)
-        self._looks.append(Look(*frame_id, *picture.size_wh, self._guard.policy.least_score, jpeg))
+        if len(jpeg) <= LARGEST_OUTGOING_BYTES:
+            self._guard.keep(frame_id, by, now)
+            self._looks.append(Look(*frame_id, *by.size_wh, self._guard.policy.least_score, jpeg))
 
     def on_faces(self, seen: OutgoingFaces, now: float) -> None:
         """Hold what the detector saw against what may be seen."""
@@ -85,6 +92,21 @@ class OutputGuard:
         taken = tuple(self._trips)
         self._trips.clear()
         return taken
+
+
+def pictured(frame: av.VideoFrame, before: Luma, clear: tuple[Box, ...]) -> tuple[bytes, Explanation]:
+    """Return a painted frame as JPEG for the detector, and what may explain the faces in it.
+
+    Args:
+        before: its luma before it was painted.
+        clear: where people are who may be seen.
+
+    Raises:
+        PictureError: it can't be converted.
+    """
+    picture = _picture(frame)
+    jpeg = picture.jpeg(look_size(*picture.size_wh))
+    return jpeg, Explanation(before, picture.luma(), clear, picture.size_wh)
 
 
 def _picture(frame: av.VideoFrame) -> Picture:

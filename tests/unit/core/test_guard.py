@@ -226,3 +226,12 @@ def test_without_answers_nothing_is_covered_and_little_is_kept() -> None:
         assert not guard.covers(index / 10)
     kept = [index for index in range(100) if guard.answer(FrameId(1, index), [seen()], 10.0)]
     assert kept == list(range(100 - MOST_KEPT, 100))
+
+
+@pytest.mark.parametrize(("masked_from", "score", "trips"), [(0.2, 0.55, True), (0.6, 0.65, False), (0.6, 0.75, True)])
+def test_what_a_stream_leaves_bare_on_purpose_trips_nothing(masked_from: float, score: float, trips: bool) -> None:
+    guard = Guard(1.0)
+    guard.sees_from(0.6)
+    guard.sees_from(masked_from)
+    guard.keep(FRAME, explained(), 10.0)
+    assert (guard.answer(FRAME, [seen(score=score)], 10.1) is not None) == trips
