@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from mosaicast.contracts.messages import Message, OutgoingFrame
+from mosaicast.contracts.messages import Message, OutgoingFaces, OutgoingFrame
 from mosaicast.contracts.topics import OUTGOING, Topic
 from mosaicast.runtime import logs
 from mosaicast.runtime.clocks import wall_ms
@@ -27,6 +27,7 @@ class GuardLooks:
 
     Args:
         producer: where looks go.
+        metrics: where they are counted.
         clock: monotonic seconds.
     """
 
@@ -43,9 +44,10 @@ class GuardLooks:
         else:
             self._on_trip(stream_id, told)
 
-    def on_answer(self, stream_id: str) -> None:
+    def on_answer(self, seen: OutgoingFaces) -> None:
         """An answer of the detector is on its way to the child."""
-        self._count(stream_id, "answered")
+        self._count(seen.stream_id, "answered")
+        self._metrics.guard_answer.observe(max(0, wall_ms() - seen.sent_ms) / 1000)
 
     def counters(self, stream_id: str) -> dict[str, int]:
         """Return totals for a status report: guard_looks, guard_answered, guard_trips."""

@@ -145,7 +145,7 @@ class CompositorService:
         elif isinstance(message, VerdictMessage) and message.stream_id in self._runners:
             self._runners[message.stream_id].on_verdict(message)
         elif isinstance(message, OutgoingFaces) and message.stream_id in self._runners:
-            self._guard.on_answer(message.stream_id)
+            self._guard.on_answer(message)
             self._runners[message.stream_id].on_faces(message)
 
     def _runner(self, stream_id: str, partition: int) -> StreamRunner:
