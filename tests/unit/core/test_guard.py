@@ -19,6 +19,7 @@ from mosaicast.core.guard import (
     hidden_share,
     unexplained,
 )
+from mosaicast.core.timeline import Timeline
 from mosaicast.core.types import Box, PersonId, Reason, Style, TrackId, TrackVerdict, Verdict
 from mosaicast.imaging.masking import mask_yuv420
 
@@ -171,6 +172,17 @@ def test_clear_only_if_earned_at_both_ends(later: list[TrackVerdict], visible: s
 def test_a_frame_that_was_looked_at_has_one_verdict() -> None:
     one = verdict(3, track(FACE), track(OTHER, clear=False, number=2))
     assert clear_boxes(one, one, one.time, {ANN}) == (FACE,)
+
+
+@pytest.mark.parametrize(
+    ("at", "around"), [(-1, None), (0, (0, 0)), (1, (0, 2)), (2, (2, 2)), (3, (2, 4)), (4, (4, 4)), (5, None)]
+)
+def test_the_verdicts_around_a_frame(at: int, around: tuple[int, int] | None) -> None:
+    timeline = Timeline()
+    for tenths in (4, 0, 2):
+        timeline.add(verdict(tenths, track(FACE)))
+    bracket = timeline.bracket(Fraction(at, 10))
+    assert (bracket and tuple(one.time * 10 for one in bracket)) == around
 
 
 def test_a_trip_covers_from_the_answer_on_and_another_extends_it() -> None:
