@@ -50,9 +50,8 @@ class GuardLooks:
         self._metrics.guard_answer.observe(max(0, wall_ms() - seen.sent_ms) / 1000)
 
     def counters(self, stream_id: str) -> dict[str, int]:
-        """Return totals for a status report: guard_looks, guard_answered, guard_trips."""
-        counts = self._counts.get(stream_id, Counter())
-        return {f"guard_{name}": counts[name] for name in ("looks", "answered", "trips")}
+        """Return totals for a status report: guard_looks, guard_answered, guard_trips; what never was is left out."""
+        return {f"guard_{name}": count for name, count in self._counts.get(stream_id, Counter()).items()}
 
     def forget(self, stream_id: str) -> None:
         """Forget a stream that is gone."""

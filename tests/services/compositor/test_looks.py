@@ -112,9 +112,9 @@ def test_a_full_bus_costs_looks_and_nothing_else(stage: Guarded) -> None:
 def test_a_stream_that_is_gone_is_forgotten() -> None:
     guard = GuardLooks(Guarded(), Metrics(), lambda: 1.0)
     guard.on_told(STREAM, TRIP)
-    assert guard.counters(STREAM) == {"guard_looks": 0, "guard_answered": 0, "guard_trips": 1}
+    assert guard.counters(STREAM) == {"guard_trips": 1}
     guard.forget(STREAM)
-    assert guard.counters(STREAM)["guard_trips"] == 0
+    assert guard.counters(STREAM) == {}
 
 
 def test_what_was_told_arrives() -> None:
