@@ -89,6 +89,11 @@ class Session:
             full_mosaic=full_mosaic,
         )
 
+    def guard(self, stream: LiveStream) -> dict[str, int]:
+        """Return what the output guard did on a stream: looks, answered, trips."""
+        counted = _samples(self.stack.addresses.metrics_urls["compositor"], "mosaicast_guard_total")
+        return {labels["what"]: int(value) for labels, value in counted if labels["stream"] == stream.stream_id}
+
     def kill_child(self, service: str) -> None:
         """SIGKILL a service's child (of its only stream)."""
         root = self.stack.process(service).pid

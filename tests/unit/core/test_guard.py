@@ -240,7 +240,7 @@ def test_without_answers_nothing_is_covered_and_little_is_kept() -> None:
     assert kept == list(range(100 - MOST_KEPT, 100))
 
 
-@pytest.mark.parametrize(("masked_from", "score", "trips"), [(0.2, 0.55, True), (0.6, 0.65, False), (0.6, 0.75, True)])
+@pytest.mark.parametrize(("masked_from", "score", "trips"), [(0.2, 0.55, False), (0.2, 0.65, True), (0.6, 0.65, False), (0.6, 0.75, True)])
 def test_what_a_stream_leaves_bare_on_purpose_trips_nothing(masked_from: float, score: float, trips: bool) -> None:
     guard = Guard(1.0)
     guard.sees_from(0.6)
