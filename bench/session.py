@@ -77,14 +77,22 @@ class Session:
         out = _samples(self.stack.addresses.metrics_urls["compositor"], "mosaicast_frames_out_total")
         mine = [(labels, value) for labels, value in out if labels["stream"] == stream.stream_id]
         dropped: dict[str, int] = {}
+        full_mosaic: dict[str, int] = {}
         for labels, value in mine:
-            if labels["disposition"] == "dropped":
-                dropped[labels["reason"]] = dropped.get(labels["reason"], 0) + int(value)
+            by_reason = {"dropped": dropped, "full_mosaic": full_mosaic}.get(labels["disposition"])
+            if by_reason is not None:
+                by_reason[labels["reason"]] = by_reason.get(labels["reason"], 0) + int(value)
         return Books(
             ingested=sum(int(value) for labels, value in ingested if labels["stream"] == stream.stream_id),
             published=sum(int(value) for labels, value in mine if labels["disposition"] != "dropped"),
             dropped=dropped,
+            full_mosaic=full_mosaic,
         )
+
+    def guard(self, stream: LiveStream) -> dict[str, int]:
+        """Return what the output guard did on a stream: looks, answered, trips."""
+        counted = _samples(self.stack.addresses.metrics_urls["compositor"], "mosaicast_guard_total")
+        return {labels["what"]: int(value) for labels, value in counted if labels["stream"] == stream.stream_id}
 
     def kill_child(self, service: str) -> None:
         """SIGKILL a service's child (of its only stream)."""
@@ -106,6 +114,8 @@ class Books:
     ingested: int
     published: int
     dropped: dict[str, int]
+    full_mosaic: dict[str, int]
+    """Of the published ones, by reason."""
 
     @property
     def balanced(self) -> bool:

@@ -1,4 +1,4 @@
-"""The eight topics: schema, key, version, producer, consumers, retention, largest message. Nowhere else."""
+"""The ten topics: schema, key, version, producer, consumers, retention, largest message. Nowhere else."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -9,6 +9,8 @@ from mosaicast.contracts.messages import (
     GalleryChanged,
     MediaPacket,
     Message,
+    OutgoingFaces,
+    OutgoingFrame,
     SampledFrame,
     StatusReport,
     StreamSpec,
@@ -78,6 +80,8 @@ DETECTIONS = Topic(
     "detections", Detections, 2, "stream_id", "detector", ("recognizer",), 45_000, 8 * MIB, pictures=True
 )
 VERDICTS = Topic("verdicts", VerdictMessage, 2, "stream_id", "recognizer", ("compositor",), 5 * MINUTE_MS, 1 * MIB)
+OUTGOING = Topic("outgoing", OutgoingFrame, 1, "stream_id", "compositor", ("detector",), 45_000, 1 * MIB, pictures=True)
+OUTGOING_FACES = Topic("outgoing-faces", OutgoingFaces, 1, "stream_id", "detector", ("compositor",), 45_000, 512 * KIB)
 GALLERY = Topic("gallery", GalleryChanged, 1, "owner_id", "api", ("recognizer",), 6 * HOUR_MS, 4 * KIB)
 STATUS = Topic("status", StatusReport, 2, "stream_id", "all", ("api",), 6 * HOUR_MS, 64 * KIB)
 DEAD_LETTERS = Topic("dead-letters", DeadLetter, 1, "topic", "all", ("people",), 7 * 24 * HOUR_MS, 4 * KIB)
@@ -88,6 +92,8 @@ TOPICS: tuple[Topic[Message], ...] = (
     FRAMES,
     DETECTIONS,
     VERDICTS,
+    OUTGOING,
+    OUTGOING_FACES,
     GALLERY,
     STATUS,
     DEAD_LETTERS,

@@ -90,6 +90,10 @@ class DelayLine:
         self._evidence.add_verdict(verdict)
         return self.tick(now)
 
+    def bracket(self, time: MediaTime) -> tuple[Verdict, Verdict] | None:
+        """Return the verdicts around a frame that was just let out; None: there are none."""
+        return self._timeline.bracket(time)
+
     def ends_at(self, last: MediaTime) -> None:
         """No frame after `last` will come: verdicts need not reach further."""
         self._evidence.end(last)

@@ -14,7 +14,7 @@ from typing import Literal
 from mosaicast.core.evidence import LEAD_S, Lack
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId, Reason, TrackId, TrackVerdict, Verdict
 
-FullReason = Literal["panic", "gap_too_long"] | Lack
+FullReason = Literal["panic", "gap_too_long", "guard"] | Lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +155,16 @@ class Timeline:
         regions = (*zones, *self._regions(self._since_origin_s(time), a, joined, before))
         disposition = Disposition.MASKED if regions else Disposition.CLEAR
         return FramePlan(disposition, regions, verdict_age_s=float(time - a.time))
+
+    def bracket(self, time: MediaTime) -> tuple[Verdict, Verdict] | None:
+        """Return the verdicts around `time`, twice the same one where it is at `time`; None: there are none."""
+        after = bisect_right(self._entries, time, key=_time)
+        if after == 0:
+            return None
+        a = self._entries[after - 1].verdict
+        if a.time == time:
+            return a, a
+        return (a, self._entries[after].verdict) if after < len(self._entries) else None
 
     def can_change(self, time: MediaTime) -> bool:
         """Return whether a verdict still to come could change the plan of `time` (for work without a deadline).

@@ -42,6 +42,10 @@ class Metrics:
             "stream", "disposition", "reason",
         )  # fmt: skip
 
+        self.guard = self._counter(
+            "guard", "The output guard: looks sent to the detector, looks answered, trips.", "stream", "what"
+        )
+
     def _timing(self) -> None:
         self.verdict_age = self._histogram(
             "verdict_age_seconds",
@@ -51,6 +55,9 @@ class Metrics:
         )
         self.end_to_end = self._histogram(
             "end_to_end_seconds", "From ingest's read to the push of the masked frame.", _DELAY_S, "stream"
+        )
+        self.guard_answer = self._histogram(
+            "guard_answer_seconds", "From a masked frame's leaving to the detector's answer about it.", _DELAY_S
         )
         self.delay_beyond = self._histogram(
             "delay_beyond_seconds", "How much later than the set delay a frame left.", _DELAY_S, "stream"

@@ -272,6 +272,7 @@ class StreamStatus(BaseModel):
     frames: FrameCounts
     tracks: dict[str, float] = Field(description="Faces now: `clear`, `masked`, and masked ones by reason.")
     visible: list[VisiblePerson] = Field(description="Enrolled people who are seen now.")
+    guard_trips: int = Field(description="How often the output guard saw a face without a mask in what went out.")
     rtmp_url: str
     hls_url: str
 

@@ -69,6 +69,7 @@ class StatusBoard:
             frames=_counts(read, counted),
             tracks=_tracks(recognizer) if state == "live" else {},
             visible=_visible(recognizer, names) if state == "live" else [],
+            guard_trips=counted.get("guard_trips", 0),
             rtmp_url=urls[0],
             hls_url=urls[1],
         )

@@ -1,9 +1,10 @@
 """Composition root of the compositor: `python -m services.compositor`."""
 
 import sys
+from typing import Any
 
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader
-from mosaicast.contracts.topics import MEDIA, STREAMS, VERDICTS
+from mosaicast.contracts.topics import MEDIA, OUTGOING_FACES, STREAMS, VERDICTS, Topic
 from mosaicast.runtime import logs, rights
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.health import HealthServer
@@ -45,7 +46,9 @@ def run(settings: Settings, stop: StopEvent) -> None:
 
     def spawn(stream_id: str) -> ChildProcess:
         url = f"{settings.edge.rtmp_url}/masked/{stream_id}?token={token}"
-        return fork_server.spawn(child.run, (url,), name=f"compositor-{stream_id}", limits=LIMITS)
+        return fork_server.spawn(
+            child.run, (url, settings.guard.looks_per_s), name=f"compositor-{stream_id}", limits=LIMITS
+        )
 
     kafka = kafka_config(settings, "compositor")
     producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
@@ -56,7 +59,8 @@ def run(settings: Settings, stop: StopEvent) -> None:
     def on_bad(topic: str, reason: str) -> None:
         metrics.contract_errors.labels(topic, reason).inc()
 
-    log = BusConsumer(kafka, [MEDIA, VERDICTS], GROUP, service.on_assigned, service.on_revoked, on_bad=on_bad)
+    read: list[Topic[Any]] = [MEDIA, VERDICTS, OUTGOING_FACES]
+    log = BusConsumer(kafka, read, GROUP, service.on_assigned, service.on_revoked, on_bad=on_bad)
     specs = StateReader(kafka, STREAMS, on_bad=on_bad)
     try:
         service.run(log, specs, stop)

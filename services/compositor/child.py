@@ -7,20 +7,21 @@ import av.logging
 
 from mosaicast.adapters.av_encoder import VideoFormat
 from mosaicast.adapters.av_sink import AudioFormat, FlvSink
-from mosaicast.contracts.messages import MediaPacket, StreamSpec, VerdictMessage
+from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec, VerdictMessage
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from services.compositor.engine import Engine
-from services.compositor.wire import Report, Settled, encode_report, from_parent
+from services.compositor.wire import Report, Settled, encode_look, encode_report, from_parent
 
 REPORT_S = 0.1
 
 
-def run(connection: "Connection[Any, Any]", url: str) -> None:
+def run(connection: "Connection[Any, Any]", url: str, looks_per_s: float = 0.0) -> None:
     """Serve one stream until the pipe closes.
 
     Args:
         connection: to the compositor.
         url: where the masked stream is pushed.
+        looks_per_s: of the output guard; 0 switches it off.
     """
     av.logging.set_level(av.logging.PANIC)
 
@@ -29,7 +30,7 @@ def run(connection: "Connection[Any, Any]", url: str) -> None:
         connection.send_bytes(encode_report(Report(engine.take_outcomes(), engine.note, connecting=True)))
         return FlvSink(url, video, audio)
 
-    engine = Engine(open_sink, wall_ms)
+    engine = Engine(open_sink, wall_ms, looks_per_s)
     try:
         _serve(connection, engine)
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -48,7 +49,10 @@ def _serve(connection: "Connection[Any, Any]", engine: Engine) -> None:
         now = monotonic_s()
         if now - reported_s >= REPORT_S:
             reported_s = now
-            connection.send_bytes(encode_report(Report(engine.take_outcomes(), engine.note)))
+            report = Report(engine.take_outcomes(), engine.note, trips=engine.guard.take_trips())
+            connection.send_bytes(encode_report(report))
+        for look in engine.guard.take_looks():
+            connection.send_bytes(encode_look(look))
 
 
 def _wait_s(wake_s: float | None, now: float) -> float:
@@ -63,6 +67,8 @@ def _take(connection: "Connection[Any, Any]", engine: Engine) -> None:
             engine.on_media(message, monotonic_s())
         elif isinstance(message, VerdictMessage):
             engine.on_verdict(message, monotonic_s())
+        elif isinstance(message, OutgoingFaces):
+            engine.on_faces(message, monotonic_s())
         elif isinstance(message, StreamSpec):
             engine.on_spec(message)
         elif isinstance(message, Settled):

@@ -8,10 +8,12 @@ import av
 from mosaicast.adapters.av_encoder import VideoFormat
 from mosaicast.adapters.av_sink import AudioFormat
 from mosaicast.adapters.flv_audio import is_carried
-from mosaicast.contracts.messages import MediaPacket, Policy, StreamSpec, VerdictMessage
+from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, Policy, StreamSpec, VerdictMessage
 from mosaicast.core.consents import FOREVER_MS
-from mosaicast.core.types import Box, Disposition, PersonId
+from mosaicast.core.guard import FrameId, clear_boxes
+from mosaicast.core.types import Box, Disposition, MediaTime, PersonId
 from services.compositor.epoch import EpochRun, Lost, Ready
+from services.compositor.guard import OutputGuard
 from services.compositor.output import OpenSink, Output
 from services.compositor.painting import paint, to_yuv420
 from services.compositor.wire import Outcome, Settled
@@ -38,15 +40,18 @@ class Engine:
     Args:
         open_sink: opens the push.
         wall_ms: wall time in milliseconds: consents end by it.
+        looks_per_s: of the output guard; 0 switches it off.
     """
 
-    def __init__(self, open_sink: OpenSink, wall_ms: Callable[[], int]) -> None:
+    def __init__(self, open_sink: OpenSink, wall_ms: Callable[[], int], looks_per_s: float = 0.0) -> None:
+        self.guard = OutputGuard(looks_per_s)
         self._output = Output(open_sink)
         self._wall_ms = wall_ms
         self._run: EpochRun | None = None
         self._newest = 0
         self._wanted = _Wanted()
         self._next_end_ms = FOREVER_MS
+        self._visible: frozenset[PersonId] = frozenset()
         self._settled = Settled(0, frozenset())
         self._outcomes: list[Outcome] = []
         self.note = ""
@@ -59,6 +64,7 @@ class Engine:
     def on_spec(self, spec: StreamSpec) -> None:
         """Follow a new policy from the next frame on."""
         self._wanted = _Wanted(spec.policy, spec.panic, spec.visible_until)
+        self.guard.sees_from(spec.policy.detection_threshold)
         if self._run is not None:
             self._run.pacer.set_delay(spec.policy.delay_s)
             self._apply(self._run)
@@ -84,6 +90,10 @@ class Engine:
         """Take in a verdict; one of another epoch is worth nothing."""
         if self._run is not None and message.epoch == self._run.epoch:
             self._emit(self._run, self._run.add_verdict(message.to_core(), now), now)
+
+    def on_faces(self, seen: OutgoingFaces, now: float) -> None:
+        """Take in what the detector saw in a frame that went out."""
+        self.guard.on_faces(seen, now)
 
     def step(self, now: float) -> None:
         """Do what is due."""
@@ -135,7 +145,8 @@ class Engine:
         run.line.set_panic(self._wanted.panic)
         now_ms = self._wall_ms()
         ends_ms = {person: end_ms for person, end_ms in self._wanted.visible_until.items() if end_ms > now_ms}
-        run.line.set_visible([PersonId(person) for person in ends_ms])
+        self._visible = frozenset(PersonId(person) for person in ends_ms)
+        run.line.set_visible(self._visible)
         self._next_end_ms = min(ends_ms.values(), default=FOREVER_MS)
         if run.video is not None and run.video.width and run.video.height:
             width, height = run.video.width, run.video.height
@@ -159,24 +170,33 @@ class Engine:
 
     def _show(self, run: EpochRun, ready: Ready, now: float) -> None:
         frame = to_yuv420(ready.frame)
-        paint(frame, ready.plan, self._wanted.policy.style)
+        plan = self.guard.planned(ready.plan, now)
+        unpainted = self.guard.begin(frame, plan, now)
+        paint(frame, plan, self._wanted.policy.style)
         video = self._format(run, frame)
         if not self._output.frame(frame, float(ready.time), now, video, self._audio_format(run)):
             self.note = "the edge does not take the masked stream; trying again"
             self._lose(run.epoch, Lost(ready.index, "sink_unavailable"))
             return
-        self.note = self._sound_note(run)
+        if unpainted is not None:
+            self.guard.sent(FrameId(run.epoch, ready.index), frame, unpainted, self._clear(run, ready.time), now)
+        self.note = self.guard.note(now) or self._sound_note(run)
         self._outcomes.append(
             Outcome(
                 run.epoch,
                 ready.index,
-                ready.plan.disposition,
-                ready.plan.full_reason or "",
-                None if ready.plan.disposition is Disposition.FULL_MOSAIC else ready.plan.verdict_age_s,
+                plan.disposition,
+                plan.full_reason or "",
+                None if plan.disposition is Disposition.FULL_MOSAIC else plan.verdict_age_s,
                 max(0.0, now - ready.due_s),
                 max(0, self._wall_ms() - ready.read_ms) / 1000,
             )
         )
+
+    def _clear(self, run: EpochRun, time: MediaTime) -> tuple[Box, ...]:
+        """Return where people are at `time` who may be seen."""
+        bracket = run.line.bracket(time)
+        return clear_boxes(*bracket, time, self._visible) if bracket is not None else ()
 
     def _format(self, run: EpochRun, frame: av.VideoFrame) -> VideoFormat:
         assert run.video is not None

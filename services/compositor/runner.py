@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mosaicast.contracts.messages import MediaPacket, StreamSpec, VerdictMessage
+from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec, VerdictMessage
 from mosaicast.core.restarts import Quarantine, RestartState
 from mosaicast.core.types import Disposition
 from mosaicast.runtime import logs
 from mosaicast.runtime.children import ChildProcess
 from services.compositor.ledger import Ledger
 from services.compositor.replay import Replay
-from services.compositor.wire import Outcome, Report, Settled, decode_report, to_child
+from services.compositor.wire import Look, Outcome, Report, Settled, Tripped, from_child, to_child
 
 SILENCE_S = 5.0
 """A child reports ten times a second; one that is silent so long hangs (in FFmpeg, or on a dead connection)."""
@@ -36,7 +36,8 @@ EDGE_PAUSE_S = 1.0
 Spawn = Callable[[str], ChildProcess]
 """Starts a child for a stream."""
 OnOutcomes = Callable[[str, list[Outcome]], None]
-Item = MediaPacket | VerdictMessage | StreamSpec | Settled
+OnGuard = Callable[[str, Look | Tripped], None]
+Item = MediaPacket | VerdictMessage | StreamSpec | OutgoingFaces | Settled
 
 
 @dataclass(slots=True)
@@ -58,10 +59,16 @@ class StreamRunner:
         spawn: starts a child.
         on_outcomes: told every new outcome, once.
         on_restart: told why a child is to be replaced.
+        on_guard: told the output guard's looks and trips.
     """
 
     def __init__(
-        self, stream_id: str, spawn: Spawn, on_outcomes: OnOutcomes, on_restart: Callable[[str], object]
+        self,
+        stream_id: str,
+        spawn: Spawn,
+        on_outcomes: OnOutcomes,
+        on_restart: Callable[[str], object],
+        on_guard: OnGuard = lambda _stream, _told: None,
     ) -> None:
         self.stream_id = stream_id
         self.ledger = Ledger()
@@ -71,6 +78,7 @@ class StreamRunner:
         self.restarts = 0
         self.last_packet_s = 0.0
         self._spawn, self._on_outcomes, self._on_restart = spawn, on_outcomes, on_restart
+        self._on_guard = on_guard
         self._spec: StreamSpec | None = None
         self._replay = Replay()
         self._seen: dict[int, int] = {}
@@ -79,7 +87,7 @@ class StreamRunner:
         self._state = RestartState()
         self._restart_s = 0.0
         self._link: _Link | None = None
-        self._reports: queue.SimpleQueue[tuple[_Link, Report]] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[tuple[_Link, Report | Look]] = queue.SimpleQueue()
         self._log = logs.get_logger(__name__)
 
     @property
@@ -152,6 +160,10 @@ class StreamRunner:
         self._replay.add_verdict(verdict)
         self._send(verdict)
 
+    def on_faces(self, seen: OutgoingFaces) -> None:
+        """Take in what the detector saw in a frame that went out."""
+        self._send(seen)
+
     def tick(self, now: float) -> None:
         """Book what the child told, and look whether it lives."""
         heard, link = self._book_reports(), self._link
@@ -209,7 +221,12 @@ class StreamRunner:
         heard = False
         for _ in range(self._reports.qsize()):
             link, report = self._reports.get_nowait()
+            if isinstance(report, Look):
+                self._on_guard(self.stream_id, report)
+                continue
             self._tell(self.ledger.settle(report.outcomes))
+            for trip in report.trips:
+                self._on_guard(self.stream_id, trip)
             if link is self._link:
                 heard, self.note, link.connecting = True, report.note, report.connecting
         return heard
@@ -274,7 +291,7 @@ class StreamRunner:
     def _read(self, link: _Link) -> None:
         while True:
             try:
-                report = decode_report(link.child.connection.recv_bytes(LARGEST_REPORT_BYTES))
+                report = from_child(link.child.connection.recv_bytes(LARGEST_REPORT_BYTES))
             except (EOFError, OSError, ValueError, msgspec.DecodeError, TypeError):
                 return
             self._reports.put((link, report))

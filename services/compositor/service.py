@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from mosaicast.contracts.messages import MediaPacket, Message, StreamSpec, VerdictMessage
+from msgspec.structs import replace
+
+from mosaicast.contracts.messages import MediaPacket, Message, OutgoingFaces, StreamSpec, VerdictMessage
 from mosaicast.contracts.topics import STATUS, Topic
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
+from services.compositor.looks import GuardLooks
 from services.compositor.reports import Reports
 from services.compositor.runner import Spawn, StreamRunner
 
@@ -78,6 +81,7 @@ class CompositorService:
         self._partition_of: dict[str, int] = {}
         self._partitions: frozenset[int] = frozenset()
         self._clock = clock
+        self._guard = GuardLooks(producer, metrics, clock)
         self._reported_s = clock()
 
     @property
@@ -140,6 +144,9 @@ class CompositorService:
             self._runner(message.stream_id, received.partition).on_media(message, self._clock())
         elif isinstance(message, VerdictMessage) and message.stream_id in self._runners:
             self._runners[message.stream_id].on_verdict(message)
+        elif isinstance(message, OutgoingFaces) and message.stream_id in self._runners:
+            self._guard.on_answer(message)
+            self._runners[message.stream_id].on_faces(message)
 
     def _runner(self, stream_id: str, partition: int) -> StreamRunner:
         runner = self._runners.get(stream_id)
@@ -149,6 +156,7 @@ class CompositorService:
                 self._spawn,
                 self._reports.on_outcomes,
                 lambda reason: self._metrics.child_restarts.labels(reason).inc(),
+                self._guard.on_told,
             )
             self._partition_of[stream_id] = partition
             if stream_id in self._specs:
@@ -167,6 +175,7 @@ class CompositorService:
             now = self._clock()
             self._tell(runner, now, now - self._reported_s)  # the books as they are closed
             self._reports.forget(stream_id)
+            self._guard.forget(stream_id)
 
     def _report(self, now: float) -> None:
         elapsed_s = now - self._reported_s
@@ -178,4 +187,6 @@ class CompositorService:
             self._tell(runner, now, elapsed_s)
 
     def _tell(self, runner: StreamRunner, now: float, elapsed_s: float) -> None:
-        self._producer.send(STATUS, self._reports.status(runner, now, elapsed_s, wall_ms()))
+        report = self._reports.status(runner, now, elapsed_s, wall_ms())
+        counters = report.counters | self._guard.counters(runner.stream_id)
+        self._producer.send(STATUS, replace(report, counters=counters))

@@ -5,12 +5,24 @@ from typing import Annotated, Any
 import msgspec
 
 from mosaicast.contracts import codec
-from mosaicast.contracts.messages import MediaPacket, Message, ShortText, StreamSpec, VerdictMessage
-from mosaicast.contracts.topics import MEDIA, STREAMS, VERDICTS, Topic
+from mosaicast.contracts.messages import (
+    LARGEST_OUTGOING_BYTES,
+    MediaPacket,
+    Message,
+    NonNegative,
+    OutgoingFaces,
+    Positive,
+    ShortText,
+    Side,
+    StreamSpec,
+    VerdictMessage,
+)
+from mosaicast.contracts.topics import MEDIA, OUTGOING_FACES, STREAMS, VERDICTS, Topic
 from mosaicast.core.types import Disposition
 
 Reason = Annotated[str, msgspec.Meta(max_length=32, pattern=r"^[a-z_]*\Z")]
 """It becomes a label of metrics: a child that hostile media has taken over shall not write there what it likes."""
+Pixels = Annotated[int, msgspec.Meta(ge=-100_000, le=100_000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]
 """Neither NaN nor infinite (those spoil sums of metrics and the status page), whatever the wall clocks say."""
 
@@ -34,6 +46,28 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     end_to_end_s: Seconds | None = None
 
 
+class Tripped(msgspec.Struct, frozen=True, array_like=True):
+    """The output guard saw a face that nothing explains in a frame that went out. Numbers only: it is logged."""
+
+    epoch: Positive
+    index: NonNegative
+    box_xywh: tuple[Pixels, Pixels, Pixels, Pixels]
+    """Of the largest such face: left, top, width, height."""
+    score: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+    faces: Positive
+
+
+class Look(msgspec.Struct, frozen=True, array_like=True):
+    """A picture that went out, for the output guard."""
+
+    epoch: Positive
+    index: NonNegative
+    width: Side
+    height: Side
+    threshold: Annotated[float, msgspec.Meta(ge=0.05, le=1.0)]
+    jpeg: Annotated[bytes, msgspec.Meta(min_length=1, max_length=LARGEST_OUTGOING_BYTES)]
+
+
 class Report(msgspec.Struct, frozen=True, array_like=True):
     """What a child tells its parent, several times a second; silence means that it hangs."""
 
@@ -42,16 +76,20 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     """A plain sentence for the user; empty when all is well."""
     connecting: bool = False
     """It is about to open the push, and may be silent for as long as the edge is."""
+    trips: Annotated[tuple[Tripped, ...], msgspec.Meta(max_length=64)] = ()
 
 
-_TOPICS: dict[bytes, Topic[Any]] = {b"M": MEDIA, b"V": VERDICTS, b"S": STREAMS}
+_TOPICS: dict[bytes, Topic[Any]] = {b"M": MEDIA, b"V": VERDICTS, b"S": STREAMS, b"G": OUTGOING_FACES}
 _TAGS = {topic.schema: tag for tag, topic in _TOPICS.items()}
 _encoder = msgspec.msgpack.Encoder()
 _settled = msgspec.msgpack.Decoder(Settled)
 _report = msgspec.msgpack.Decoder(Report)
+_look = msgspec.msgpack.Decoder(Look)
+_LOOK = b"L"
+"""No report begins so: it would be the number 76, where a list has to be."""
 
 
-def to_child(message: MediaPacket | VerdictMessage | StreamSpec | Settled) -> bytes:
+def to_child(message: MediaPacket | VerdictMessage | StreamSpec | OutgoingFaces | Settled) -> bytes:
     """Return the bytes of a message for a child."""
     if isinstance(message, Settled):
         return b"T" + _encoder.encode(message)
@@ -84,3 +122,17 @@ def decode_report(data: bytes) -> Report:
         msgspec.DecodeError: the child is broken (hostile media may have taken it over).
     """
     return _report.decode(data)
+
+
+def encode_look(look: Look) -> bytes:
+    """Return the bytes of a look."""
+    return _LOOK + _encoder.encode(look)
+
+
+def from_child(data: bytes) -> Report | Look:
+    """Return the report or look in bytes from a child.
+
+    Raises:
+        msgspec.DecodeError: the child is broken (hostile media may have taken it over).
+    """
+    return _look.decode(data[1:]) if data[:1] == _LOOK else decode_report(data)

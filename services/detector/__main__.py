@@ -7,12 +7,13 @@ import cv2
 
 from mosaicast.adapters.detectors import Detector, make_detector
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer
-from mosaicast.contracts.topics import FRAMES
+from mosaicast.contracts.topics import FRAMES, OUTGOING
 from mosaicast.runtime import logs, rights
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.settings import Settings, load_or_exit
+from services.detector.outgoing import WIDTH
 from services.detector.service import DetectorService, Shape
 from services.wiring import kafka_config
 
@@ -48,11 +49,17 @@ def run(settings: Settings, stop: StopEvent, make: Callable[[], Detector] | None
         kafka_config(settings, "detector"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc()
     )
     chosen = settings.detector
+
+    def make_at(width: int) -> Detector:
+        return make_detector(chosen.model, weights=chosen.weights, width=width, device=chosen.device)
+
+    guards = settings.guard.looks_per_s > 0 and make is None
     service = DetectorService(
         producer,
-        make or (lambda: make_detector(chosen.model, weights=chosen.weights, width=chosen.width, device=chosen.device)),
+        make or (lambda: make_at(chosen.width)),
         metrics,
         Shape(settings.instance, chosen.workers, chosen.batch),
+        (lambda: make_at(min(WIDTH, chosen.width))) if guards else None,
     )
     health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, lambda: service.ready)
     health.start()
@@ -70,7 +77,7 @@ def run(settings: Settings, stop: StopEvent, make: Callable[[], Detector] | None
 def _consume(settings: Settings, service: DetectorService, metrics: Metrics, stop: StopEvent) -> None:
     consumer = BusConsumer(
         kafka_config(settings, "detector"),
-        [FRAMES],
+        [FRAMES, OUTGOING],
         GROUP,
         service.on_assigned,
         service.on_revoked,

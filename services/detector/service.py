@@ -7,13 +7,14 @@ from typing import Any, Protocol
 
 from mosaicast.adapters.detectors import Detector
 from mosaicast.adapters.model_errors import ModelError
-from mosaicast.contracts.messages import Detections, Message, SampledFrame
-from mosaicast.contracts.topics import DETECTIONS, STATUS, Topic
+from mosaicast.contracts.messages import Detections, Message, OutgoingFaces, OutgoingFrame, SampledFrame
+from mosaicast.contracts.topics import DETECTIONS, OUTGOING_FACES, STATUS, Topic
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.logs import get_logger
 from mosaicast.runtime.metrics import Metrics
 from services.detector.analysis import Failure, analyse
+from services.detector.outgoing import WaitingLooks, look_at
 from services.detector.reports import Reports
 from services.detector.waiting import Job, WaitingFrames
 
@@ -71,6 +72,7 @@ class DetectorService:
         producer: where detections and reports go.
         make_detector: called once in each worker, as a detector belongs to one thread.
         shape: how many of what.
+        make_guard: likewise, for looking at what goes out; by default it is looked at as live frames are.
     """
 
     def __init__(
@@ -79,12 +81,15 @@ class DetectorService:
         make_detector: Callable[[], Detector],
         metrics: Metrics,
         shape: Shape,
+        make_guard: Callable[[], Detector] | None = None,
     ) -> None:
         self._producer = producer
+        self._make_guard = make_guard
         self._make_detector = make_detector
         self._metrics = metrics
         self._workers, self._batch = shape.workers, shape.batch
         self._waiting = WaitingFrames()
+        self._looks = WaitingLooks()
         self._reports = Reports(shape.instance)
         self._changed = threading.Condition()
         """Guards all state; notified when frames arrive or the service stops."""
@@ -109,6 +114,7 @@ class DetectorService:
         with self._changed:
             self._partitions -= partitions
             self._waiting.forget_partitions(partitions)
+            self._looks.forget_partitions(partitions)
 
     def run(self, consumer: Consumer, stop: StopEvent) -> None:
         """Work until `stop` is set or a worker cannot go on (then `failure` says why)."""
@@ -132,6 +138,8 @@ class DetectorService:
             for received in batch:
                 if isinstance(received.message, SampledFrame):
                     self._waiting.offer(received.message, received.partition, now)
+                elif isinstance(received.message, OutgoingFrame):
+                    self._looks.offer(received.message, received.partition, now)
             self._changed.notify_all()
 
     def _report(self) -> None:
@@ -144,18 +152,29 @@ class DetectorService:
             for (stream_id, reason), count in drops.items():
                 self._reports.dropped(stream_id, reason, count, now)
                 self._metrics.queue_drops.labels("frames", reason).inc(count)
+            self._count_looks_dropped(now)
             reports = self._reports.due(now, wall_ms())
         for report in reports:
             self._producer.send(STATUS, report)
+
+    def _count_looks_dropped(self, now: float) -> None:
+        self._looks.expire(now)
+        for (stream_id, reason), count in self._looks.drain_drops().items():
+            self._reports.dropped(stream_id, f"guard_{reason}", count, now)
+            self._metrics.queue_drops.labels("guard", reason).inc(count)
 
     def _work(self, stop: StopEvent) -> None:
         """One worker: load the model, then analyse what waits."""
         try:
             detector = self._make_detector()
+            guard = self._make_guard() if self._make_guard is not None else detector
             with self._changed:
                 self._loaded += 1
             while not stop.is_set():
-                self._run_jobs(detector, self._take())
+                jobs, look = self._take()
+                self._run_jobs(detector, jobs)
+                if look is not None:
+                    self._run_look(guard, look)
         except Exception as exc:  # a worker that dies silently would leave a service that looks alive
             text = str(exc) if isinstance(exc, ModelError) else repr(exc)
             _LOG.exception("worker_failed", error=text)
@@ -163,13 +182,28 @@ class DetectorService:
                 self.failure = text
             stop.set()
 
-    def _take(self) -> list[Job]:
+    def _take(self) -> tuple[list[Job], OutgoingFrame | None]:
+        """Return live frames; or, where none waits, a picture that went out."""
         with self._changed:
-            jobs = self._waiting.take(self._batch)
-            if not jobs:
+            jobs, look = self._next()
+            if not jobs and look is None:
                 self._changed.wait(_IDLE_S)
-                jobs = self._waiting.take(self._batch)
-            return jobs
+                jobs, look = self._next()
+            return jobs, look
+
+    def _next(self) -> tuple[list[Job], OutgoingFrame | None]:
+        jobs = self._waiting.take(self._batch)
+        return jobs, None if jobs or self._waiting.depth else self._looks.take(monotonic_s())
+
+    def _run_look(self, detector: Detector, look: OutgoingFrame) -> None:
+        started = monotonic_s()
+        answer = _seen(detector, look)
+        if isinstance(answer, OutgoingFaces):
+            self._producer.send(OUTGOING_FACES, answer)
+        else:
+            self._metrics.queue_drops.labels("guard", f"failed_{answer.reason}").inc()
+            _LOG.warning("no_look", stream=look.stream_id, reason=answer.reason, detail=answer.detail)
+        self._metrics.model_seconds.labels(f"{detector.name}-guard").observe(monotonic_s() - started)
 
     def _run_jobs(self, detector: Detector, jobs: list[Job]) -> None:
         if not jobs:
@@ -202,3 +236,12 @@ def _answers(detector: Detector, jobs: list[Job]) -> list[Detections | Failure]:
     except Exception as exc:
         _LOG.exception("analysis_failed", frames=len(jobs))
         return [Failure("bug", type(exc).__name__) for _ in jobs]
+
+
+def _seen(detector: Detector, look: OutgoingFrame) -> OutgoingFaces | Failure:
+    """Look at what went out, and survive our own mistakes: nobody live may be harmed by them."""
+    try:
+        return look_at(detector, look)
+    except Exception as exc:
+        _LOG.exception("look_failed")
+        return Failure("bug", type(exc).__name__)

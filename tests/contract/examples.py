@@ -14,6 +14,8 @@ from mosaicast.contracts.topics import (
     FRAMES,
     GALLERY,
     MEDIA,
+    OUTGOING,
+    OUTGOING_FACES,
     STATUS,
     STREAMS,
     VERDICTS,
@@ -117,6 +119,16 @@ VERDICT = m.VerdictMessage(
     tracks=(CLEAR_TRACK, MASKED_TRACK),
     read_ms=READ_MS,
 )
+LEFT = m.OutgoingFrame(
+    stream_id=STREAM, epoch=2, index=41, width=1920, height=1080, threshold=0.5, jpeg=JPEG, sent_ms=READ_MS
+)
+SEEN = m.OutgoingFaces(
+    stream_id=STREAM,
+    epoch=2,
+    index=41,
+    faces=(m.OutgoingFace(box=Box(-3.5, 40.0, 61.25, 128.0), score=0.62),),
+    sent_ms=READ_MS,
+)
 CHANGED = m.GalleryChanged(owner_id="owner-1", revision=READ_MS)
 REPORT = m.StatusReport(
     service="compositor",
@@ -140,6 +152,8 @@ EXAMPLES: dict[str, m.Message] = {
     FRAMES.name: FRAME,
     DETECTIONS.name: FOUND,
     VERDICTS.name: VERDICT,
+    OUTGOING.name: LEFT,
+    OUTGOING_FACES.name: SEEN,
     GALLERY.name: CHANGED,
     STATUS.name: REPORT,
     DEAD_LETTERS.name: LETTER,

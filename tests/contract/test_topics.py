@@ -5,11 +5,12 @@ import pytest
 
 from mosaicast.contracts.topics import BY_NAME, LARGEST_MESSAGE_BYTES, PARTITIONS, TOPICS, Topic
 
-NAMES = ("streams", "media", "frames", "detections", "verdicts", "gallery", "status", "dead-letters")
+NAMES = ("streams", "media", "frames", "detections", "verdicts", "outgoing", "outgoing-faces", "gallery", "status",
+         "dead-letters")  # fmt: skip
 PARTS = {"ingest", "detector", "recognizer", "compositor", "api", "all", "people"}
 
 
-def test_the_eight_topics_of_the_design() -> None:
+def test_the_ten_topics_of_the_design() -> None:
     assert tuple(topic.name for topic in TOPICS) == NAMES
     assert tuple(BY_NAME) == NAMES
 
@@ -42,12 +43,15 @@ def test_streams_alone_is_compacted() -> None:
 
 
 def test_pictures_live_under_a_minute_and_faces_too() -> None:
-    for name in ("frames", "detections"):
+    for name in ("frames", "detections", "outgoing", "outgoing-faces"):
         retention_ms = BY_NAME[name].retention_ms
         assert retention_ms is not None
         assert retention_ms < 60_000
 
 
 def test_what_travels_together_has_the_same_key() -> None:
-    keys = {BY_NAME[name].key for name in ("streams", "media", "frames", "detections", "verdicts", "status")}
+    keys = {
+        BY_NAME[name].key
+        for name in ("streams", "media", "frames", "detections", "verdicts", "outgoing", "outgoing-faces", "status")
+    }
     assert keys == {"stream_id"}

@@ -39,6 +39,9 @@ def test_strangers_masked_the_enrolled_visible_sound_in_step(
     assert report.order_violations == ()
     assert report.av_offset_ms is not None
     assert abs(report.av_offset_ms) <= 40
+    guard = session.guard(stream)
+    assert guard["answered"] >= 5, "somebody watches what goes out"
+    assert guard.get("trips", 0) == 0, "and nothing there was bare"
     balance(session, stream)
 
 

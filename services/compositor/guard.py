@@ -1,0 +1,126 @@
+"""The output guard inside a child: pictures of what goes out, and full mosaic when the detector sees a bare face.
+
+It looks at the frame that the encoder takes: not at what encoder and edge make of it, nor at a full mosaic.
+"""
+
+import math
+from collections import deque
+from fractions import Fraction
+
+import av
+
+from mosaicast.adapters.av_pictures import Picture, PictureError
+from mosaicast.contracts.messages import LARGEST_OUTGOING_BYTES, OutgoingFaces
+from mosaicast.core.guard import Explanation, FrameId, Guard, GuardPolicy, Luma, Sighting, Trip
+from mosaicast.core.timeline import FramePlan, full
+from mosaicast.core.types import Box, Disposition
+from services.compositor.wire import Look, Tripped
+
+LOOK_PIXELS = 640 * 360
+"""A picture is shrunk to so many: the detector needs 17 ms of a core for it, and 23 ms for what it sees live."""
+MOST_WAITING = 4
+"""Looks and trips that wait for the pipe; a child that can't write loses the older ones."""
+NOTE = "a face without a mask was seen in the masked picture, so all of it is mosaicked for two seconds"
+
+
+class OutputGuard:
+    """The guard of one stream. Time is an argument.
+
+    Args:
+        looks_per_s: 0 switches it off.
+        policy: what counts.
+    """
+
+    def __init__(self, looks_per_s: float, policy: GuardPolicy | None = None) -> None:
+        self._guard = Guard(looks_per_s, policy)
+        self._looks: deque[Look] = deque(maxlen=MOST_WAITING)
+        self._trips: deque[Tripped] = deque(maxlen=MOST_WAITING)
+
+    def sees_from(self, masked_from: float) -> None:
+        """Follow a new policy of the stream.
+
+        Args:
+            masked_from: the score from which faces are masked.
+        """
+        self._guard.sees_from(masked_from)
+
+    def planned(self, plan: FramePlan, now: float) -> FramePlan:
+        """Return what is painted on the frame that leaves `now`: what was planned, or everything."""
+        stays = plan.disposition is Disposition.FULL_MOSAIC or not self._guard.covers(now)
+        return plan if stays else full("guard")
+
+    def note(self, now: float) -> str:
+        """Return a sentence for the user while a trip covers everything."""
+        return NOTE if self._guard.covers(now) else ""
+
+    def begin(self, frame: av.VideoFrame, plan: FramePlan, now: float) -> Luma | None:
+        """Return the luma of a frame that is about to be painted; None: this one is not looked at."""
+        if plan.disposition is Disposition.FULL_MOSAIC or not self._guard.due(now):
+            return None
+        return _picture(frame).luma()
+
+    def sent(self, frame_id: FrameId, frame: av.VideoFrame, before: Luma, clear: tuple[Box, ...], now: float) -> None:
+        """Have a frame looked at that has gone out.
+
+        Args:
+            before: what `begin` returned.
+            clear: where people are who may be seen.
+        """
+        try:
+            jpeg, by = pictured(frame, before, clear)
+        except PictureError:
+            return
+        if len(jpeg) <= LARGEST_OUTGOING_BYTES:
+            self._guard.keep(frame_id, by, now)
+            self._looks.append(Look(*frame_id, *by.size_wh, self._guard.policy.least_score, jpeg))
+
+    def on_faces(self, seen: OutgoingFaces, now: float) -> None:
+        """Hold what the detector saw against what may be seen."""
+        faces = [Sighting(face.box, face.score) for face in seen.faces]
+        trip = self._guard.answer(FrameId(seen.epoch, seen.index), faces, now)
+        if trip is not None:
+            self._trips.append(_told(trip))
+
+    def take_looks(self) -> tuple[Look, ...]:
+        """Return the looks since the last call, for the detector."""
+        taken = tuple(self._looks)
+        self._looks.clear()
+        return taken
+
+    def take_trips(self) -> tuple[Tripped, ...]:
+        """Return the trips since the last call."""
+        taken = tuple(self._trips)
+        self._trips.clear()
+        return taken
+
+
+def pictured(frame: av.VideoFrame, before: Luma, clear: tuple[Box, ...]) -> tuple[bytes, Explanation]:
+    """Return a painted frame as JPEG for the detector, and what may explain the faces in it.
+
+    Args:
+        before: its luma before it was painted.
+        clear: where people are who may be seen.
+
+    Raises:
+        PictureError: it can't be converted.
+    """
+    picture = _picture(frame)
+    jpeg = picture.jpeg(look_size(*picture.size_wh))
+    return jpeg, Explanation(before, picture.luma(), clear, picture.size_wh)
+
+
+def _picture(frame: av.VideoFrame) -> Picture:
+    return Picture(frame, Fraction(1))
+
+
+def look_size(width: int, height: int) -> tuple[int, int]:
+    """Return the size at which a frame is looked at: `LOOK_PIXELS` at most, same shape."""
+    scale = min(1.0, math.sqrt(LOOK_PIXELS / (width * height)))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _told(trip: Trip) -> Tripped:
+    box = trip.worst.box
+    sides = (box.x1, box.y1, box.width, box.height)
+    left, top, width, height = (round(max(-1e5, min(1e5, side))) for side in sides)
+    return Tripped(*trip.frame, (left, top, width, height), trip.worst.score, trip.faces)

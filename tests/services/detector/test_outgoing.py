@@ -1,0 +1,166 @@
+"""Looking at what goes out: with what time is left over, and never instead of a live frame."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mosaicast.contracts.messages import OutgoingFaces, OutgoingFrame
+from mosaicast.core.types import Box
+from mosaicast.runtime.metrics import Metrics
+from services.detector.analysis import Failure
+from services.detector.outgoing import STALE_S, WaitingLooks, look_at
+from services.detector.service import DetectorService, Shape
+from tests.services.detector.test_service import Bus, sample
+
+
+@pytest.fixture
+def make_look(jpeg_of: Callable) -> Callable[..., OutgoingFrame]:
+    blank = jpeg_of(np.full((36, 64, 3), 128, np.uint8))
+
+    def make(index: int = 0, **changes: object) -> OutgoingFrame:
+        fields: dict[str, object] = {
+            "stream_id": "s", "epoch": 1, "index": index, "width": 128, "height": 72, "threshold": 0.5, "jpeg": blank,
+            "sent_ms": 5, **changes,
+        }  # fmt: skip
+        return OutgoingFrame(**fields)  # type: ignore[arg-type]
+
+    return make
+
+
+def test_boxes_are_in_pixels_of_the_frame(make_look: Callable, fake_detector: Callable, make_face: Callable) -> None:
+    detector = fake_detector([make_face(10, 5, 20, 15, 0.9), make_face(0, 0, 9, 9, 0.4)])
+    answer = look_at(detector, make_look(7))
+    assert isinstance(answer, OutgoingFaces)
+    assert (answer.stream_id, answer.epoch, answer.index, answer.sent_ms) == ("s", 1, 7, 5)
+    assert [(face.box, face.score) for face in answer.faces] == [(Box(20, 10, 40, 30), 0.9)]
+
+
+@pytest.mark.parametrize(("blue", "reason"), [(None, "bad_picture"), (13, "model")])
+def test_no_answer_is_a_failure_and_never_nobody(
+    make_look: Callable, fake_detector: Callable, jpeg_of: Callable, blue: int | None, reason: str
+) -> None:
+    picture = b"garbage" if blue is None else jpeg_of(np.full((36, 64, 3), blue, np.uint8))
+    answer = look_at(fake_detector(), make_look(jpeg=picture))
+    assert isinstance(answer, Failure)
+    assert answer.reason == reason
+
+
+def test_a_newer_look_takes_the_place_of_an_older_one(make_look: Callable) -> None:
+    looks = WaitingLooks()
+    for index in range(3):
+        looks.offer(make_look(index), 0, 1.0)
+    looks.offer(make_look(9, stream_id="t"), 0, 1.0)
+    taken = [looks.take(1.1), looks.take(1.1), looks.take(1.1)]
+    assert [look and (look.stream_id, look.index) for look in taken] == [("s", 2), ("t", 9), None]
+    assert looks.drain_drops() == Counter({("s", "behind"): 2})
+    assert looks.drain_drops() == Counter()
+
+
+def test_a_look_that_waited_too_long_is_skipped_and_counted(make_look: Callable) -> None:
+    looks = WaitingLooks()
+    looks.offer(make_look(), 0, 1.0)
+    looks.expire(1.0 + STALE_S)
+    assert looks.depth == 1
+    assert looks.take(1.1 + STALE_S) is None
+    assert looks.drain_drops() == Counter({("s", "behind"): 1})
+
+
+def test_looks_of_partitions_that_are_gone_are_dropped(make_look: Callable) -> None:
+    looks = WaitingLooks()
+    looks.offer(make_look(), 0, 1.0)
+    looks.offer(make_look(stream_id="t"), 1, 1.0)
+    looks.forget_partitions(frozenset({0}))
+    assert looks.depth == 1
+    assert looks.drain_drops() == Counter({("s", "revoked"): 1})
+
+
+class Log(list[str]):
+    """What a model looked at, in order."""
+
+    def detector(self, name: str) -> object:
+        log = self
+
+        class Logged:
+            def __init__(self) -> None:
+                self.name = name
+
+            def input_size(self, width: int, height: int) -> tuple[int, int]:
+                return width, height
+
+            def detect(self, batch: list, threshold: float) -> list[list]:
+                log.extend([name] * len(batch))
+                return [[] for _ in batch]
+
+        return Logged()
+
+
+def test_live_frames_go_first_whatever_came_before_them(make_look: Callable, make_frame: Callable) -> None:
+    log = Log()
+    bus = Bus([[make_look(1), *(make_frame(seq) for seq in range(4))]])
+    bus.done = lambda: any(isinstance(message, OutgoingFaces) for message in bus.sent)
+    service = DetectorService(bus, lambda: log.detector("live"), Metrics(), Shape(), lambda: log.detector("guard"))
+    service.on_assigned(frozenset({0}))
+    service.run(bus, bus.stop)
+    assert log == ["live"] * 4 + ["guard"]
+    assert [answer.seq for answer in bus.detections] == [0, 1, 2, 3]
+    assert sample(service._metrics, "model_seconds_count", model="guard-guard") == 1
+
+
+def test_behind_looks_are_skipped_and_counted_and_no_live_frame_is(make_look: Callable, make_frame: Callable) -> None:
+    """Whenever the model is free another live frame waits: nothing is left over for the guard."""
+    log = Log()
+    bus = Bus([[make_look(0), make_frame(0), make_frame(1)]])
+    left = 12
+
+    def more() -> object:
+        detector = log.detector("live")
+        detect = detector.detect
+
+        def detect_and_refill(batch: list, threshold: float) -> list[list]:
+            nonlocal left
+            left -= 1
+            if left > 0:
+                number = 13 - left
+                service._receive([_received(make_frame(number)), _received(make_look(number))])
+            return detect(batch, threshold)
+
+        detector.detect = detect_and_refill
+        return detector
+
+    service = DetectorService(bus, more, Metrics(), Shape(), lambda: log.detector("guard"))
+    service.on_assigned(frozenset({0}))
+    bus.done = lambda: any(isinstance(message, OutgoingFaces) for message in bus.sent) and bool(bus.reports)
+    service.run(bus, bus.stop)
+    assert log[:-1] == ["live"] * 13
+    assert log[-1] == "guard", "only when no live frame waited any more"
+    assert len(bus.detections) == 13
+    assert sample(service._metrics, "queue_drops_total", queue="guard", reason="behind") == 11
+    assert sample(service._metrics, "queue_drops_total", queue="frames", reason="behind") == 0
+
+
+def _received(message: object) -> object:
+    return type("Received", (), {"partition": 0, "message": message})()
+
+
+def test_a_look_that_fails_harms_nobody(make_look: Callable, make_frame: Callable) -> None:
+    class Broken:
+        name = "broken"
+
+        def input_size(self, width: int, height: int) -> tuple[int, int]:
+            return width, height
+
+        def detect(self, batch: list, threshold: float) -> list[list]:
+            raise RuntimeError("a bug")
+
+    log = Log()
+    bus = Bus([[make_look(0)], [make_frame(0)]])
+    bus.done = lambda: len(bus.detections) == 1 and sample(metrics, "queue_drops_total", **labels) == 1
+    metrics, labels = Metrics(), {"queue": "guard", "reason": "failed_bug"}
+    service = DetectorService(bus, lambda: log.detector("live"), metrics, Shape(), Broken)
+    service.on_assigned(frozenset({0}))
+    service.run(bus, bus.stop)
+    assert service.failure is None
+    assert len(bus.detections) == 1
+    assert not any(isinstance(message, OutgoingFaces) for message in bus.sent)
