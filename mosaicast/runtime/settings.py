@@ -2,12 +2,15 @@
 
 Order, first wins: arguments, environment, the file named by MOSAICAST_ENV_FILE, secret files in the folder named
 by MOSAICAST_SECRETS_DIR (one file a setting, e.g. `mosaicast_edge__token`), the defaults below.
+
+A service keeps the blocks that it needs (`BLOCKS`) and forgets the others, with the secrets in them.
 """
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -119,6 +122,33 @@ class RecognitionSettings(BaseModel):
         return (self.first_floor, self.second_floor)[: len(self.networks)]
 
 
+Names = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(,[A-Za-z0-9_]+)*$", max_length=2000)]
+"""Names with commas between them, no spaces."""
+
+
+class MediaSettings(BaseModel):
+    """What the media of strangers may be; everything else is refused before a decoder sees it.
+
+    FFmpeg's names: of codecs as `ffmpeg -codecs` lists them, of containers as `ffmpeg -demuxers` does.
+    """
+
+    live_codecs: Names = "h264,hevc,av1,aac,mp3,speex"
+    """What RTMP carries from OBS and phones; HEVC and AV1 are those of enhanced RTMP. Without them:
+    h264,aac,mp3,speex."""
+    file_codecs: Names = (
+        "h264,hevc,av1,vp8,vp9,mpeg4,mpeg2video,mpeg1video,mjpeg,prores,dnxhd,theora,h263,flv1,msmpeg4v3,wmv3,vc1,png,"
+        "webp,bmp,aac,mp3,mp2,opus,vorbis,flac,alac,ac3,eac3,speex,amr_nb,amr_wb,wmav2,pcm_s16le,pcm_s16be,pcm_s24le,"
+        "pcm_f32le,pcm_u8,pcm_mulaw,pcm_alaw"
+    )
+    """What cameras, phones, editors and the web make."""
+    file_formats: Names = (
+        "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flv,avi,mpegts,mpeg,ogg,asf,mxf,ivf,h264,hevc,av1,mjpeg,"
+        "jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,image2"
+    )
+    """Containers that a file may be. Not: playlists and scripts (hls, concat, dash), which make FFmpeg open other
+    files."""
+
+
 class DatabaseSettings(BaseModel):
     """The api's database."""
 
@@ -153,6 +183,7 @@ class Settings(BaseSettings):
     """0 lets the system choose."""
     kafka: KafkaSettings = KafkaSettings()
     edge: EdgeSettings = EdgeSettings()
+    media: MediaSettings = MediaSettings()
     api: ApiSettings = ApiSettings()
     qdrant: QdrantSettings = QdrantSettings()
     detector: DetectorSettings = DetectorSettings()
@@ -191,6 +222,43 @@ class Settings(BaseSettings):
         return tuple(sources)
 
 
+Service = Literal["api", "ingest", "detector", "recognizer", "compositor"]
+
+BLOCKS: Mapping[Service, frozenset[str]] = {
+    "api": frozenset({"kafka", "edge", "api", "qdrant", "recognition", "database", "vault"}),
+    "ingest": frozenset({"kafka", "edge", "media"}),
+    "detector": frozenset({"kafka", "detector"}),
+    "recognizer": frozenset({"kafka", "qdrant", "recognition", "vault"}),
+    "compositor": frozenset({"kafka", "edge", "media"}),
+}
+"""Which blocks of settings a service needs. The edge's token, the administrator's, the gallery's key, the vault's and
+the database's password are in them: nobody has another's. Single settings (`data_dir`, `log_level`) are everybody's."""
+
+_PREFIX = "MOSAICAST_"
+_WHERE = frozenset({"MOSAICAST_ENV_FILE", "MOSAICAST_SECRETS_DIR"})
+
+
+def environment_for(service: Service, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a service may see of an environment: what is not ours, and of ours the settings that it needs."""
+    return {name: text for name, text in environment.items() if _is_for(service, name.upper())}
+
+
+def foreign(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without anything of ours: for programs of others that we start."""
+    return {name: text for name, text in environment.items() if not name.upper().startswith(_PREFIX)}
+
+
+def _is_for(service: Service, name: str) -> bool:
+    if not name.startswith(_PREFIX) or name in _WHERE:
+        return True
+    first = name.removeprefix(_PREFIX).partition("__")[0].lower()
+    return first in Settings.model_fields and (first in BLOCKS[service] or not _is_block(first))
+
+
+def _is_block(name: str) -> bool:
+    return isinstance(Settings.model_fields[name].default, BaseModel)
+
+
 class WrongSettingsError(Exception):
     """Settings are wrong: the operator's to mend. The text names them and what they should be, never their values."""
 
@@ -214,12 +282,20 @@ def load(**overrides: object) -> Settings:
         raise WrongSettingsError(str(exc)) from None
 
 
-def load_or_exit() -> Settings:
-    """Read the settings of this process; wrong ones end it with a sentence and exit status 1."""
+def load_or_exit(service: Service) -> Settings:
+    """Read the settings of a service's process; wrong ones end it with a sentence and exit status 1.
+
+    Call it once, first: what is not the service's is forgotten, and everything of ours leaves the environment, so that
+    no program or library that runs in or under this process finds a secret there.
+    """
     try:
-        return load()
+        loaded = load()
     except WrongSettingsError as exc:
         sys.exit(f"mosaicast: {exc}")
+    for name in [name for name in os.environ if name.upper().startswith(_PREFIX)]:
+        del os.environ[name]
+    others = {name for name in Settings.model_fields if _is_block(name)} - BLOCKS[service]
+    return loaded.model_copy(update={name: Settings.model_fields[name].default for name in others})
 
 
 def _explained(error: ErrorDetails) -> str:

@@ -1,14 +1,17 @@
 """Composition root of ingest: every object is made here."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig
 from mosaicast.contracts.topics import MEDIA, STREAMS
 from mosaicast.runtime import logs, rights, settings
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
+from mosaicast.runtime.dumps import forbid_dumps
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
+from mosaicast.runtime.sandbox import Access
 from services.ingest import entry
 from services.ingest.around import Surroundings
 from services.ingest.plan import Planner
@@ -23,10 +26,13 @@ FLUSH_S = 2.0
 def main() -> int:
     """Run until SIGTERM or SIGINT; return the exit status."""
     rights.make_private()
-    config = settings.load_or_exit()
+    forbid_dumps()
+    config = settings.load_or_exit("ingest")
     logs.configure("ingest", level=config.log_level)
     log = logs.get_logger("services.ingest")
+    children = ForkServer(preload=[entry.PRELOAD])  # before anything that starts a thread
     stop, metrics = StopEvent().install(), Metrics()
+    children.tell_layers(log, metrics)
     kafka = _kafka(config)
     producer = BusProducer(
         kafka,
@@ -35,7 +41,7 @@ def main() -> int:
     )
     around = Surroundings(
         planner=Planner(config.edge.rtmp_url, config.edge.token.get_secret_value(), config.media_dir),
-        spawn=_spawner(), bus=producer, metrics=metrics, log=log, instance=config.instance,
+        spawn=_spawner(children), bus=producer, metrics=metrics, log=log, instance=config.instance,
     )  # fmt: skip
     service = IngestService(around)
     consumer = _consumer(kafka, service, metrics)
@@ -64,13 +70,17 @@ def _kafka(config: settings.Settings) -> KafkaConfig:
     )
 
 
-def _spawner() -> Callable[[Job], ChildProcess]:
-    server = ForkServer(preload=[entry.PRELOAD])
-
+def _spawner(children: ForkServer) -> Callable[[Job], ChildProcess]:
     def spawn(job: Job) -> ChildProcess:
-        return server.spawn(entry.run_child, (job,), name=f"ingest-{job.stream_id}", limits=CHILD_LIMITS)
+        name, access = f"ingest-{job.stream_id}", access_of(job)
+        return children.spawn(entry.run_child, (job,), name=name, limits=CHILD_LIMITS, access=access)
 
     return spawn
+
+
+def access_of(job: Job) -> Access:
+    """Return what the child of this job reaches: the edge, or one file and no network."""
+    return Access.to_server(job.url) if job.live else Access(read=(Path(job.url),))
 
 
 def _consumer(kafka: KafkaConfig, service: IngestService, metrics: Metrics) -> BusConsumer:
