@@ -119,7 +119,7 @@ class CodecParameters(Message, frozen=True, kw_only=True):
 
     track: Literal["video", "audio"]
     codec: Annotated[str, Meta(min_length=1, max_length=32)]
-    """FFmpeg's decoder name: h264, hevc, aac, mp3, ..."""
+    """FFmpeg's name of the codec: h264, hevc, aac, mp3, ..."""
     time_base: TimeBase
     extradata: Annotated[bytes, Meta(max_length=65536)] = b""
     width: Annotated[int, Meta(ge=0, le=16384)] = 0

@@ -22,6 +22,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from mosaicast.core.allowed import FILE_CODECS, FILE_FORMATS, LIVE_CODECS, Allowed
+
 
 class KafkaSettings(BaseModel):
     """The message log."""
@@ -132,21 +134,19 @@ class MediaSettings(BaseModel):
     FFmpeg's names: of codecs as `ffmpeg -codecs` lists them, of containers as `ffmpeg -demuxers` does.
     """
 
-    live_codecs: Names = "h264,hevc,av1,aac,mp3,speex"
-    """What RTMP carries from OBS and phones; HEVC and AV1 are those of enhanced RTMP. Without them:
-    h264,aac,mp3,speex."""
-    file_codecs: Names = (
-        "h264,hevc,av1,vp8,vp9,mpeg4,mpeg2video,mpeg1video,mjpeg,prores,dnxhd,theora,h263,flv1,msmpeg4v3,wmv3,vc1,png,"
-        "webp,bmp,aac,mp3,mp2,opus,vorbis,flac,alac,ac3,eac3,speex,amr_nb,amr_wb,wmav2,pcm_s16le,pcm_s16be,pcm_s24le,"
-        "pcm_f32le,pcm_u8,pcm_mulaw,pcm_alaw"
-    )
-    """What cameras, phones, editors and the web make."""
-    file_formats: Names = (
-        "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flv,avi,mpegts,mpeg,ogg,asf,mxf,ivf,h264,hevc,av1,mjpeg,"
-        "jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,image2"
-    )
-    """Containers that a file may be. Not: playlists and scripts (hls, concat, dash), which make FFmpeg open other
-    files."""
+    live_codecs: Names = LIVE_CODECS
+    file_codecs: Names = FILE_CODECS
+    file_formats: Names = FILE_FORMATS
+
+    @property
+    def live(self) -> Allowed:
+        """What a live source may be."""
+        return Allowed.live(self.live_codecs)
+
+    @property
+    def file(self) -> Allowed:
+        """What a file may be."""
+        return Allowed.file(self.file_codecs, self.file_formats)
 
 
 class DatabaseSettings(BaseModel):

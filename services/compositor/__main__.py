@@ -45,11 +45,12 @@ def run(settings: Settings, stop: StopEvent) -> None:
     metrics = Metrics()
     fork_server.tell_layers(logs.get_logger(__name__), metrics)
     token = settings.edge.token.get_secret_value()
+    codecs = settings.media.live.codecs | settings.media.file.codecs
 
     def spawn(stream_id: str) -> ChildProcess:
         url = f"{settings.edge.rtmp_url}/masked/{stream_id}?token={token}"
         name, access = f"compositor-{stream_id}", Access.to_server(url)
-        return fork_server.spawn(child.run, (url,), name=name, limits=LIMITS, access=access)
+        return fork_server.spawn(child.run, (url, codecs), name=name, limits=LIMITS, access=access)
 
     kafka = _kafka(settings)
     producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())

@@ -39,8 +39,9 @@ def main() -> int:
         on_drop=lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(),
         on_loss=lambda topic, key: service.lost(key) if topic == MEDIA.name else None,
     )
+    token, media = config.edge.token.get_secret_value(), config.media
     around = Surroundings(
-        planner=Planner(config.edge.rtmp_url, config.edge.token.get_secret_value(), config.media_dir),
+        planner=Planner(config.edge.rtmp_url, token, config.media_dir, media.live, media.file),
         spawn=_spawner(children), bus=producer, metrics=metrics, log=log, instance=config.instance,
     )  # fmt: skip
     service = IngestService(around)
