@@ -1,7 +1,7 @@
 """Landlock by its system calls: a process gives up files and TCP ports for good (Linux 5.13 and later).
 
 Written out here because the bindings on PyPI are years of releases behind the kernel's rules for the network, or new
-and unproven (docs/adr/0006). Structures and numbers are those of linux/landlock.h; see landlock(7).
+and unproven (docs/adr/0012). Structures and numbers are those of linux/landlock.h; see landlock(7).
 """
 
 import ctypes

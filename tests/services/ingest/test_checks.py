@@ -15,7 +15,8 @@ PACKET = MediaPacket(
     stream_id="s", epoch=1, index=0, track="video", pts=0, dts=0, time_base=MS, keyframe=True, read_ms=1
 )
 SAMPLE = SampledFrame(
-    stream_id="s", epoch=1, seq=0, pts=0, time_base=MS, width=1920, height=1080, jpeg=jpeg_of(1280, 720), read_ms=1
+    stream_id="s", epoch=1, seq=0, pts=0, time_base=MS, width=1920, height=1080, fingerprint=bytes(144),
+    jpeg=jpeg_of(1280, 720), read_ms=1,
 )
 
 
