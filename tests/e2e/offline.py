@@ -59,7 +59,9 @@ def lead_everything_to_loopback() -> None:
     if not socket.has_ipv6:
         return
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as link:
-        _libc_ioctl(link, _Route6(metric=1, flags=_UP, index=socket.if_nametoindex("lo")))
+        index = socket.if_nametoindex("lo")
+        fcntl.ioctl(link, _SET_ADDRESS, socket.inet_pton(socket.AF_INET6, "fd00::1") + struct.pack("=Ii", 128, index))
+        _libc_ioctl(link, _Route6(metric=1, flags=_UP, index=index))
 
 
 def _libc_ioctl(link: socket.socket, route: ctypes.Structure) -> None:
@@ -123,7 +125,8 @@ def _destination(packet: bytes) -> str | None:
     else:
         address, protocol, at = packet[16:20], packet[9], 4 * (packet[0] & 15)
     if protocol == socket.IPPROTO_ICMPV6:
-        return None  # the kernel's own housekeeping
+        # A route of IPv6 into loopback refuses; the refusal carries the packet. The rest is the kernel's housekeeping.
+        return _destination(packet[48:]) if packet[40] == 1 else None
     return f"{ipaddress.ip_address(address)} port {int.from_bytes(packet[at + 2 : at + 4], 'big')}"
 
 

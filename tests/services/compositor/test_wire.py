@@ -9,7 +9,7 @@ MS = TimeBase(1, 1000)
 VIDEO = CodecParameters(track="video", codec="h264", time_base=MS, width=640, height=360)
 AUDIO = CodecParameters(track="audio", codec="aac", time_base=MS)
 PACKET = MediaPacket(
-    stream_id="s", epoch=1, index=0, track="video", pts=0, dts=0, time_base=MS, codecs=(VIDEO, AUDIO), read_ms=1
+    stream_id="s", epoch=1, index=0, unit=0, track="video", pts=0, dts=0, time_base=MS, codecs=(VIDEO, AUDIO), read_ms=1
 )
 KNOWN = frozenset({"h264", "aac"})
 

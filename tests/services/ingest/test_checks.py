@@ -12,11 +12,19 @@ MS = TimeBase(1, 1000)
 VIDEO = CodecParameters(track="video", codec="h264", time_base=MS, width=1920, height=1080)
 AUDIO = CodecParameters(track="audio", codec="aac", time_base=MS, sample_rate=48_000, channels=2)
 PACKET = MediaPacket(
-    stream_id="s", epoch=1, index=0, track="video", pts=0, dts=0, time_base=MS, keyframe=True, read_ms=1
+    stream_id="s", epoch=1, index=0, unit=0, track="video", pts=0, dts=0, time_base=MS, keyframe=True, read_ms=1
 )
 SAMPLE = SampledFrame(
-    stream_id="s", epoch=1, seq=0, pts=0, time_base=MS, width=1920, height=1080, fingerprint=bytes(144),
-    jpeg=jpeg_of(1280, 720), read_ms=1,
+    stream_id="s",
+    epoch=1,
+    seq=0,
+    pts=0,
+    time_base=MS,
+    width=1920,
+    height=1080,
+    fingerprint=bytes(144),
+    jpeg=jpeg_of(1280, 720),
+    read_ms=1,
 )
 
 
