@@ -108,6 +108,8 @@ SECRETS = {
     "MOSAICAST_QDRANT__API_KEY": {"api", "recognizer"},
     "MOSAICAST_VAULT__KEY": {"api", "recognizer"},
     "MOSAICAST_DATABASE__URL": {"api"},
+    "MOSAICAST_KAFKA__SASL_PASSWORD": set(settings.BLOCKS),
+    "MOSAICAST_KAFKA__SSL_KEY_PASSWORD": set(settings.BLOCKS),
     "MOSAICAST_TOKEN": set[str](),  # the command line's own
     "MOSAICAST_TYPO": set[str](),
     "mosaicast_vault__key": {"api", "recognizer"},  # names in any case are read
