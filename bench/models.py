@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
+from bench.synthetic.pictures import known_picture
 from mosaicast.adapters import jpeg
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.detectors.pictures import WIDTH
@@ -104,7 +105,7 @@ def chips() -> list[Picture]:
     found = [face, *(np.ascontiguousarray(photo[y : y + 150, x : x + 150]) for y, x in corners)]
     detector = CenterFace(precision="f32")
     for path in sorted(data_files("faces/kr_enrol_50", "ref_01.jpg"))[:25]:
-        picture = np.asarray(cv2.imread(str(path)), np.uint8)
+        picture = known_picture(path)
         for raw in detector.detect([picture], 0.5)[0][:1]:
             chip = dlib_resnet.align(Face(picture, raw.landmarks))
             found += [] if chip is None else [chip]
@@ -172,7 +173,7 @@ def placed(height: int, *, halved: bool) -> list[tuple[Picture, Box]]:
 
 def people() -> list[tuple[Picture, Box]]:
     """Photographs that ship inside packages, each with its face."""
-    hopper = cv2.imread(str(Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"))
+    hopper = known_picture(Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg")
     mirrored = np.ascontiguousarray(astronaut()[:, ::-1])
     return [
         (astronaut(), Box(179, 62, 271, 179)),
@@ -230,7 +231,7 @@ def wider() -> dict[str, Any]:
 
 def judged(detector: CenterFace, folder: Path, record: dict[str, Any]) -> list[tuple[float, bool, bool]]:
     """Return height, matched and covered of each true face that the official protocol counts."""
-    boxes = boxes_of(detector, np.asarray(cv2.imread(str(folder / record["file"])), np.uint8))
+    boxes = boxes_of(detector, known_picture(folder / record["file"]))
     faces = []
     for face in record["faces"]:
         x, y, width, height = face["box_xywh"]

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import cast
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.synthetic.pictures import read_picture
 from mosaicast.adapters.av_packets import PacketDecoder
 from mosaicast.adapters.av_source import EpochStarted, PacketRead, open_source
 from mosaicast.adapters.detectors.centerface import CenterFace
@@ -129,11 +129,11 @@ class MemoryGallery:
         """Enrol the one person whose photos lie in a folder: the largest face of each."""
         faces = []
         for path in sorted(folder.iterdir()):
-            picture = cv2.imread(str(path))
-            found = [] if picture is None else self.detector.detect([np.asarray(picture, np.uint8)], 0.5)[0]
-            if found:
+            picture = read_picture(path)
+            found = [] if picture is None else self.detector.detect([picture], 0.5)[0]
+            if picture is not None and found:
                 largest = max(found, key=lambda face: face.box.area)
-                faces.append(Face(np.asarray(picture, np.uint8), largest.landmarks))
+                faces.append(Face(picture, largest.landmarks))
         for embedder, people in zip(self.embedders, self._people, strict=True):
             people[PersonId(folder.name)] = embedder.embed(faces)
         self.people.append(Enrolled(folder.name, len(faces)))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bench.synthetic import framecode
 from bench.synthetic.cast import CastError, Person, package_folder
+from bench.synthetic.pictures import read_picture
 from bench.synthetic.scene import Actor, FaceTruth, Scene, Script, Waypoint, clip_face, widest
 from mosaicast.core.types import Box
 
@@ -157,7 +158,7 @@ def _backdrop(name: str, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
         raise CastError(f"no backdrop {name!r}; there are {', '.join(_BACKDROPS)}")
     file_name, tint, lamp = _BACKDROPS[name]
     folder = package_folder("skimage", "data")
-    texture = None if folder is None else cv2.imread(str(folder / file_name), cv2.IMREAD_GRAYSCALE)
+    texture = None if folder is None else read_picture(folder / file_name, grey=True)
     if texture is None:
         raise CastError(f"scikit-image's {file_name} is missing")
     width, height = size_wh

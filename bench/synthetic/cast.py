@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.synthetic.pictures import read_picture
 from mosaicast.core.types import Box
 
 ASSETS_VARIABLE = "MOSAICAST_DEMO_ASSETS"
@@ -174,10 +175,10 @@ def _find(image: str, folders: list[Path]) -> Path | None:
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    image = read_picture(path)
     if image is None:
         raise CastError(f"{path.name} does not decode")
-    return np.asarray(image, dtype=np.uint8)
+    return image
 
 
 def _cut(name: str, portrait: _Portrait, image: NDArray[np.uint8]) -> Person:

@@ -6,6 +6,7 @@ from fractions import Fraction
 import av
 from av.video.codeccontext import VideoCodecContext
 
+from mosaicast.adapters.av_allowed import decoder_of
 from mosaicast.contracts.messages import CodecParameters, MediaPacket
 
 
@@ -30,7 +31,7 @@ class PacketDecoder:
 
     def __init__(self, parameters: CodecParameters) -> None:
         try:
-            context = av.CodecContext.create(parameters.codec, "r")
+            context = av.CodecContext.create(decoder_of(parameters.codec), "r")
         except (av.FFmpegError, ValueError) as exc:
             raise DecodeError(f"no decoder for {parameters.codec}") from exc
         if not isinstance(context, VideoCodecContext):

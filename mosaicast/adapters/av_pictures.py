@@ -12,9 +12,8 @@ from mosaicast.adapters.jpeg import JpegError, encode
 from mosaicast.core.fingerprint import fingerprint
 from mosaicast.core.sampling import THUMBNAIL_WH
 from mosaicast.core.types import MediaTime
+from mosaicast.imaging.jpeg_header import LARGEST_JPEG_WH, fitted
 
-LARGEST_JPEG_WH = (1280, 2560)
-"""Faces are found at 640 pixels across; 1280 leaves enough of each for recognition. The height bounds memory only."""
 JPEG_QUALITY = 85
 """About 90 kB at 1280 x 720; losses are far below what the detector and the embedder blur away themselves."""
 _LUMA_FIRST = frozenset(
@@ -119,10 +118,3 @@ def fingerprint_of(frame: Any) -> bytes:
         return fingerprint(Picture(frame, frame.time_base).thumbnail())
     except PictureError:
         return b""
-
-
-def fitted(size_wh: tuple[int, int]) -> tuple[int, int]:
-    """Return the largest size of the same shape that is not larger than the picture or `LARGEST_JPEG_WH`."""
-    width, height = size_wh
-    scale = min(Fraction(1), Fraction(LARGEST_JPEG_WH[0], width), Fraction(LARGEST_JPEG_WH[1], height))
-    return max(1, round(width * scale)), max(1, round(height * scale))

@@ -13,15 +13,15 @@ import av
 import av.logging
 import cv2
 
+from mosaicast.adapters.av_allowed import require, whitelists
 from mosaicast.adapters.av_pictures import Picture
 from mosaicast.adapters.av_source_errors import SourceError, open_error, read_error, refuse
 from mosaicast.adapters.av_times import Times
 from mosaicast.adapters.av_tracks import Track, audio_track, video_track
 from mosaicast.contracts.messages import CodecParameters, TimeBase
+from mosaicast.core.allowed import LONGEST_SIDE, Allowed
 from mosaicast.core.types import MediaTime
 
-LONGEST_SIDE = 8192
-"""H.264's highest level ends at 8192; larger is a mistake or an attack on our memory."""
 MOST_FAILURES_IN_A_ROW = 300
 """Packets, about 10 s, of which none gives a picture: the rest will not either."""
 MOST_WITHOUT_KEYFRAME = 600
@@ -30,12 +30,6 @@ MOST_UNTIMED_IN_A_ROW = 50
 LONGEST_REORDER = Fraction(2)
 """Seconds from a picture's decoding to its showing. Encoders reorder over a few frames; a source that says more makes
 every reader hold its decoded pictures for so long (574 of them, 206 MB, came out of 123 kB of 360p)."""
-
-_FILE_FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flv,avi,mpegts,mpeg,ogg,asf,mxf,ivf,h264,hevc,av1,mjpeg,"
-    "jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,image2"
-)
-"""Containers that a file may be. Not: playlists and scripts (hls, concat, dash), which make FFmpeg open other files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,41 +98,47 @@ def limit_libraries() -> None:
     cv2.setNumThreads(1)
 
 
-def open_source(url: str, *, live: bool, limits: SourceLimits | None = None) -> "AvSource":
+def open_source(
+    url: str, *, live: bool, limits: SourceLimits | None = None, allowed: Allowed | None = None
+) -> "AvSource":
     """Open an RTMP address (`live`) or the absolute path of a file.
+
+    Args:
+        url: where.
+        live: whether it is an address.
+        limits: deadlines.
+        allowed: containers and codecs; None: the default list of its kind.
 
     Raises:
         SourceError: it can't be opened, has no usable video, or exceeds a limit.
     """
     bounds = limits or SourceLimits()
+    lists = allowed or (Allowed.live() if live else Allowed.file())
     try:
         container = av.open(
             url if live else f"file:{url}",
             mode="r",
-            options=_options(bounds, live=live),
+            options=_options(bounds, lists, live=live),
             timeout=(bounds.open_s, bounds.read_s),
             metadata_errors="replace",
         )
     except (av.FFmpegError, OSError, ValueError, MemoryError) as exc:
         raise open_error(exc, live=live) from exc
     try:
-        return AvSource(container, live=live)
+        return AvSource(container, lists, live=live)
     except BaseException:
         container.close()
         raise
 
 
-def _options(limits: SourceLimits, *, live: bool) -> dict[str, str]:
-    options = {"max_pixels": str(LONGEST_SIDE * LONGEST_SIDE)}
+def _options(limits: SourceLimits, allowed: Allowed, *, live: bool) -> dict[str, str]:
+    options = {"max_pixels": str(LONGEST_SIDE * LONGEST_SIDE)} | whitelists(allowed)
     if live:
         probe_us = str(int(limits.probe_s * 1_000_000))
-        return options | {"protocol_whitelist": "rtmp,rtmps,tcp,tls", "format_whitelist": "flv,live_flv",
-                          "rtmp_live": "live", "analyzeduration": probe_us}  # fmt: skip
+        return options | {"protocol_whitelist": "rtmp,rtmps,tcp,tls", "rtmp_live": "live", "analyzeduration": probe_us}
     # An edit list may tell the player to hide decoded frames. The compositor decodes bare packets and would show
     # them, so both sides must see all.
-    return options | {
-        "protocol_whitelist": "file", "format_whitelist": _FILE_FORMATS, "advanced_editlist": "0"
-    }  # fmt: skip
+    return options | {"protocol_whitelist": "file", "advanced_editlist": "0"}
 
 
 class AvSource:
@@ -148,12 +148,15 @@ class AvSource:
         SourceError: no usable video track, or a limit exceeded.
     """
 
-    def __init__(self, container: Any, *, live: bool) -> None:
+    def __init__(self, container: Any, allowed: Allowed, *, live: bool) -> None:
         self.counters = SourceCounters()
         self._container = container
         self._live = live
         self._video = video_track(container, live=live)
         self._audio = audio_track(container)
+        for track in (self._video, self._audio):
+            if track is not None:
+                require(track, allowed)
         self._size_wh = (0, 0)
         self._started = False
         self._anew = False

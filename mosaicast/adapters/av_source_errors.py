@@ -63,4 +63,10 @@ def _file_error(exc: Exception) -> SourceError:
         return refuse("too_much_memory", "Reading the file takes more memory than one stream may use.")
     if isinstance(exc, av.error.ExitError | av.error.TimeoutError):
         return SourceError("slow_file", "Reading the file takes too long.", fault="operator", retry=True)
+    if isinstance(exc, av.error.ArgumentError):  # also FFmpeg's answer where the container is not on the list
+        return refuse(
+            "damaged",
+            "The file is damaged, is not a video, or its container is not among those that are let in; "
+            "the operator can add one to MOSAICAST_MEDIA__FILE_FORMATS.",
+        )
     return refuse("damaged", "The file is damaged or is not a video.")

@@ -30,6 +30,11 @@ class Track:
         """Number of the stream in its container."""
         return int(self.stream.index)
 
+    @property
+    def codec(self) -> str:
+        """Name of the codec, not of one of FFmpeg's decoders for it: `mp3`, not `mp3float`."""
+        return str(self.stream.codec_context.codec.canonical_name)
+
     def adopt_codec_of(self, packet: Any) -> bool:
         """Take over the decoder configuration that comes with `packet`; return whether it is another one."""
         if not packet.has_sidedata("new_extradata"):
@@ -43,13 +48,12 @@ class Track:
         """Return the wire form; `size_wh` is that of the decoded pictures of a video track."""
         context = self.stream.codec_context
         if self.kind == "audio":
-            # The codec's own name: `mp3float` is one of FFmpeg's decoders, and a muxer knows `mp3`.
             return CodecParameters(
-                track="audio", codec=context.codec.canonical_name, time_base=self.time_base, extradata=self.extradata,
+                track="audio", codec=self.codec, time_base=self.time_base, extradata=self.extradata,
                 sample_rate=max(0, context.sample_rate or 0), channels=max(0, context.channels or 0),
             )  # fmt: skip
         return CodecParameters(
-            track="video", codec=context.name, time_base=self.time_base, extradata=self.extradata,
+            track="video", codec=self.codec, time_base=self.time_base, extradata=self.extradata,
             width=size_wh[0], height=size_wh[1], frame_rate=_rate(self.stream.average_rate),
         )  # fmt: skip
 

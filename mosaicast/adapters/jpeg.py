@@ -1,12 +1,12 @@
 """JPEG in and out, by OpenCV (libjpeg-turbo)."""
 
-import struct
 from typing import Literal
 
 import cv2
 import numpy as np
 
 from mosaicast.imaging.crops import Picture
+from mosaicast.imaging.jpeg_header import read_header
 
 Reduction = Literal[1, 2, 4, 8]
 """Divides width and height while decoding, in the DCT: exact, and cheaper than decoding and shrinking."""
@@ -19,7 +19,6 @@ _FLAGS: dict[Reduction, int] = {
 }
 _LARGEST_PIXELS = 16384 * 2160
 """Refused beyond, before any memory is taken: a header of 20 bytes can ask for gigabytes."""
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 class JpegError(Exception):
@@ -35,14 +34,10 @@ def size_wh(data: bytes) -> tuple[int, int]:
     Raises:
         JpegError: no JPEG header with a sane size in it.
     """
-    at = 2
-    while data[:2] == b"\xff\xd8" and at + 9 <= len(data) and data[at] == 0xFF:
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker in _FRAME_MARKERS:
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return _checked(width, height)
-        at += 2 + max(2, length) if marker != 0xFF else 1
-    raise JpegError("no frame header")
+    header = read_header(data)
+    if header is None:
+        raise JpegError("no frame header")
+    return _checked(header.width, header.height)
 
 
 def decode(data: bytes, reduction: Reduction = 1) -> Picture:

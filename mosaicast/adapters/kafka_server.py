@@ -183,6 +183,7 @@ class KafkaServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 umask=_UMASK,
+                env=_environment(),
                 start_new_session=True,  # Ctrl-C reaches it through us, last
             )
 
@@ -191,7 +192,9 @@ class KafkaServer:
         cluster = "M" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:21]
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings))
         try:
-            done = subprocess.run(command, capture_output=True, timeout=_FORMAT_S, umask=_UMASK, check=False)
+            done = subprocess.run(
+                command, capture_output=True, timeout=_FORMAT_S, umask=_UMASK, check=False, env=_environment()
+            )
         except subprocess.TimeoutExpired as exc:
             raise BusError("formatting Kafka's storage took too long", fault="operator", retry=True) from exc
         if done.returncode != 0:
@@ -257,6 +260,11 @@ def _answers(admin: AdminClient) -> bool:
         return bool(admin.list_topics(timeout=_ASK_S).brokers)
     except KafkaException:
         return False
+
+
+def _environment() -> dict[str, str]:
+    """Return ours without our settings: there are secrets among them, which are nothing to the broker."""
+    return {name: text for name, text in os.environ.items() if not name.upper().startswith("MOSAICAST_")}
 
 
 def _with_parent() -> Sequence[str]:

@@ -122,7 +122,7 @@ class CodecParameters(Message, frozen=True, kw_only=True):
 
     track: Literal["video", "audio"]
     codec: Annotated[str, Meta(min_length=1, max_length=32)]
-    """FFmpeg's decoder name: h264, hevc, aac, mp3, ..."""
+    """FFmpeg's name of the codec: h264, hevc, aac, mp3, ..."""
     time_base: TimeBase
     extradata: Annotated[bytes, Meta(max_length=65536)] = b""
     width: Annotated[int, Meta(ge=0, le=16384)] = 0
@@ -308,7 +308,7 @@ class OutgoingFrame(Message, frozen=True, kw_only=True):
     """One masked picture as it went out, about once a second of a stream, for the detector to look at."""
 
     stream_id: Identifier
-    epoch: Positive
+    epoch: EpochNumber
     index: NonNegative
     """Of its packet; the answer names it."""
     width: Side
@@ -339,7 +339,7 @@ class OutgoingFaces(Message, frozen=True, kw_only=True):
     """What the detector saw in one picture that went out. Empty means looked and saw nobody."""
 
     stream_id: Identifier
-    epoch: Positive
+    epoch: EpochNumber
     index: NonNegative
     faces: Annotated[tuple[OutgoingFace, ...], Meta(max_length=2000)]
     sent_ms: NonNegative

@@ -5,21 +5,32 @@ starts in milliseconds. A child dies with the service that asked for it: it watc
 parent (the fork server is, and that one lives as long as its children).
 """
 
+import contextlib
 import ctypes
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import resource
 import select
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, Literal
 
+import structlog
+
+from mosaicast.runtime import sandbox
+from mosaicast.runtime.metrics import Metrics
+from mosaicast.runtime.sandbox import Access, Support
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_KEPT = frozenset({"PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "LD_PRELOAD", "VIRTUAL_ENV"})
+_KEPT_PREFIXES = ("LC_", "PYTHON", "OMP_", "OPENBLAS_", "MALLOC_")
+"""Of the environment, children get what the loader, Python and numeric libraries read; never a setting of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +69,31 @@ class Exit:
 
 
 class ForkServer:
-    """Makes children. One per service, built in its composition root.
+    """Makes children. One per service, built in its composition root, before anything that starts a thread.
+
+    It starts at once, without the environment of the service, which holds secrets: children are copies of it.
 
     Args:
         preload: modules that every child needs, imported once in the fork server.
+        layers: what the kernel has to hold children back; None: asked here.
     """
 
-    def __init__(self, preload: Sequence[str] = ()) -> None:
+    def __init__(self, preload: Sequence[str] = (), *, layers: Support | None = None) -> None:
+        self.layers = sandbox.support() if layers is None else layers
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
+        with _cleared_environment():
+            multiprocessing.forkserver.ensure_running()
+
+    def tell_layers(self, log: structlog.typing.FilteringBoundLogger, metrics: Metrics) -> None:
+        """Log once, and show, how children are held back and what this kernel lacks for it."""
+        metrics.child_layers.labels("landlock").set(self.layers.landlock_abi)
+        metrics.child_layers.labels("seccomp").set(self.layers.seccomp)
+        layers = {"landlock_abi": self.layers.landlock_abi, "seccomp": self.layers.seccomp}
+        if self.layers.missing:
+            log.warning("children are held back in part", **layers, missing=self.layers.missing)
+        else:
+            log.info("children are held back", **layers)
 
     def spawn(
         self,
@@ -75,15 +102,25 @@ class ForkServer:
         *,
         name: str,
         limits: Limits | None = None,
+        access: Access | None = None,
     ) -> "ChildProcess":
         """Start `target(connection, *args)` in a child and return its handle.
 
         `target` and `args` must be picklable. The child ignores SIGINT (the parent decides) and sees the end of
         its connection when the parent goes.
+
+        Args:
+            target: what it does.
+            args: what it is told.
+            name: for a list of processes.
+            limits: what it may use at most.
+            access: what it may reach, as far as the kernel can hold it to that; None: everything (for tests' helpers;
+                whatever touches strangers' media says what it needs).
         """
         ours, theirs = self._context.Pipe(duplex=True)
+        bounds = _Bounds(limits or Limits(), access, self.layers)
         process = self._context.Process(
-            target=_child_main, args=(os.getpid(), target, theirs, limits or Limits(), args), name=name, daemon=True
+            target=_child_main, args=(os.getpid(), target, theirs, bounds, args), name=name, daemon=True
         )
         process.start()
         theirs.close()
@@ -141,19 +178,41 @@ class ChildProcess:
         self._process.join(5.0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    limits: Limits
+    access: Access | None
+    layers: Support
+
+
 def _child_main(
     service_pid: int,
     target: Callable[..., None],
     connection: "Connection[Any, Any]",
-    limits: Limits,
+    bounds: "_Bounds",
     args: tuple[Any, ...],
 ) -> None:
     die_with_parent()
-    _die_with(service_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    apply_limits(limits)
+    apply_limits(bounds.limits)
+    if bounds.access is not None:
+        sandbox.enter(bounds.access, bounds.layers)  # before the first thread, which would stay outside
+    _die_with(service_pid)
     target(connection, *args)
+
+
+@contextlib.contextmanager
+def _cleared_environment() -> Iterator[None]:
+    """Leave in the environment what children may see."""
+    whole = dict(os.environ)
+    kept = {name: text for name, text in whole.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
+    os.environ.clear()
+    os.environ.update(kept)
+    try:
+        yield
+    finally:
+        os.environ.update(whole)
 
 
 def _die_with(pid: int) -> None:

@@ -76,6 +76,9 @@ class Metrics:
         self.gallery_errors = self._counter("gallery_errors", "Failed gallery requests.", "reason")
 
     def _processes(self) -> None:
+        self.child_layers = self._gauge(
+            "child_layers", "Version of what the kernel holds back media's children with; 0: it has none.", "layer"
+        )
         self.streams = self._gauge("streams", "Streams that this instance handles.", "state")
         self.child_restarts = self._counter("child_restarts", "Restarts of children.", "reason")
         self.http_requests = self._counter("http_requests", "Requests answered.", "route", "method", "status")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from mosaicast.runtime.children import ForkServer, Limits
+from mosaicast.runtime.sandbox import Access
 
 LARGEST_PHOTO_BYTES = 20 * 1024 * 1024
 LARGEST_PIXELS = {"JPEG": 60_000_000, "MPO": 60_000_000, "PNG": 24_000_000, "WEBP": 12_000_000}
@@ -91,7 +92,7 @@ class PhotoDecoder:
         check_size(len(data))
         if not data:
             raise PhotoError("unreadable", "the file is empty")
-        child = self.fork_server.spawn(_work, name="photo", limits=LIMITS)
+        child = self.fork_server.spawn(_work, name="photo", limits=LIMITS, access=Access())
         # A child that was taken over may begin to answer and never end: then it is killed, and the pipe with it.
         patience = threading.Timer(2 * _TIMEOUT_S, child.kill)
         try:

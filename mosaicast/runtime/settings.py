@@ -2,13 +2,15 @@
 
 Order, first wins: arguments, environment, the file named by MOSAICAST_ENV_FILE, secret files in the folder named
 by MOSAICAST_SECRETS_DIR (one file a setting, e.g. `mosaicast_edge__token`), the defaults below.
+
+A service keeps the blocks that it needs (`BLOCKS`) and forgets the others, with the secrets in them.
 """
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -19,6 +21,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     SettingsError,
 )
+
+from mosaicast.core.allowed import FILE_CODECS, FILE_FORMATS, LIVE_CODECS, Allowed
 
 
 class KafkaSettings(BaseModel):
@@ -177,6 +181,31 @@ class RecognitionSettings(BaseModel):
         return (self.first_floor, self.second_floor)[: len(self.networks)]
 
 
+Names = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(,[A-Za-z0-9_]+)*$", max_length=2000)]
+"""Names with commas between them, no spaces."""
+
+
+class MediaSettings(BaseModel):
+    """What the media of strangers may be; everything else is refused before a decoder sees it.
+
+    FFmpeg's names: of codecs as `ffmpeg -codecs` lists them, of containers as `ffmpeg -demuxers` does.
+    """
+
+    live_codecs: Names = LIVE_CODECS
+    file_codecs: Names = FILE_CODECS
+    file_formats: Names = FILE_FORMATS
+
+    @property
+    def live(self) -> Allowed:
+        """What a live source may be."""
+        return Allowed.live(self.live_codecs)
+
+    @property
+    def file(self) -> Allowed:
+        """What a file may be."""
+        return Allowed.file(self.file_codecs, self.file_formats)
+
+
 class DatabaseSettings(BaseModel):
     """The api's database."""
 
@@ -211,6 +240,7 @@ class Settings(BaseSettings):
     """0 lets the system choose."""
     kafka: KafkaSettings = KafkaSettings()
     edge: EdgeSettings = EdgeSettings()
+    media: MediaSettings = MediaSettings()
     api: ApiSettings = ApiSettings()
     qdrant: QdrantSettings = QdrantSettings()
     detector: DetectorSettings = DetectorSettings()
@@ -250,6 +280,43 @@ class Settings(BaseSettings):
         return tuple(sources)
 
 
+Service = Literal["api", "ingest", "detector", "recognizer", "compositor"]
+
+BLOCKS: Mapping[Service, frozenset[str]] = {
+    "api": frozenset({"kafka", "edge", "api", "qdrant", "recognition", "database", "vault"}),
+    "ingest": frozenset({"kafka", "edge", "media"}),
+    "detector": frozenset({"kafka", "detector", "guard"}),
+    "recognizer": frozenset({"kafka", "qdrant", "recognition", "vault"}),
+    "compositor": frozenset({"kafka", "edge", "media", "guard"}),
+}
+"""Which blocks of settings a service needs. The edge's token, the administrator's, the gallery's key, the vault's and
+the database's password are in them: nobody has another's. Single settings (`data_dir`, `log_level`) are everybody's."""
+
+_PREFIX = "MOSAICAST_"
+_WHERE = frozenset({"MOSAICAST_ENV_FILE", "MOSAICAST_SECRETS_DIR"})
+
+
+def environment_for(service: Service, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a service may see of an environment: what is not ours, and of ours the settings that it needs."""
+    return {name: text for name, text in environment.items() if _is_for(service, name.upper())}
+
+
+def foreign(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without anything of ours: for programs of others that we start."""
+    return {name: text for name, text in environment.items() if not name.upper().startswith(_PREFIX)}
+
+
+def _is_for(service: Service, name: str) -> bool:
+    if not name.startswith(_PREFIX) or name in _WHERE:
+        return True
+    first = name.removeprefix(_PREFIX).partition("__")[0].lower()
+    return first in Settings.model_fields and (first in BLOCKS[service] or not _is_block(first))
+
+
+def _is_block(name: str) -> bool:
+    return isinstance(Settings.model_fields[name].default, BaseModel)
+
+
 class WrongSettingsError(Exception):
     """Settings are wrong: the operator's to mend. The text names them and what they should be, never their values."""
 
@@ -273,12 +340,20 @@ def load(**overrides: object) -> Settings:
         raise WrongSettingsError(str(exc)) from None
 
 
-def load_or_exit() -> Settings:
-    """Read the settings of this process; wrong ones end it with a sentence and exit status 1."""
+def load_or_exit(service: Service) -> Settings:
+    """Read the settings of a service's process; wrong ones end it with a sentence and exit status 1.
+
+    Call it once, first: what is not the service's is forgotten, and everything of ours leaves the environment, so that
+    no program or library that runs in or under this process finds a secret there.
+    """
     try:
-        return load()
+        loaded = load()
     except WrongSettingsError as exc:
         sys.exit(f"mosaicast: {exc}")
+    for name in [name for name in os.environ if name.upper().startswith(_PREFIX)]:
+        del os.environ[name]
+    others = {name for name in Settings.model_fields if _is_block(name)} - BLOCKS[service]
+    return loaded.model_copy(update={name: Settings.model_fields[name].default for name in others})
 
 
 def _explained(error: ErrorDetails) -> str:

@@ -21,9 +21,11 @@ from mosaicast.contracts.topics import STATUS, STREAMS
 from mosaicast.runtime import logs, rights
 from mosaicast.runtime.children import ForkServer
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
+from mosaicast.runtime.dumps import forbid_dumps
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.photos import PhotoDecoder
+from mosaicast.runtime.sandbox import Access
 from mosaicast.runtime.settings import Settings, load_or_exit
 from services.api.alignment import align
 from services.api.app import create_app
@@ -50,7 +52,8 @@ _POLL_S = 0.2
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
     rights.make_private()
-    settings = load_or_exit()
+    forbid_dumps()
+    settings = load_or_exit("api")
     logs.configure("api", level=settings.log_level)
     log = logs.get_logger(__name__)
     try:
@@ -72,22 +75,26 @@ def run(settings: Settings) -> None:
         OSError: the port of the metrics is taken.
     """
     log = logs.get_logger(__name__)
+    children = ForkServer(["mosaicast.runtime.photos"])  # before anything that starts a thread
+    metrics = Metrics()
+    children.tell_layers(log, metrics)
     for sentence in rights.mend(settings.data_dir):
         log.warning("rights", found=sentence)
+    settings.cache_dir.mkdir(parents=True, exist_ok=True)
     storage = Storage(settings.database.url or f"sqlite:///{settings.data_dir / 'mosaicast.db'}")
     storage.migrate()
     _keep_admin_token(storage, settings)
     ensure_topics(kafka_config(settings, "api"))
-    metrics = Metrics()
     producer = BusProducer(
         kafka_config(settings, "api"),
         lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(),
         confirms=True,
     )
     edge = EdgeControl(settings.edge.stat_url, settings.edge.control_url)
-    children = ForkServer(["mosaicast.runtime.photos"])
     models = ModelChild(
-        children, partial(load_models, settings.recognition.networks, settings.cache_dir, settings.models_dir)
+        children,
+        partial(load_models, settings.recognition.networks, settings.cache_dir, settings.models_dir),
+        Access(read=(settings.models_dir,), write=(settings.cache_dir,)),
     )
     teller = Teller(storage, producer, wall_ms)
     deps = _deps(settings, storage, teller, edge, Enroller(PhotoDecoder(children), models))

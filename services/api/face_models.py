@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mosaicast.adapters.model_errors import InferenceError, ModelError
 from mosaicast.imaging.crops import Landmarks, Picture
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
+from mosaicast.runtime.sandbox import Access
 
 if TYPE_CHECKING:  # importing them loads the runtime of the models: the child's business
     from mosaicast.adapters.detectors import Detector, RawFace
@@ -101,12 +102,18 @@ class ModelChild:
 
     Args:
         load_models: called in the child; must be picklable.
+        access: what it takes to load them. No network: the child sees faces.
     """
 
     def __init__(
-        self, fork_server: ForkServer, load_models: Callable[[], LocalModels], *, idle_s: float = IDLE_S
+        self,
+        fork_server: ForkServer,
+        load_models: Callable[[], LocalModels],
+        access: Access,
+        *,
+        idle_s: float = IDLE_S,
     ) -> None:
-        self._fork_server, self._args = fork_server, (load_models, idle_s)
+        self._fork_server, self._args, self._access = fork_server, (load_models, idle_s), access
         self._lock = threading.Lock()
         self._child: ChildProcess | None = None
         self._networks: tuple[Network, ...] | None = None
@@ -157,7 +164,7 @@ class ModelChild:
 
     def _exchange(self, question: tuple[Any, ...]) -> Any:
         if self._child is None:
-            self._child = self._fork_server.spawn(serve, self._args, name="models", limits=_LIMITS)
+            self._child = self._fork_server.spawn(serve, self._args, name="models", limits=_LIMITS, access=self._access)
         self._child.connection.send(question)
         if not self._child.connection.poll(_ANSWER_S):
             self._end()

@@ -19,6 +19,7 @@ class ProcessSpec:
     command: Sequence[str]
     log_path: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    """All of it: nothing is inherited, because ours holds what each process may not see."""
     ready_url: str | None = None
     """Answers 200 when it can work; None: ready when started."""
     health_url: str | None = None
@@ -55,7 +56,7 @@ class ManagedProcess:
             stdin=subprocess.DEVNULL,
             stdout=None if self.spec.inherit_stdout else log,
             stderr=log,
-            env={**os.environ, **self.spec.environment},
+            env=dict(self.spec.environment),
             start_new_session=True,
         )
 

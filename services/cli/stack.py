@@ -16,14 +16,14 @@ from mosaicast.adapters.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka import KafkaConfig, ensure_topics
 from mosaicast.adapters.kafka_folder import purge_leftovers
 from mosaicast.adapters.kafka_server import KafkaServer
-from mosaicast.runtime.settings import KafkaSettings
+from mosaicast.runtime.settings import KafkaSettings, Service, environment_for, foreign
 from services.cli import edge
 from services.cli.ports import free_port, require_free
 from services.cli.process import ManagedProcess, ProcessSpec
 from services.cli.supervisor import Supervisor
 from services.wiring import security_options, security_values
 
-SERVICES = ("api", "ingest", "detector", "recognizer", "compositor")
+SERVICES: tuple[Service, ...] = ("api", "ingest", "detector", "recognizer", "compositor")
 STOP_ORDER = ("ingest", "detector", "recognizer", "compositor", "edge", "api")
 READY_TIMEOUT_S = 60.0
 STOP_GRACE_S = 5.0
@@ -182,7 +182,7 @@ class Stack:
     def _make_addresses(self, bootstrap: str) -> Addresses:
         public, ports = self.options.public_host, self._ports
         rtmp = f"rtmp://{public}:{ports['rtmp']}"
-        metrics = {name: f"http://127.0.0.1:{ports[_private(name)]}/metrics" for name in SERVICES}
+        metrics: dict[str, str] = {name: f"http://127.0.0.1:{ports[_private(name)]}/metrics" for name in SERVICES}
         return Addresses(
             api_url=f"http://{public}:{ports['api']}",
             publish_url=f"{rtmp}/live",
@@ -200,7 +200,10 @@ class Stack:
                 name=name,
                 command=[sys.executable, "-m", f"services.{name}"],
                 log_path=self._log_path(name),
-                environment={**shared, "MOSAICAST_METRICS_PORT": str(self._ports[_private(name)])},
+                environment={
+                    **environment_for(name, shared),
+                    "MOSAICAST_METRICS_PORT": str(self._ports[_private(name)]),
+                },
                 ready_url=f"http://127.0.0.1:{port}/readyz",
                 health_url=f"http://127.0.0.1:{port}/healthz",
                 inherit_stdout=name == "api",
@@ -219,7 +222,9 @@ class Stack:
         )
         command = edge.prepare(config)
         ready = f"http://127.0.0.1:{self._ports['http']}/stat"
-        return ProcessSpec("edge", command, self._log_path("edge"), ready_url=ready, health_url=ready)
+        return ProcessSpec(
+            "edge", command, self._log_path("edge"), foreign(os.environ), ready_url=ready, health_url=ready
+        )
 
     def _environment(self, bootstrap: str) -> dict[str, str]:
         options, ports = self.options, self._ports
@@ -248,7 +253,7 @@ class Stack:
             environment["MOSAICAST_MEDIA_DIR"] = str(options.media_dir.resolve())
         if options.admin_token is not None:
             environment["MOSAICAST_API__ADMIN_TOKEN"] = options.admin_token
-        return {**environment, **options.environment}
+        return {**os.environ, **environment, **options.environment}
 
     def _log_path(self, name: str) -> Path:
         return self.options.data_dir / "logs" / f"{name}.log"

@@ -7,9 +7,11 @@ from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateRe
 from mosaicast.contracts.topics import MEDIA, OUTGOING_FACES, STREAMS, VERDICTS, Topic
 from mosaicast.runtime import logs, rights
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
+from mosaicast.runtime.dumps import forbid_dumps
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
+from mosaicast.runtime.sandbox import Access
 from mosaicast.runtime.settings import Settings, load_or_exit
 from services.compositor import child
 from services.compositor.service import CompositorService
@@ -23,7 +25,8 @@ LIMITS = Limits(address_space_bytes=6 * 1024**3)
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
     rights.make_private()
-    settings = load_or_exit()
+    forbid_dumps()
+    settings = load_or_exit("compositor")
     logs.configure("compositor", level=settings.log_level)
     try:
         run(settings, StopEvent().install())
@@ -40,15 +43,17 @@ def run(settings: Settings, stop: StopEvent) -> None:
         BusError: the message log refuses us for good.
         OSError: the port of the health server is taken.
     """
+    fork_server = ForkServer(["services.compositor.child"])  # before anything that starts a thread
     metrics = Metrics()
-    fork_server = ForkServer(["services.compositor.child"])
+    fork_server.tell_layers(logs.get_logger(__name__), metrics)
     token = settings.edge.token.get_secret_value()
+    codecs = settings.media.live.codecs | settings.media.file.codecs
 
     def spawn(stream_id: str) -> ChildProcess:
         url = f"{settings.edge.rtmp_url}/masked/{stream_id}?token={token}"
-        return fork_server.spawn(
-            child.run, (url, settings.guard.looks_per_s), name=f"compositor-{stream_id}", limits=LIMITS
-        )
+        name, access = f"compositor-{stream_id}", Access.to_server(url)
+        work = (url, codecs, settings.guard.looks_per_s)
+        return fork_server.spawn(child.run, work, name=name, limits=LIMITS, access=access)
 
     kafka = kafka_config(settings, "compositor")
     producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())

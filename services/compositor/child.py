@@ -10,17 +10,25 @@ from mosaicast.adapters.av_sink import AudioFormat, FlvSink
 from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec, VerdictMessage
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from services.compositor.engine import Engine
-from services.compositor.wire import Report, Settled, encode_look, encode_report, from_parent
+from services.compositor.wire import (
+    Report,
+    Settled,
+    encode_look,
+    encode_report,
+    from_parent,
+    with_known_codecs,
+)
 
 REPORT_S = 0.1
 
 
-def run(connection: "Connection[Any, Any]", url: str, looks_per_s: float = 0.0) -> None:
+def run(connection: "Connection[Any, Any]", url: str, codecs: frozenset[str], looks_per_s: float = 0.0) -> None:
     """Serve one stream until the pipe closes.
 
     Args:
         connection: to the compositor.
         url: where the masked stream is pushed.
+        codecs: what may be decoded, by name.
         looks_per_s: of the output guard; 0 switches it off.
     """
     av.logging.set_level(av.logging.PANIC)
@@ -32,19 +40,19 @@ def run(connection: "Connection[Any, Any]", url: str, looks_per_s: float = 0.0) 
 
     engine = Engine(open_sink, wall_ms, looks_per_s)
     try:
-        _serve(connection, engine)
+        _serve(connection, engine, codecs)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     finally:
         engine.close()
 
 
-def _serve(connection: "Connection[Any, Any]", engine: Engine) -> None:
+def _serve(connection: "Connection[Any, Any]", engine: Engine, codecs: frozenset[str]) -> None:
     reported_s = monotonic_s()
     while True:
         now = monotonic_s()
         if connection.poll(_wait_s(engine.next_wake(), now)):
-            _take(connection, engine)
+            _take(connection, engine, codecs)
         engine.step(monotonic_s())
         now = monotonic_s()
         if now - reported_s >= REPORT_S:
@@ -59,12 +67,12 @@ def _wait_s(wake_s: float | None, now: float) -> float:
     return REPORT_S if wake_s is None else min(REPORT_S, max(0.0, wake_s - now))
 
 
-def _take(connection: "Connection[Any, Any]", engine: Engine) -> None:
+def _take(connection: "Connection[Any, Any]", engine: Engine, codecs: frozenset[str]) -> None:
     """Hand over what has arrived, but look at the clock at least every few dozen messages."""
     for _ in range(64):
         message = from_parent(connection.recv_bytes())
         if isinstance(message, MediaPacket):
-            engine.on_media(message, monotonic_s())
+            engine.on_media(with_known_codecs(message, codecs), monotonic_s())
         elif isinstance(message, VerdictMessage):
             engine.on_verdict(message, monotonic_s())
         elif isinstance(message, OutgoingFaces):

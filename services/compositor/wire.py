@@ -110,6 +110,18 @@ def from_parent(data: bytes) -> Message | Settled:
     return message
 
 
+def with_known_codecs(packet: MediaPacket, codecs: frozenset[str]) -> MediaPacket:
+    """Return a packet without the parameters of codecs that are not on the list.
+
+    Ingest lets none through; this is for what else may have written to the topic. Without parameters nothing is
+    decoded, and its frames are booked as dropped.
+    """
+    if all(parameters.codec in codecs for parameters in packet.codecs):
+        return packet
+    known = tuple(parameters for parameters in packet.codecs if parameters.codec in codecs)
+    return msgspec.structs.replace(packet, codecs=known)
+
+
 def encode_report(report: Report) -> bytes:
     """Return the bytes of a report."""
     return _encoder.encode(report)

@@ -9,6 +9,7 @@ from mosaicast.adapters.detectors import Detector, make_detector
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer
 from mosaicast.contracts.topics import FRAMES, OUTGOING
 from mosaicast.runtime import logs, rights
+from mosaicast.runtime.dumps import forbid_dumps
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
@@ -23,7 +24,8 @@ GROUP = "detector"
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
     rights.make_private()
-    settings = load_or_exit()
+    forbid_dumps()
+    settings = load_or_exit("detector")
     logs.configure("detector", level=settings.log_level)
     # One core a worker: OpenCV's own threads would fight with the models'.
     cv2.setNumThreads(1)

@@ -83,7 +83,9 @@ class StreamReader:
 
     def _read(self) -> End:
         try:
-            with open_source(self._job.url, live=self._job.live, limits=self._limits) as source:
+            with open_source(
+                self._job.url, live=self._job.live, limits=self._limits, allowed=self._job.allows
+            ) as source:
                 self._source_counters = source.counters
                 self._drive(source)
         except SourceError as exc:

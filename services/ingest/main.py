@@ -1,14 +1,17 @@
 """Composition root of ingest: every object is made here."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, TailReader
 from mosaicast.contracts.topics import MEDIA, STATUS, STREAMS
 from mosaicast.runtime import logs, rights, settings
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
+from mosaicast.runtime.dumps import forbid_dumps
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
+from mosaicast.runtime.sandbox import Access
 from services.ingest import entry
 from services.ingest.around import Surroundings
 from services.ingest.plan import Planner
@@ -24,7 +27,8 @@ FLUSH_S = 2.0
 def main() -> int:
     """Run until SIGTERM or SIGINT; return the exit status: 0 asked to stop, 1 could not go on."""
     rights.make_private()
-    config = settings.load_or_exit()
+    forbid_dumps()
+    config = settings.load_or_exit("ingest")
     logs.configure("ingest", level=config.log_level)
     try:
         run(config, StopEvent().install())
@@ -41,15 +45,19 @@ def run(config: settings.Settings, stop: StopEvent) -> None:
         BusError: the message log refuses us for good.
         OSError: the port of the health server is taken.
     """
-    log, metrics, kafka = logs.get_logger("services.ingest"), Metrics(), kafka_config(config, "ingest")
+    log = logs.get_logger("services.ingest")
+    children = ForkServer(preload=[entry.PRELOAD])  # before anything that starts a thread
+    metrics, kafka = Metrics(), kafka_config(config, "ingest")
+    children.tell_layers(log, metrics)
     producer = BusProducer(
         kafka,
         on_drop=lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(),
         on_loss=lambda topic, key: service.lost(key) if topic == MEDIA.name else None,
     )
+    token, media = config.edge.token.get_secret_value(), config.media
     around = Surroundings(
-        planner=Planner(config.edge.rtmp_url, config.edge.token.get_secret_value(), config.media_dir),
-        spawn=_spawner(), bus=producer, metrics=metrics, log=log, instance=config.instance,
+        planner=Planner(config.edge.rtmp_url, token, config.media_dir, media.live, media.file),
+        spawn=_spawner(children), bus=producer, metrics=metrics, log=log, instance=config.instance,
     )  # fmt: skip
     service = IngestService(around)
     consumer, reports = _consumer(kafka, service, metrics), TailReader(kafka, STATUS, on_bad=_counting(metrics))
@@ -67,13 +75,17 @@ def run(config: settings.Settings, stop: StopEvent) -> None:
         health.close()
 
 
-def _spawner() -> Callable[[Job], ChildProcess]:
-    server = ForkServer(preload=[entry.PRELOAD])
-
+def _spawner(children: ForkServer) -> Callable[[Job], ChildProcess]:
     def spawn(job: Job) -> ChildProcess:
-        return server.spawn(entry.run_child, (job,), name=f"ingest-{job.stream_id}", limits=CHILD_LIMITS)
+        name, access = f"ingest-{job.stream_id}", access_of(job)
+        return children.spawn(entry.run_child, (job,), name=name, limits=CHILD_LIMITS, access=access)
 
     return spawn
+
+
+def access_of(job: Job) -> Access:
+    """Return what the child of this job reaches: the edge, or one file and no network."""
+    return Access.to_server(job.url) if job.live else Access(read=(Path(job.url),))
 
 
 def _consumer(kafka: KafkaConfig, service: IngestService, metrics: Metrics) -> BusConsumer:

@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mosaicast.contracts.messages import StreamSpec
+from mosaicast.core.allowed import Allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Reading:
     """Another one means: begin anew, and forget earlier failures."""
     url: str
     live: bool
+    allowed: Allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,19 @@ class Planner:
         rtmp_url: the edge, e.g. rtmp://127.0.0.1:1935.
         token: shown to the edge to play raw pictures.
         media_dir: files below it may be read; None: no file may.
+        live: what a live source may be.
+        file: what a file may be.
     """
 
-    def __init__(self, rtmp_url: str, token: str, media_dir: Path | None) -> None:
+    def __init__(
+        self,
+        rtmp_url: str,
+        token: str,
+        media_dir: Path | None,
+        live: Allowed | None = None,
+        file: Allowed | None = None,
+    ) -> None:
+        self._live, self._file_kinds = live or Allowed.live(), file or Allowed.file()
         self._rtmp_url = rtmp_url.rstrip("/")
         self._token = token
         self._media_dir = None if media_dir is None else media_dir.resolve()
@@ -47,7 +59,7 @@ class Planner:
         if not publication:
             return None
         url = f"{self._rtmp_url}/live/{spec.stream_id}?token={quote(self._token, safe='')}"
-        return Reading(publication, url, live=True)
+        return Reading(publication, url, live=True, allowed=self._live)
 
     def _file(self, publication: str, path: str | None) -> Reading | Refusal:
         identity = f"{publication}:{path}"
@@ -60,4 +72,4 @@ class Planner:
         full = (self._media_dir / path.lstrip("/")).resolve()
         if not full.is_relative_to(self._media_dir):
             return Refusal(identity, "The file lies outside of the media folder.")
-        return Reading(identity, str(full), live=False)
+        return Reading(identity, str(full), live=False, allowed=self._file_kinds)

@@ -10,6 +10,7 @@ from mosaicast.contracts.messages import MediaPacket, Message, SampledFrame
 from mosaicast.contracts.topics import FRAMES, HOUR_MS, MEDIA, Topic
 from mosaicast.runtime.clocks import wall_ms
 from services.ingest.around import Surroundings
+from services.ingest.checks import packet_violation, sample_violation
 from services.ingest.wire import LARGEST_PIPE_BYTES, End, Job, Report, unpack
 
 MOST_SKIPPED = 1000
@@ -32,6 +33,7 @@ class Relay:
 
     def __init__(self, job: Job, connection: "Connection[Any, Any]", around: Surroundings, tally: Counter[str]) -> None:
         self._stream_id = job.stream_id
+        self._allowed = job.allows
         self._connection = connection
         self._around = around
         self._tally = tally
@@ -99,6 +101,8 @@ class Relay:
             self._tally_report(message)
         elif message.stream_id != self._stream_id or not self._plausible(message.epoch):
             self.violation = "foreign_stream"
+        elif (wrong := self._violation_in(message)) is not None:
+            self.violation = wrong
         elif isinstance(message, MediaPacket):
             self._pass_packet(message)
         else:
@@ -107,6 +111,11 @@ class Relay:
     def _plausible(self, epoch: int) -> bool:
         """Whether a child may speak of an epoch."""
         return self.epoch <= epoch <= max(self._around.now_ms() + AHEAD_MS, self.epoch + MOST_EPOCHS)
+
+    def _violation_in(self, message: MediaPacket | SampledFrame) -> str | None:
+        if isinstance(message, MediaPacket):
+            return packet_violation(message, self._allowed)
+        return sample_violation(message, self.size_wh)
 
     def _tally_report(self, report: Report) -> None:
         counted = Counter(report.counters)

@@ -119,6 +119,7 @@ class StreamRunner:
             self._epoch,
             policy.analysis_fps,
             policy.detection_threshold,
+            reading.allowed,
         )
         self._child = self._around.spawn(job)
         self._crashes.started(now_s)

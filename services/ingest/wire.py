@@ -4,14 +4,15 @@ Child to parent: one byte that says which message, then its bytes. Parent to chi
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from mosaicast.contracts.codec import decode, encode
 from mosaicast.contracts.errors import ContractError
-from mosaicast.contracts.messages import MediaPacket, SampledFrame
+from mosaicast.contracts.messages import MediaPacket, SampledFrame, ShortText
 from mosaicast.contracts.topics import FRAMES, LARGEST_MESSAGE_BYTES, MEDIA
+from mosaicast.core.allowed import Allowed
 
 LARGEST_PIPE_BYTES = LARGEST_MESSAGE_BYTES + 1
 """The parent reads no more: the child handles hostile media and is not trusted."""
@@ -29,6 +30,17 @@ class Job:
     """Number of its first epoch; it counts on from there."""
     analysis_fps: float
     detection_threshold: float
+    allowed: Allowed | None = None
+    """Containers and codecs; None: the default list of its kind."""
+
+    @property
+    def allows(self) -> Allowed:
+        """Containers and codecs that the source may be."""
+        return self.allowed or (Allowed.live() if self.live else Allowed.file())
+
+
+Word = Annotated[str, msgspec.Meta(max_length=40, pattern=r"^[a-z0-9_]+\Z")]
+"""It becomes a label of metrics, or a name in the status."""
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,15 +55,15 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a running child did not pass on, counted since its start; about once a second."""
 
-    counters: dict[str, int]
+    counters: Annotated[dict[Word, Annotated[int, msgspec.Meta(ge=0, le=2**53)]], msgspec.Meta(max_length=32)]
 
 
 class End(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The last message of a child that ends in order."""
 
-    code: str
+    code: Word
     """`end` for the source's clean end, else the error's code."""
-    text: str = ""
+    text: ShortText = ""
     fault: Literal["", "content", "network", "operator"] = ""
     retry: bool = True
 

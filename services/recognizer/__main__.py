@@ -29,7 +29,7 @@ def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
     rights.make_private()
     forbid_dumps()
-    settings = load_or_exit()
+    settings = load_or_exit("recognizer")
     logs.configure("recognizer", level=settings.log_level)
     cv2.setNumThreads(1)
     try:

@@ -5,11 +5,14 @@ import socket
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from mosaicast.adapters.av_pictures import Picture, fitted
+from mosaicast.adapters.av_allowed import decoder_of, whitelists
+from mosaicast.adapters.av_pictures import Picture
 from mosaicast.adapters.av_source import (
     EpochStarted,
     PacketRead,
@@ -19,8 +22,10 @@ from mosaicast.adapters.av_source import (
     open_source,
 )
 from mosaicast.adapters.av_source_errors import SourceError
+from mosaicast.core.allowed import Allowed
 from mosaicast.core.sampling import SceneCutDetector
-from tests.contract.av_clips import concatenated_flv, make_clip, retimed_flv
+from mosaicast.imaging.jpeg_header import fitted
+from tests.contract.av_clips import concatenated_flv, make_clip, picture, retimed_flv
 
 
 @pytest.fixture(autouse=True)
@@ -202,6 +207,42 @@ def test_what_can_not_be_used_is_refused_in_words(tmp_path, options, code, word)
         read(path)
     assert (caught.value.code, caught.value.fault, caught.value.retry) == (code, "content", False)
     assert word in caught.value.text
+
+
+@pytest.mark.parametrize(
+    ("codecs", "words"), [("vp9,aac", "video of the source is h264"), ("h264,mp3", "sound of the source is aac")]
+)
+def test_a_codec_that_is_not_on_the_list_is_refused_by_name(tmp_path, codecs, words):
+    clip = make_clip(tmp_path / "clip.flv")
+    with pytest.raises(SourceError) as caught:
+        open_source(str(clip), live=False, allowed=Allowed.file(codecs))
+    assert (caught.value.code, caught.value.fault, caught.value.retry) == ("codec_not_allowed", "content", False)
+    assert words in caught.value.text
+    assert "MOSAICAST_MEDIA__FILE_CODECS" in caught.value.text
+
+
+def test_ffmpeg_itself_opens_no_other_decoder_and_no_other_container(tmp_path):
+    """Also not to learn the tracks, before anything of ours could look: a PNG is decoded to learn its size."""
+    Image.fromarray(picture(0, (320, 180))).save(tmp_path / "a.png")
+    with av.open(str(tmp_path / "a.png"), options=whitelists(Allowed.file("png"))) as opened:
+        assert opened.streams.video[0].format is not None
+    with av.open(str(tmp_path / "a.png"), options=whitelists(Allowed.file("h264"))) as opened:
+        assert opened.streams.video[0].format is None, "it was decoded"
+    with pytest.raises(SourceError, match="MOSAICAST_MEDIA__FILE_FORMATS"):
+        open_source(str(tmp_path / "a.png"), live=False, allowed=Allowed.file(formats="flv,mov"))
+
+
+def test_live_is_flv_with_what_rtmp_was_made_for():
+    lists = whitelists(Allowed.live())
+    assert lists["format_whitelist"] == "flv,live_flv"
+    decoders = set(lists["codec_whitelist"].split(","))
+    assert {"h264", "aac", "mp3float", "speex"} <= decoders
+    assert not {"hevc", "libdav1d", "vp9", "flv", "vp6f", "nellymoser", "png"} & decoders
+
+
+@pytest.mark.parametrize("codec", sorted(Allowed.file().codecs | Allowed.live().codecs))
+def test_every_name_of_the_default_lists_is_a_codec_that_ffmpeg_decodes(codec):
+    assert av.Codec(decoder_of(codec), "r").canonical_name == codec
 
 
 def test_a_missing_file_is_the_operators(tmp_path):

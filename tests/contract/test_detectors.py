@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from bench.synthetic.pictures import known_picture
 from mosaicast.adapters.detectors import Detector, RawFace, make_detector
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.model_errors import ModelUnavailableError
@@ -16,7 +17,7 @@ from mosaicast.core.types import Box
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
 ASTRONAUT_FACE = Box(178, 62, 272, 179)
-HOPPER = np.asarray(cv2.imread(str(Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg")))
+HOPPER = known_picture(Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg")
 HOPPER_FACE = Box(172, 120, 357, 340)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -11,6 +11,7 @@ import pytest
 from matplotlib import cbook
 from skimage import data
 
+from bench.synthetic.pictures import known_picture
 from mosaicast.adapters.detectors import centerface, make_detector
 from mosaicast.adapters.embedders import Face, FacenetCasia, facenet, facenet_torch
 from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
@@ -79,7 +80,7 @@ def test_a_chip_shows_the_detectors_square_box_grown_by_a_tenth(embedder: Facene
 
 
 def test_another_picture_of_a_person_is_more_alike_than_another_person(embedder: Facenet) -> None:
-    hopper = cv2.imread(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    hopper = known_picture(Path(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))))
     small = cv2.resize(ASTRONAUT, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     faces = faces_in([ASTRONAUT, np.ascontiguousarray(small[:, ::-1]), cv2.convertScaleAbs(small, alpha=0.6), hopper])
     vectors = embedder.embed(faces)
@@ -94,7 +95,7 @@ def test_five_johns_are_told_apart(embedder: Facenet) -> None:
         pytest.skip("MOSAICAST_DATA names no folder with faces/dlib_johns")
     vectors, names = [], []
     for person in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
-        faces = faces_in([cv2.imread(str(photo)) for photo in sorted(person.iterdir())[:4]])
+        faces = faces_in([known_picture(photo) for photo in sorted(person.iterdir())[:4]])
         vectors.append(embedder.embed(faces))
         names += [person.name] * len(faces)
     all_ = np.concatenate(vectors)

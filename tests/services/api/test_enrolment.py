@@ -14,6 +14,7 @@ from mosaicast.adapters.model_errors import InferenceError, ModelUnavailableErro
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks
 from mosaicast.runtime.children import ForkServer
+from mosaicast.runtime.sandbox import Access
 from services.api import enrolment
 from services.api.agreement import likeness, odd_ones_out
 from services.api.enrolment import DETAILS, Enroller, Judged, PhotosDisagreeError, Verdict, brightness, judge, nod
@@ -221,7 +222,7 @@ def fork_server() -> ForkServer:
 
 
 def test_the_child_answers_and_comes_again_after_it_was_idle(fork_server: ForkServer) -> None:
-    child = ModelChild(fork_server, model_children.fakes, idle_s=0.05)
+    child = ModelChild(fork_server, model_children.fakes, Access(), idle_s=0.05)
     assert child.networks == (Network("fake", "1", 3),)
     first = child._child
     assert first is not None
@@ -235,7 +236,7 @@ def test_the_child_answers_and_comes_again_after_it_was_idle(fork_server: ForkSe
 
 
 def test_a_child_that_dies_is_an_error_and_is_replaced(fork_server: ForkServer) -> None:
-    child = ModelChild(fork_server, model_children.mortal)
+    child = ModelChild(fork_server, model_children.mortal, Access())
     with pytest.raises(InferenceError, match="died"):
         child.find(np.zeros((4, 4, 3), np.uint8), 0.5)
     assert child.networks == (Network("fake", "1", 3),)
@@ -244,7 +245,7 @@ def test_a_child_that_dies_is_an_error_and_is_replaced(fork_server: ForkServer) 
 
 @pytest.mark.parametrize("load", [model_children.missing, model_children.failing])
 def test_what_the_models_raise_comes_over(fork_server: ForkServer, load: Any) -> None:
-    child = ModelChild(fork_server, load)
+    child = ModelChild(fork_server, load, Access())
     with pytest.raises((ModelUnavailableError, InferenceError), match="as told"):
         child.find(np.zeros((4, 4, 3), np.uint8), 0.5)
     child.close()

@@ -71,7 +71,7 @@ def test_a_stopped_process_is_replaced(spec: ProcessSpec, monkeypatch: pytest.Mo
 
 def test_a_deaf_process_is_killed(tmp_path: Path) -> None:
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
-    spec = ProcessSpec("deaf", [sys.executable, "-c", deaf], tmp_path / "deaf.log")
+    spec = ProcessSpec("deaf", [sys.executable, "-c", deaf], tmp_path / "deaf.log", os.environ)
     process = ManagedProcess(spec)
     process.start()
     wait_until(lambda: "deaf" in process.log_tail(), 10, "its word")

@@ -1,6 +1,7 @@
 """A bus in memory, a clock by hand, and children that are no processes."""
 
 import multiprocessing
+import struct
 import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,6 +24,11 @@ from mosaicast.runtime.metrics import Metrics
 from services.ingest.around import Surroundings
 from services.ingest.plan import Planner
 from services.ingest.wire import Command, FromChild, Job, pack, unpack_command
+
+
+def jpeg_of(width: int, height: int, frame_marker: int = 0xC0) -> bytes:
+    """Return the header of a JPEG, all that a parent looks at."""
+    return b"\xff\xd8\xff" + struct.pack(">BHBHHB", frame_marker, 17, 8, height, width, 3) + bytes(9)
 
 
 class FakeBus:

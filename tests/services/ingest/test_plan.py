@@ -1,12 +1,13 @@
 import pytest
 
+from mosaicast.core.allowed import Allowed
 from services.ingest.plan import Planner, Reading, Refusal
 from tests.services.ingest.fakes import file_spec, push_spec
 
 
 def test_a_publication_is_read_from_the_edge_with_the_token(tmp_path):
     plan = Planner("rtmp://edge:1935/", "a/b c", None).plan(push_spec("s1", "p1"))
-    assert plan == Reading("p1", "rtmp://edge:1935/live/s1?token=a%2Fb%20c", live=True)
+    assert plan == Reading("p1", "rtmp://edge:1935/live/s1?token=a%2Fb%20c", live=True, allowed=Allowed.live())
 
 
 def test_without_a_publication_nothing_is_read():
@@ -15,7 +16,7 @@ def test_without_a_publication_nothing_is_read():
 
 def test_a_file_below_the_media_folder_is_read(tmp_path):
     plan = Planner("rtmp://edge", "t", tmp_path).plan(file_spec("a/b.mp4"))
-    assert plan == Reading(":a/b.mp4", str(tmp_path / "a/b.mp4"), live=False)
+    assert plan == Reading(":a/b.mp4", str(tmp_path / "a/b.mp4"), live=False, allowed=Allowed.file())
 
 
 @pytest.mark.parametrize("path", ["../x.mp4", "a/../../x.mp4", "link/x.mp4", "a\0b", ""])

@@ -7,7 +7,16 @@ from mosaicast.contracts.topics import FRAMES, HOUR_MS, MEDIA
 from mosaicast.core.restarts import RestartPolicy
 from services.ingest.runner import SILENT_AFTER_S, StreamRunner
 from services.ingest.wire import Command, End, Report, unpack_command
-from tests.services.ingest.fakes import Clock, FakeBus, FakeChild, FakeSpawner, file_spec, push_spec, surroundings
+from tests.services.ingest.fakes import (
+    Clock,
+    FakeBus,
+    FakeChild,
+    FakeSpawner,
+    file_spec,
+    jpeg_of,
+    push_spec,
+    surroundings,
+)
 
 MS = TimeBase(1, 1000)
 
@@ -48,14 +57,15 @@ class Stage:
 
 def packet(epoch: int, index: int = 0, *, track="video", **more) -> MediaPacket:
     more.setdefault("unit", index)
-    codecs = (CodecParameters(track="video", codec="h264", time_base=MS, width=640, height=360),) if index == 0 else ()
+    codec = more.pop("codec", "h264")
+    codecs = (CodecParameters(track="video", codec=codec, time_base=MS, width=640, height=360),) if index == 0 else ()
     return MediaPacket(
         stream_id=more.pop("stream_id", "s1"), epoch=epoch, index=index, track=track, pts=index * 33, dts=index * 33,
         time_base=MS, keyframe=index == 0, codecs=codecs, data=b"12345", read_ms=1, **more,
     )  # fmt: skip
 
 
-def sample(epoch: int) -> SampledFrame:
+def sample(epoch: int, jpeg: bytes = jpeg_of(640, 360)) -> SampledFrame:
     return SampledFrame(
         stream_id="s1",
         epoch=epoch,
@@ -65,7 +75,7 @@ def sample(epoch: int) -> SampledFrame:
         width=640,
         height=360,
         fingerprint=bytes(144),
-        jpeg=b"x",
+        jpeg=jpeg,
         read_ms=1,
     )
 
@@ -282,6 +292,8 @@ def test_a_child_that_hangs_is_killed_and_counts_as_crashed(stage):
         packet(99_999),
         sample(99_999),
         packet(100_000 + 2 * HOUR_MS),
+        packet(100_000, codec="cinepak"),
+        sample(100_000, jpeg_of(641, 360)),
     ],
 )
 def test_a_child_that_breaks_the_contract_is_killed_and_its_word_not_passed_on(stage, word):

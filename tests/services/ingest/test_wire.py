@@ -34,7 +34,12 @@ def test_a_command_comes_back_as_it_was():
 @pytest.mark.parametrize(
     "raw",
     [b"", b"M", b"?abc", b"R\xff", b"E", b"F" + pack(PACKET)[1:], b"M" + pack(FRAME)[1:], pack(PACKET)[:-1],
-     b"R" + msgspec.msgpack.encode({"counters": {"a": "b"}}), b"E" + msgspec.msgpack.encode({"code": "x", "more": 1})],
+     b"R" + msgspec.msgpack.encode({"counters": {"a": "b"}}), b"E" + msgspec.msgpack.encode({"code": "x", "more": 1}),
+     # It becomes a label of metrics, a line of the status, a number that is added up.
+     b"E" + msgspec.msgpack.encode({"code": "x\n# HELP"}),
+     b"E" + msgspec.msgpack.encode({"code": "e", "text": "x" * 501}),
+     b"R" + msgspec.msgpack.encode({"counters": {"a{b}": 1}}), b"R" + msgspec.msgpack.encode({"counters": {"a": -1}}),
+     b"R" + msgspec.msgpack.encode({"counters": {f"a{n}": 1 for n in range(33)}})],
 )  # fmt: skip
 def test_anything_else_is_refused(raw):
     with pytest.raises(ContractError):

@@ -259,6 +259,6 @@ def test_a_child_that_begins_to_answer_and_never_ends_is_killed(
     fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(photos, "_work", photo_children.stall)
-    monkeypatch.setattr(photos, "_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(photos, "_TIMEOUT_S", 3.0)  # to begin: the machine may be busy
     with pytest.raises(PhotoError, match="broken"):
         PhotoDecoder(fork_server).decode(b"x")

@@ -91,7 +91,7 @@ def test_every_service_is_private_before_it_does_anything(service: str, monkeypa
     module = importlib.import_module(f"services.{service}")
     seen: list[int] = []
 
-    def load_or_exit() -> None:
+    def load_or_exit(_: str) -> None:
         seen.append(os.umask(0o022))
         sys.exit(1)
 

@@ -1,8 +1,10 @@
 """Settings come from the environment, a file, and secret files; wrong ones are named."""
 
+import os
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from mosaicast.runtime import settings
 
@@ -95,7 +97,7 @@ def test_a_wrong_value_is_never_repeated(
     monkeypatch.setenv("MOSAICAST_API__PORT", "hush too")
     monkeypatch.setenv("MOSAICAST_KAFKA", value)
     with pytest.raises(SystemExit) as ended:
-        settings.load_or_exit()
+        settings.load_or_exit("api")
     assert "hush" not in str(ended.value)
     assert str(ended.value).startswith("mosaicast: ")
 
@@ -154,3 +156,78 @@ def test_kafkas_password_comes_from_a_secret_file_too(monkeypatch: pytest.Monkey
     assert loaded.kafka.sasl_password is not None
     assert loaded.kafka.sasl_password.get_secret_value() == "hush"
     assert "hush" not in repr(loaded)
+
+
+# --- whose secrets ------------------------------------------------------------------------------------------
+
+SECRETS = {
+    "MOSAICAST_EDGE__TOKEN": {"api", "ingest", "compositor"},
+    "MOSAICAST_API__ADMIN_TOKEN": {"api"},
+    "MOSAICAST_QDRANT__API_KEY": {"api", "recognizer"},
+    "MOSAICAST_VAULT__KEY": {"api", "recognizer"},
+    "MOSAICAST_DATABASE__URL": {"api"},
+    "MOSAICAST_KAFKA__SASL_PASSWORD": set(settings.BLOCKS),
+    "MOSAICAST_KAFKA__SSL_KEY_PASSWORD": set(settings.BLOCKS),
+    "MOSAICAST_TOKEN": set[str](),  # the command line's own
+    "MOSAICAST_TYPO": set[str](),
+    "mosaicast_vault__key": {"api", "recognizer"},  # names in any case are read
+}
+"""Who may have which secret. A new one belongs in here."""
+
+
+@pytest.mark.parametrize("service", settings.BLOCKS)
+def test_a_service_is_given_its_own_secrets_only(service: settings.Service) -> None:
+    whole = dict.fromkeys(SECRETS, "hush") | {"PATH": "/bin", "MOSAICAST_DATA_DIR": "/d", "MOSAICAST_ENV_FILE": "/e"}
+    given = settings.environment_for(service, whole)
+    assert {name for name in given if name in SECRETS} == {name for name, who in SECRETS.items() if service in who}
+    assert {"PATH", "MOSAICAST_DATA_DIR", "MOSAICAST_ENV_FILE"} <= set(given)
+
+
+@pytest.mark.parametrize("service", settings.BLOCKS)
+def test_a_service_forgets_the_secrets_of_others_and_leaves_none_in_its_environment(
+    service: settings.Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mosaicast_edge__token").write_text("hush-1")
+    (tmp_path / "env").write_text("MOSAICAST_VAULT__KEY=hush-2\nMOSAICAST_API__ADMIN_TOKEN=hush-3\n")
+    for name, value in {
+        "SECRETS_DIR": str(tmp_path), "ENV_FILE": str(tmp_path / "env"), "QDRANT__API_KEY": "hush-4",
+        "DATABASE__URL": "postgresql://u:hush-5@h/d", "INSTANCE": "7", "TOKEN": "hush-6",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"MOSAICAST_{name}", value)
+    monkeypatch.setenv("OTHER", "stays")
+    loaded = settings.load_or_exit(service)
+    found = {
+        "MOSAICAST_EDGE__TOKEN": loaded.edge.token.get_secret_value(),
+        "MOSAICAST_VAULT__KEY": loaded.vault_key,
+        "MOSAICAST_API__ADMIN_TOKEN": loaded.api.admin_token,
+        "MOSAICAST_QDRANT__API_KEY": loaded.qdrant.api_key,
+        "MOSAICAST_DATABASE__URL": loaded.database.url,
+    }
+    assert {name for name, value in found.items() if value} == {name for name in found if service in SECRETS[name]}
+    assert loaded.instance == "7"
+    assert not [name for name in os.environ if name.upper().startswith("MOSAICAST")]
+    assert os.environ["OTHER"] == "stays"
+
+
+def test_programs_of_others_see_no_setting_of_ours() -> None:
+    assert settings.foreign({"MOSAICAST_VAULT__KEY": "x", "mosaicast_token": "y", "PATH": "/bin"}) == {"PATH": "/bin"}
+
+
+def test_every_secret_of_the_settings_has_its_row() -> None:
+    """A new block with a secret in it is nobody's until somebody says whose."""
+    blocks = {name for name, field in settings.Settings.model_fields.items() if isinstance(field.default, BaseModel)}
+    assert blocks == set().union(*settings.BLOCKS.values())
+    secret = {
+        f"MOSAICAST_{block}__{name}".upper()
+        for block in blocks
+        for name, field in type(settings.Settings.model_fields[block].default).model_fields.items()
+        if "SecretStr" in str(field.annotation)
+    }
+    assert secret <= set(SECRETS)
+
+
+@pytest.mark.parametrize("value", ["h264, aac", "", "h264,,aac", "h264;aac"])
+def test_a_list_of_names_has_commas_and_nothing_else(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("MOSAICAST_MEDIA__LIVE_CODECS", value)
+    with pytest.raises(settings.WrongSettingsError, match="MOSAICAST_MEDIA__LIVE_CODECS"):
+        settings.load()

@@ -1,0 +1,37 @@
+"""What the parent believes of a child: it decodes strangers' media, and may have been taken over.
+
+Encoded packets and their parameters are bytes that the compositor hands to a decoder, in a child of its own; so only
+what a source may be gets that far. Of pictures, JPEGs of the one size and kind that our child makes.
+"""
+
+from mosaicast.contracts.messages import CodecParameters, MediaPacket, SampledFrame
+from mosaicast.core.allowed import LONGEST_SIDE, Allowed
+from mosaicast.imaging.jpeg_header import fitted, read_header
+
+
+def packet_violation(packet: MediaPacket, allowed: Allowed) -> str | None:
+    """Return what is wrong with a packet in a word, None if nothing."""
+    if len({codec.track for codec in packet.codecs}) < len(packet.codecs):
+        return "codec_twice"
+    return next((wrong for codec in packet.codecs if (wrong := _codec_violation(codec, allowed))), None)
+
+
+def _codec_violation(codec: CodecParameters, allowed: Allowed) -> str | None:
+    if codec.codec not in allowed.codecs:
+        return "foreign_codec"
+    if (
+        codec.track == "video"
+        and not 0 < min(codec.width, codec.height) <= max(codec.width, codec.height) <= LONGEST_SIDE
+    ):
+        return "absurd_size"
+    return None
+
+
+def sample_violation(sample: SampledFrame, size_wh: tuple[int, int]) -> str | None:
+    """Return what is wrong with a sampled frame of an epoch with pictures of this size, None if nothing."""
+    if (sample.width, sample.height) != size_wh:
+        return "other_size"
+    header = read_header(sample.jpeg)
+    if header is None or not header.baseline:
+        return "no_jpeg"
+    return None if (header.width, header.height) == fitted(size_wh) else "other_jpeg_size"

@@ -1,0 +1,53 @@
+"""What `mosaicast up` hands to each process it starts."""
+
+from pathlib import Path
+
+import pytest
+
+from services.cli.stack import Stack, StackOptions
+
+OF = {
+    "api": {"EDGE__TOKEN", "API__ADMIN_TOKEN", "VAULT__KEY", "QDRANT__API_KEY", "DATABASE__URL"},
+    "ingest": {"EDGE__TOKEN"},
+    "detector": set[str](),
+    "recognizer": {"VAULT__KEY", "QDRANT__API_KEY"},
+    "compositor": {"EDGE__TOKEN"},
+    "edge": set[str](),
+}
+
+
+@pytest.fixture
+def environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str]]:
+    planted = {
+        "VAULT__KEY": "p1",
+        "QDRANT__API_KEY": "p2",
+        "DATABASE__URL": "p3",
+        "TOKEN": "p4",
+        "API__ADMIN_TOKEN": "p5",
+    }
+    for name, value in planted.items():
+        monkeypatch.setenv(f"MOSAICAST_{name}", f"planted-{value}")
+    options = StackOptions(tmp_path, rtmp_port=0, http_port=0, api_port=0, environment={"MOSAICAST_LOG_LEVEL": "DEBUG"})
+    return {spec.name: dict(spec.environment) for spec in Stack(options)._specs("127.0.0.1:1")}
+
+
+def test_each_process_gets_its_own_secrets(environments: dict[str, dict[str, str]]) -> None:
+    assert set(environments) == set(OF)
+    token = environments["api"]["MOSAICAST_EDGE__TOKEN"]
+    for name, environment in environments.items():
+        secret = {key for key, text in environment.items() if text.startswith("planted-") or text == token}
+        assert secret == {f"MOSAICAST_{key}" for key in OF[name]}, name
+
+
+def test_each_service_gets_what_everybody_needs(environments: dict[str, dict[str, str]]) -> None:
+    for name in set(OF) - {"edge"}:
+        assert environments[name]["MOSAICAST_KAFKA__BOOTSTRAP"] == "127.0.0.1:1"
+        assert environments[name]["MOSAICAST_LOG_LEVEL"] == "DEBUG"
+        assert "PATH" in environments[name]
+    assert not [key for key in environments["edge"] if key.startswith("MOSAICAST_")]
+
+
+def test_metrics_are_never_on_the_port_that_everybody_reaches(environments: dict[str, dict[str, str]]) -> None:
+    ports = [environments[name]["MOSAICAST_METRICS_PORT"] for name in set(OF) - {"edge"}]
+    assert len(set(ports)) == 5
+    assert environments["api"]["MOSAICAST_API__PORT"] not in ports

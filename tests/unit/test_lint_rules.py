@@ -1,0 +1,43 @@
+"""Rules of the linter that guard a promise: that they bite."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def complaints(code: str, name: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--output-format=concise", f"--stdin-filename={name}", "-"],
+        input=code, cwd=ROOT, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["mosaicast/adapters/x.py", "services/api/x.py", "bench/x.py", "tests/unit/x.py"])
+@pytest.mark.parametrize("call", ['VideoCapture("x")', 'imread("x")', 'imreadmulti("x")'])
+def test_opencv_may_open_no_file(name: str, call: str) -> None:
+    assert "TID251" in complaints(f'"""A module."""\n\nimport cv2\n\nPICTURE = cv2.{call}\n', name)
+
+
+def test_what_is_allowed_is_not_complained_about() -> None:
+    code = '"""A module."""\n\nimport cv2\n\nPICTURE = cv2.imdecode(b"", cv2.IMREAD_COLOR)\n'
+    assert "TID251" not in complaints(code, "mosaicast/adapters/x.py")
+
+
+def test_whoever_makes_a_child_says_what_it_may_reach() -> None:
+    """Without `access` a child is not held back: that is for helpers of tests."""
+    calls = [
+        (path.name, {keyword.arg for keyword in node.keywords})
+        for folder in ("mosaicast", "services")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "spawn"
+    ]
+    media = [(name, given) for name, given in calls if "limits" in given]
+    assert len(media) >= 4
+    assert [name for name, given in media if "access" not in given] == []
