@@ -12,7 +12,7 @@ from mosaicast.adapters.jpeg import JpegError, encode
 from mosaicast.core.fingerprint import fingerprint
 from mosaicast.core.sampling import THUMBNAIL_WH
 from mosaicast.core.types import MediaTime
-from mosaicast.imaging.jpeg_header import LARGEST_JPEG_WH, fitted
+from mosaicast.imaging.jpeg_header import LARGEST_ANALYSED_WH, fitted
 
 JPEG_QUALITY = 85
 """About 90 kB at 1280 x 720; losses are far below what the detector and the embedder blur away themselves."""
@@ -69,7 +69,7 @@ class Picture:
         thumbnail = cv2.resize(np.ascontiguousarray(luma[::step, ::step]), THUMBNAIL_WH, interpolation=cv2.INTER_AREA)
         return np.asarray(thumbnail, dtype=np.uint8)
 
-    def luma(self, longest: int = LARGEST_JPEG_WH[0]) -> NDArray[np.uint8]:
+    def luma(self, longest: int = LARGEST_ANALYSED_WH[0]) -> NDArray[np.uint8]:
         """Return a copy of the luma, uint8 [h, w], averaged by a whole factor until no side exceeds `longest`.
 
         Raises:

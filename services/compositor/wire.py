@@ -7,11 +7,11 @@ import msgspec
 from mosaicast.contracts import codec
 from mosaicast.contracts.messages import (
     LARGEST_OUTGOING_BYTES,
+    EpochNumber,
     MediaPacket,
     Message,
     NonNegative,
     OutgoingFaces,
-    Positive,
     ShortText,
     Side,
     StreamSpec,
@@ -49,18 +49,18 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
 class Tripped(msgspec.Struct, frozen=True, array_like=True):
     """The output guard saw a face that nothing explains in a frame that went out. Numbers only: it is logged."""
 
-    epoch: Positive
+    epoch: EpochNumber
     index: NonNegative
     box_xywh: tuple[Pixels, Pixels, Pixels, Pixels]
     """Of the largest such face: left, top, width, height."""
     score: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-    faces: Positive
+    faces: EpochNumber
 
 
 class Look(msgspec.Struct, frozen=True, array_like=True):
     """A picture that went out, for the output guard."""
 
-    epoch: Positive
+    epoch: EpochNumber
     index: NonNegative
     width: Side
     height: Side
