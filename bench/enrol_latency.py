@@ -1,9 +1,10 @@
 """How long enrolling and revoking take on a live stream, by what a viewer sees.
 
-usage: python -m bench.enrol_latency [--runs 20] [--delay 1.0] [--out bench/results/enrol_latency.json]
+usage: python -m bench.enrol_latency [--by person|consent] [--runs 20] [--delay 1.0] [--out FILE]
 
-A whole product on free ports, a synthetic broadcast of two people, one of them enrolled and un-enrolled again and
-again. A viewer reads the masked stream back from the edge and judges every frame. From the moment of the API's answer:
+A whole product on free ports, a synthetic broadcast of two people, one of them enrolled and erased again and again, or
+(`--by consent`) enrolled once, and her consent to be seen on this stream taken back and given again. A viewer reads the
+masked stream back from the edge and judges every frame. From the moment of the API's answer:
 
 - `enrol_s`: to the arrival of the last frame that does not show the person, less the set delay. A frame arrives later
   than it was captured by that delay and more: frames captured so long after the answer are all clear.
@@ -82,6 +83,25 @@ class Rounds:
         enrol_s, person_id = self.enrol()
         return Round(enrol_s, self.revoke(f"/v1/people/{person_id}"))
 
+    def measure_consent(self, path: str) -> Round:
+        """Give and take back the consent at `path` of a person who is enrolled and refused there.
+
+        Raises:
+            LatencyError, TimeoutError: as `measure`.
+        """
+        self._session.api.delete(path)
+        enrol_s = self.seen_since(monotonic_s())
+        self._session.api.put(path, {"allowed": False})
+        return Round(enrol_s, self.masked_since(monotonic_s()))
+
+    def refused(self) -> str:
+        """Enrol the person, refuse this stream, and return the path of that consent."""
+        person_id = self._session.enrol(self._person.name, self._person, owner=self._owner)
+        path = f"/v1/people/{person_id}/consents/{self._stream.stream_id}"
+        self._session.api.put(path, {"allowed": False})
+        self._wait_for_frames(monotonic_s() + self._delay_s + WATCHED_S)
+        return path
+
     def enrol(self) -> tuple[float, str]:
         """Enrol; return `enrol_s` and the person's id."""
         person_id = self._session.enrol(self._person.name, self._person, owner=self._owner)
@@ -128,8 +148,8 @@ def running(folder: Path) -> Iterator[Session]:
             yield Session(stack, api, folder)
 
 
-def measured(folder: Path, runs: int, delay_s: float) -> Iterator[Round]:
-    """Yield the rounds as they are measured.
+def measured(folder: Path, runs: int, delay_s: float, by: str = "person") -> Iterator[Round]:
+    """Yield the rounds as they are measured, `by` person or consent.
 
     Raises:
         LatencyError, TimeoutError: as `Rounds.measure`; a stranger was seen.
@@ -145,8 +165,9 @@ def measured(folder: Path, runs: int, delay_s: float) -> Iterator[Round]:
         with session.publish(clip, stream), LiveWatch(stream.rtmp_url, oracle) as watch:
             wait_until(lambda: watch.count("clean") >= 60, READY_S, "masked frames")
             rounds = Rounds(session, stream, watch, cast[ENROLLED], "latency", delay_s)
+            consent = rounds.refused() if by == "consent" else None
             for number in range(runs):
-                yield rounds.measure()
+                yield rounds.measure() if consent is None else rounds.measure_consent(consent)
                 pause.wait(PAUSE_S * (number % 7) / 7)
             if watch.report().leaks:
                 raise LatencyError(f"a stranger was seen in {len(watch.report().leaks)} frames")
@@ -176,6 +197,7 @@ def percentiles(values_s: Iterable[float]) -> dict[str, Any]:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.enrol_latency", description=__doc__)
+    parser.add_argument("--by", choices=("person", "consent"), default="person", help="what is given and taken back")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--delay", type=float, default=1.0, help="of the stream, seconds")
     parser.add_argument("--out", type=Path, default=OUT)
@@ -188,7 +210,7 @@ def main(argv: list[str] | None = None) -> int:
     load_average = round(os.getloadavg()[0], 2)
     rounds = []
     with tempfile.TemporaryDirectory(prefix="enrol-latency-") as folder:
-        for one in measured(Path(folder), arguments.runs, arguments.delay):
+        for one in measured(Path(folder), arguments.runs, arguments.delay, arguments.by):
             rounds.append(one)
             print(f"{len(rounds):3d}  enrolled {one.enrol_s:+.3f} s  revoked {one.revoke_s:+.3f} s", flush=True)
     result = summary(rounds, arguments.delay, load_average)

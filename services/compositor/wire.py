@@ -54,7 +54,7 @@ class Tripped(msgspec.Struct, frozen=True, array_like=True):
     box_xywh: tuple[Pixels, Pixels, Pixels, Pixels]
     """Of the largest such face: left, top, width, height."""
     score: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-    faces: EpochNumber
+    faces: NonNegative
 
 
 class Look(msgspec.Struct, frozen=True, array_like=True):

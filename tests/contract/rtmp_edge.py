@@ -16,7 +16,7 @@ from mosaicast.runtime.children import ChildProcess, ForkServer, taken_along
 from services.cli.edge import EdgeConfig, find_nginx, prepare
 from services.cli.ports import free_port
 
-START_S = 10.0
+START_S = 30.0
 
 
 class Edge:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -83,9 +84,10 @@ def test_without_a_broker_topics_are_our_error(nowhere: KafkaConfig) -> None:
 def test_a_broker_that_goes_away_is_silence_too() -> None:
     drops: Counter[tuple[str, str]] = Counter()
     with EmbeddedBroker() as broker:
-        config = KafkaConfig(broker.bootstrap, "tests", embedded=True, static_assignment=(0, 1), delivery_timeout_s=0.5)
-        with reading(config, GALLERY) as reader, sending(config, drops) as producer:
-            producer.send(GALLERY, change("o"))
+        config = KafkaConfig(broker.bootstrap, "tests", embedded=True, static_assignment=(0, 1))
+        hasty = replace(config, delivery_timeout_s=0.5)
+        with reading(config, GALLERY) as reader, sending(config, drops) as first, sending(hasty, drops) as producer:
+            first.send(GALLERY, change("o"))
             reader.until(lambda: reader.got)
             broker.__exit__()
             assert producer.send(GALLERY, change("o"))

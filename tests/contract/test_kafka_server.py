@@ -81,7 +81,7 @@ def test_data_outlives_a_crash_and_an_ordered_stop(tmp_path: Path) -> None:
         ensure_topics(config)
         producer = BusProducer(config)
         producer.send(STREAMS, SPEC)
-        assert producer.flush(10.0) == 0
+        assert producer.flush(LIMIT_S) == 0
         producer.close()
         os.kill(server.pid, signal.SIGKILL)
     with KafkaServer(tmp_path) as server:
@@ -103,7 +103,7 @@ def test_it_is_started_again_where_its_clients_know_it(tmp_path: Path) -> None:
         os.kill(first, signal.SIGKILL)
         producer = BusProducer(config)
         producer.send(STREAMS, SPEC)
-        assert producer.flush(60.0) == 0
+        assert producer.flush(LIMIT_S) == 0
         producer.close()
         assert kept(config) == {SPEC.stream_id: SPEC}
         assert (server.restarts, server.bootstrap) == (1, config.bootstrap)

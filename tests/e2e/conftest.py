@@ -1,12 +1,19 @@
-"""A whole product for each module: real edge, broker, publisher and viewer, on free ports."""
+"""A whole product for each broker: real edge, broker, publisher and viewer, on free ports.
+
+The tests of a broker share one, as the streams of an installation do: after each test its streams are deleted, and
+whatever it killed or took away must have healed before the next begins.
+"""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
-from bench.session import Session
+from bench.processes import children_of
+from bench.session import Session, wait_until
 from bench.synthetic import presets
 from bench.synthetic.cast import Person, load_cast
 from bench.synthetic.clip import write_clip
@@ -14,7 +21,7 @@ from bench.synthetic.oracle import Oracle, SourceClip
 from bench.synthetic.scene import Script
 from mosaicast.adapters.kafka_server import missing
 from services.cli.client import ApiClient
-from services.cli.stack import Stack, StackOptions
+from services.cli.stack import SERVICES, Stack, StackOptions
 
 TOKEN = "end-to-end-administrator"
 BROKERS = [
@@ -24,10 +31,21 @@ BROKERS = [
 MakeClip = Callable[[str, Script], Path]
 
 
+HEALED_S = 60.0
+"""Every part answers again, and nothing of a deleted stream runs, within so long on any machine."""
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark them, and put the real Kafka's last: each broker's product is started once."""
     for item in items:
         if "e2e" in str(item.path):
             item.add_marker(pytest.mark.e2e)
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None and is_on_kafka(item))
+
+
+def is_on_kafka(item: pytest.Item) -> bool:
+    return item.get_closest_marker("kafka") is not None
 
 
 @pytest.fixture(scope="session")
@@ -59,19 +77,76 @@ def pair_oracle(pair_clip: Path) -> Oracle:
     return Oracle([SourceClip.load(pair_clip)], ["astronaut"])
 
 
-@pytest.fixture(scope="module", params=BROKERS)
-def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+class Products:
+    """Runs one product at a time, the one of the broker that was asked for last."""
+
+    def __init__(self, make_folder: Callable[[str], Path]) -> None:
+        self._make_folder, self._running = make_folder, ExitStack()
+        self._broker: str | None = None
+        self.session: Session | None = None
+
+    def of(self, broker: str) -> Session:
+        if self.session is None or self._broker != broker:
+            self.stop()
+            self.session = self._running.enter_context(running(self._make_folder(broker), broker))
+            self._broker = broker
+        return self.session
+
+    def stop(self) -> None:
+        self.session = None
+        self._running.close()
+
+
+@pytest.fixture(scope="session")
+def products(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Products]:
+    products = Products(tmp_path_factory.mktemp)
+    yield products
+    products.stop()
+
+
+@pytest.fixture(scope="session", params=BROKERS)
+def session(request: pytest.FixtureRequest, products: Products) -> Session:
     if request.param == "real" and (lacking := missing()) is not None:
         pytest.skip(lacking)
-    yield from running(tmp_path_factory.mktemp("data"), request.param)
+    return products.of(request.param)
 
 
-@pytest.fixture(scope="module")
-def quick_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+@pytest.fixture(scope="session")
+def quick_session(products: Products) -> Session:
     """The embedded broker only: for what does not depend on it."""
-    yield from running(tmp_path_factory.mktemp("data"), "embedded")
+    return products.of("embedded")
 
 
+@pytest.fixture(autouse=True)
+def as_it_was(products: Products) -> Iterator[None]:
+    """The next test finds a product without streams in which every part answers."""
+    yield
+    if products.session is not None:
+        tidy(products.session)
+
+
+def tidy(session: Session) -> None:
+    for stream in session.api.get("/v1/streams")["streams"]:
+        session.api.delete(f"/v1/streams/{stream['stream_id']}")
+    wait_until(lambda: all(answers(session.stack, name) for name in SERVICES), HEALED_S, "every part answers")
+    wait_until(lambda: not stream_children(session.stack), HEALED_S, "the end of the streams' children")
+
+
+def answers(stack: Stack, name: str) -> bool:
+    url = stack.process(name).spec.health_url
+    try:
+        return url is None or httpx.get(url, timeout=5.0, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def stream_children(stack: Stack) -> list[int]:
+    """The children of fork servers, which are services' children."""
+    services = (stack.process(name).pid for name in ("ingest", "compositor"))
+    return [pid for service in services for server in children_of(service) for pid in children_of(server)]
+
+
+@contextmanager
 def running(folder: Path, kafka: str) -> Iterator[Session]:
     media = Path(os.environ["MOSAICAST_DATA"]) / "malformed" if "MOSAICAST_DATA" in os.environ else None
     options = StackOptions(

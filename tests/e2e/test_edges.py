@@ -19,7 +19,9 @@ from bench.synthetic.oracle import Oracle, SourceClip
 from bench.synthetic.publisher import Publisher
 from tests.e2e.conftest import MakeClip
 
-REPUBLISH_S = 5.0
+REFUSED_S = 60.0
+SECOND_NUMBER = 2000
+"""Of the first frame of a clip that follows another."""
 ENDED = {"refused", "ended", "quarantined", "error"}
 
 
@@ -35,26 +37,28 @@ def sequence(stream: LiveStream) -> int:
     return int(found.group(1)) if found else -1
 
 
+def of_the_second(watch: LiveWatch) -> int:
+    return sum(seen.kind == "clean" and (seen.number or 0) >= SECOND_NUMBER for seen in watch.sightings())
+
+
 def test_a_publisher_that_was_killed_comes_back_in_another_size(
     quick_session: Session, owner: str, make_clip: MakeClip
 ) -> None:
     session = quick_session
     script = presets.small(["astronaut", "admiral"], seconds=24)
     first = make_clip("before", script)
-    second = make_clip("after", replace(script, size_wh=(854, 480), first_number=2000))
+    second = make_clip("after", replace(script, size_wh=(854, 480), first_number=SECOND_NUMBER))
     oracle = Oracle([SourceClip.load(first), SourceClip.load(second)], ["astronaut"])
     stream = session.create("comes back", owner=owner)
     with LiveWatch(stream.rtmp_url, oracle) as watch:
         publisher = session.publish(first, stream)
-        wait_until(lambda: watch.count("clean") >= 150, 40, "masked frames")
+        wait_until(lambda: watch.count("clean") >= 150, 60, "masked frames")
         before = sequence(stream)
         publisher.kill()
-        wait_until(lambda: session.status(stream)["state"] == "waiting", 10, "the end of the first publisher")
+        wait_until(lambda: session.status(stream)["state"] == "waiting", 60, "the end of the first publisher")
         with session.publish(second, stream):
-            back_s = time.monotonic()
-            wait_until(lambda: watch.count("clean", back_s + 0.5) > 0, REPUBLISH_S, "masked frames again")
-            wait_until(lambda: watch.count("clean", back_s) >= 150, 20, "5 s of masked frames")
-            wait_until(lambda: sequence(stream) > before, 20, "HLS goes on")
+            wait_until(lambda: of_the_second(watch) >= 150, 60, "5 s of masked frames in the other size")
+            wait_until(lambda: sequence(stream) > before, 60, "HLS goes on")
         report = watch.report()
     assert before >= 0
     assert report.leaks == ()
@@ -63,23 +67,23 @@ def test_a_publisher_that_was_killed_comes_back_in_another_size(
 
 def test_a_wrong_key_is_refused(quick_session: Session, pair_clip: Path) -> None:
     with Publisher(pair_clip, f"{quick_session.stack.addresses.publish_url}/wrong-key") as publisher:
-        assert publisher.wait(10) not in {None, 0}
+        assert publisher.wait(REFUSED_S) not in {None, 0}
 
 
 def test_nobody_publishes_masked_pictures_but_the_compositor(quick_session: Session, pair_clip: Path) -> None:
     stream = quick_session.create("forged")
     with Publisher(pair_clip, stream.rtmp_url) as publisher:
-        assert publisher.wait(10) not in {None, 0}
+        assert publisher.wait(REFUSED_S) not in {None, 0}
 
 
 def test_nobody_plays_raw_pictures(quick_session: Session, owner: str, pair_clip: Path, pair_oracle: Oracle) -> None:
     stream = quick_session.create("raw", owner=owner)
     with quick_session.publish(pair_clip, stream):
-        wait_until(lambda: quick_session.status(stream)["state"] == "live", 20, "the stream is live")
+        wait_until(lambda: quick_session.status(stream)["state"] == "live", 60, "the stream is live")
         raw = stream.rtmp_url.replace("/masked/", "/live/")
         with LiveWatch(raw, pair_oracle) as watch, LiveWatch(f"{raw}?token=guess", pair_oracle) as guess:
             with LiveWatch(stream.rtmp_url, pair_oracle) as masked:
-                wait_until(lambda: masked.report().frames >= 90, 20, "the masked one plays")
+                wait_until(lambda: masked.report().frames >= 90, 60, "the masked one plays")
             assert watch.report().frames == 0
             assert guess.report().frames == 0
 
@@ -89,11 +93,11 @@ def test_a_second_publisher_is_refused_and_does_the_first_no_harm(
 ) -> None:
     stream = quick_session.create("twice", owner=owner)
     with quick_session.publish(pair_clip, stream), LiveWatch(stream.rtmp_url, pair_oracle) as watch:
-        wait_until(lambda: watch.count("clean") >= 30, 30, "masked frames")
+        wait_until(lambda: watch.count("clean") >= 30, 60, "masked frames")
         with quick_session.publish(pair_clip, stream) as second:
-            assert second.wait(10) not in {None, 0}
+            assert second.wait(REFUSED_S) not in {None, 0}
         refused_s = time.monotonic()
-        wait_until(lambda: watch.count("clean", refused_s) >= 90, 10, "the first goes on")
+        wait_until(lambda: watch.count("clean", refused_s) >= 90, 60, "the first goes on")
         report = watch.report()
     assert report.leaks == ()
     assert report.order_violations == ()
@@ -131,7 +135,7 @@ def settled(session: Session, stream: LiveStream) -> tuple[str, str]:
         return session.status(stream)["state"] in ENDED | {"live"}
 
     with contextlib.suppress(TimeoutError):
-        wait_until(done, 30, "a clear state")
+        wait_until(done, 120, "a clear state")
     status = session.status(stream)
     return status["state"], status["reason"]
 
@@ -140,7 +144,7 @@ def test_hls_plays_in_a_browser(quick_session: Session, owner: str, pair_clip: P
     playwright = pytest.importorskip("playwright.sync_api")
     stream = quick_session.create("browser", owner=owner)
     with quick_session.publish(pair_clip, stream), playwright.sync_playwright() as driver:
-        wait_until(lambda: hls_is_there(stream), 30, "the playlist")
+        wait_until(lambda: hls_is_there(stream), 60, "the playlist")
         browser = driver.chromium.launch(
             executable_path="/usr/bin/chromium",
             args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
@@ -148,7 +152,7 @@ def test_hls_plays_in_a_browser(quick_session: Session, owner: str, pair_clip: P
         )  # fmt: skip
         page = browser.new_page(viewport={"width": 900, "height": 600}, bypass_csp=True)
         page.goto(f"{quick_session.stack.addresses.api_url}/watch/{stream.stream_id}")
-        page.wait_for_function("document.querySelector('video').currentTime > 2", timeout=30_000)
+        page.wait_for_function("document.querySelector('video').currentTime > 2", timeout=60_000)
         size = page.evaluate(
             "[document.querySelector('video').videoWidth, document.querySelector('video').videoHeight]"
         )

@@ -73,6 +73,7 @@ class FakeGallery:
     def __init__(self) -> None:
         self.held: dict[tuple[str, str], NDArray[np.float32]] = {}
         self.away = False
+        self.asked_away = 0
 
     def upsert_templates(self, owner: str, person: str, vectors: NDArray[np.float32]) -> None:
         self._check()
@@ -96,6 +97,7 @@ class FakeGallery:
 
     def _check(self) -> None:
         if self.away:
+            self.asked_away += 1
             raise GalleryUnavailable("away")
 
 

@@ -15,6 +15,8 @@ from services.cli.ports import free_port
 from services.cli.process import ManagedProcess, ProcessSpec
 from services.cli.supervisor import Supervisor
 
+WAIT_S = 60
+
 SERVER = """
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -45,10 +47,10 @@ def test_a_killed_process_is_started_again(spec: ProcessSpec) -> None:
     keeper = Supervisor(ManagedProcess(spec))
     keeper.start()
     try:
-        wait_until(lambda: alive(keeper.process), 10, "the start")
+        wait_until(lambda: alive(keeper.process), WAIT_S, "the start")
         first = keeper.process.pid
         keeper.process.kill()
-        wait_until(lambda: alive(keeper.process) and keeper.process.pid != first, 10, "the restart")
+        wait_until(lambda: alive(keeper.process) and keeper.process.pid != first, WAIT_S, "the restart")
         assert keeper.restarts == 1
     finally:
         keeper.stop(2.0)
@@ -61,10 +63,10 @@ def test_a_stopped_process_is_replaced(spec: ProcessSpec, monkeypatch: pytest.Mo
     keeper = Supervisor(ManagedProcess(spec))
     keeper.start()
     try:
-        wait_until(lambda: keeper.answered, 10, "an answer")
+        wait_until(lambda: keeper.answered, WAIT_S, "an answer")
         first = keeper.process.pid
         os.kill(first, signal.SIGSTOP)
-        wait_until(lambda: alive(keeper.process) and keeper.process.pid != first, 15, "the replacement")
+        wait_until(lambda: alive(keeper.process) and keeper.process.pid != first, WAIT_S, "the replacement")
     finally:
         keeper.stop(2.0)
 
@@ -74,7 +76,7 @@ def test_a_deaf_process_is_killed(tmp_path: Path) -> None:
     spec = ProcessSpec("deaf", [sys.executable, "-c", deaf], tmp_path / "deaf.log", os.environ)
     process = ManagedProcess(spec)
     process.start()
-    wait_until(lambda: "deaf" in process.log_tail(), 10, "its word")
+    wait_until(lambda: "deaf" in process.log_tail(), WAIT_S, "its word")
     process.stop(grace_s=0.2)
     assert process.poll() == -signal.SIGKILL
 

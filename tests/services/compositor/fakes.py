@@ -10,7 +10,7 @@ from services.compositor.wire import Outcome, Report, Settled, encode_report, fr
 from tests.services.compositor.media import STREAM
 
 MS = TimeBase(1, 1000)
-WAIT_S = 10.0
+WAIT_S = 30.0
 """How long a thread may take at most; only a failing test waits for it."""
 
 

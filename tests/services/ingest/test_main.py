@@ -18,6 +18,7 @@ from tests.contract.av_clips import make_clip
 from tests.services.ingest.fakes import file_spec
 
 ROOT = Path(__file__).parents[3]
+WAIT_S = 30
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +76,10 @@ def test_a_stream_goes_through_the_broker_and_sigterm_ends_all_of_it(broker, ing
     collect(consumer, lambda seen: any(isinstance(m, StatusReport) and m.state == "live" for m in seen))
     family = [os.pidfd_open(pid) for pid in children_of(ingest.pid)]
     ingest.send_signal(signal.SIGTERM)
-    _, errors = ingest.communicate(timeout=5)
+    _, errors = ingest.communicate(timeout=WAIT_S)
     assert ingest.returncode == 0, errors
     assert len(family) >= 2
-    assert all(select.select([handle], [], [], 5)[0] for handle in family), "a process outlives its service"
+    assert all(select.select([handle], [], [], WAIT_S)[0] for handle in family), "a process outlives its service"
     consumer.close()
 
     again = BusConsumer(broker, [MEDIA, FRAMES, STATUS], "t", lambda _: None, lambda _: None, from_beginning=True)

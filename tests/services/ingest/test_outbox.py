@@ -47,8 +47,8 @@ def test_a_packet_waits_for_a_slow_parent(pipe):
     sender = threading.Thread(target=lambda: box.send(b"M" * 2_000_000))
     sender.start()
     reader.start()
-    sender.join(10)
-    reader.join(10)
+    sender.join(30)
+    reader.join(30)
     assert len(got[-1]) == 2_000_000
 
 

@@ -19,6 +19,7 @@ from tests.services.ingest.fakes import (
 )
 
 MS = TimeBase(1, 1000)
+WAIT_S = 30.0
 
 
 class Stage:
@@ -37,7 +38,7 @@ class Stage:
     def settle(self) -> None:
         relay = self.runner._relay
         if relay is not None and self.child.exit is not None:
-            relay._thread.join(5)
+            relay._thread.join(WAIT_S)
         self.runner.tick()
 
     def hears(self, *messages) -> None:
@@ -301,7 +302,7 @@ def test_a_child_that_breaks_the_contract_is_killed_and_its_word_not_passed_on(s
         stage.child.theirs.send_bytes(word)
     else:
         stage.child.says(word)
-    stage.runner._relay._thread.join(5)
+    stage.runner._relay._thread.join(WAIT_S)
     stage.runner.tick()
     assert stage.child.killed
     assert (stage.bus.media, stage.bus.frames) == ([], [])
@@ -311,7 +312,7 @@ def test_the_heartbeat_tells_size_rate_and_state(stage):
     epoch = stage.child.job.epoch
     stage.child.says(packet(epoch, 0), packet(epoch, 1))
     with stage.bus.news:
-        assert stage.bus.news.wait_for(lambda: len(stage.bus.sent) == 2, 5)
+        assert stage.bus.news.wait_for(lambda: len(stage.bus.sent) == 2, WAIT_S)
     stage.after(0.5)
     report = stage.runner.report()
     assert (report.service, report.state, report.epoch) == ("ingest", "live", epoch)

@@ -13,6 +13,8 @@ import pytest
 
 from mosaicast.runtime.children import Exit, ForkServer, Limits, taken_along
 
+WAIT_S = 30.0
+
 
 def _echo(connection: "Connection[Any, Any]", factor: int) -> None:
     while True:
@@ -57,19 +59,19 @@ def test_a_child_talks_over_its_pipe_and_ends_with_it(server: ForkServer) -> Non
     assert child.connection.recv_bytes() == b"ababab"
     assert child.exit is None
     child.connection.close()
-    assert child.wait(10) == Exit("clean", 0)
+    assert child.wait(WAIT_S) == Exit("clean", 0)
 
 
 def test_a_crash_is_a_signal(server: ForkServer) -> None:
     child = server.spawn(_abort, name="abort")
-    ended = child.wait(10)
+    ended = child.wait(WAIT_S)
     assert ended == Exit("signal", signal.SIGABRT)
     assert ended.crashed
     assert ended.text == "SIGABRT"
 
 
 def test_an_error_is_an_exit_status(server: ForkServer) -> None:
-    ended = server.spawn(_fail, name="fail").wait(10)
+    ended = server.spawn(_fail, name="fail").wait(WAIT_S)
     assert ended == Exit("error", 7)
     assert ended.crashed
 
@@ -77,14 +79,14 @@ def test_an_error_is_an_exit_status(server: ForkServer) -> None:
 def test_memory_is_limited(server: ForkServer) -> None:
     child = server.spawn(_eat_memory, name="eat", limits=Limits(address_space_bytes=2 * 1024**3))
     assert child.connection.recv_bytes() == b"refused"
-    child.wait(10)
+    child.wait(WAIT_S)
 
 
 def test_the_sentinel_tells_the_end(server: ForkServer) -> None:
     child = server.spawn(_echo, (1,), name="echo")
     child.kill()
-    assert wait([child.sentinel], timeout=10)
-    assert child.wait(1) == Exit("signal", signal.SIGKILL)
+    assert wait([child.sentinel], timeout=WAIT_S)
+    assert child.wait(WAIT_S) == Exit("signal", signal.SIGKILL)
 
 
 def test_a_deaf_child_is_killed(server: ForkServer) -> None:
@@ -121,7 +123,7 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
         pid = int(parent.stdout.readline())
         handle = os.pidfd_open(pid)
         parent.kill()
-        assert wait([handle], timeout=10), "the child outlived its parent"
+        assert wait([handle], timeout=WAIT_S), "the child outlived its parent"
         os.close(handle)
 
 
@@ -157,7 +159,7 @@ def test_a_process_that_is_taken_along_gets_the_signal_of_a_killed_parent(tmp_pa
         handle = os.pidfd_open(int(parent.stdout.readline()))
         assert not wait([handle], timeout=0), "it runs"
         parent.kill()
-        assert wait([handle], timeout=10), "it outlived its parent"
+        assert wait([handle], timeout=WAIT_S), "it outlived its parent"
         os.close(handle)
     assert (noted.read_text() if noted.exists() else "") == ("" if number == signal.SIGKILL else str(int(number)))
 
@@ -167,7 +169,7 @@ def test_what_is_taken_along_is_the_command_itself() -> None:
     code = "import os, sys; print(os.getpid(), sys.argv[1:]); sys.exit(7)"
     command = taken_along([sys.executable, "-c", code, "--help", "a b"])
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=WAIT_S)
     assert out == f"{process.pid} ['--help', 'a b']\n"
     assert process.returncode == 7
 

@@ -3,7 +3,9 @@
 import io
 import os
 import struct
+import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +261,13 @@ def test_a_child_that_begins_to_answer_and_never_ends_is_killed(
     fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(photos, "_work", photo_children.stall)
-    monkeypatch.setattr(photos, "_TIMEOUT_S", 3.0)  # to begin: the machine may be busy
+    timer, asked_s = threading.Timer, []
+
+    def soon(interval_s: float, kill: Callable[[], None]) -> threading.Timer:
+        asked_s.append(interval_s)
+        return timer(1.0, kill)
+
+    monkeypatch.setattr(threading, "Timer", soon)
     with pytest.raises(PhotoError, match="broken"):
         PhotoDecoder(fork_server).decode(b"x")
+    assert asked_s == [2 * photos._TIMEOUT_S]

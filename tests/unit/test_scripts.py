@@ -1,0 +1,105 @@
+"""`scripts/test` fails if anything fails, says what, and ends with a sum that a machine can read."""
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.session import wait_until
+
+ROOT = Path(__file__).parents[2]
+WAIT_S = 60
+PYTEST = """#!/bin/sh
+echo "$*" >> asked
+case "$*" in
+    *--ignore=tests/e2e) echo "$PARTS"; exit "${PARTS_STATUS:-0}" ;;
+    *"-m kafka") echo "$KAFKA"; exit "${KAFKA_STATUS:-0}" ;;
+    *) echo "3 passed in 0.10s" ;;
+esac
+"""
+PASSED = {"PARTS": "20 passed, 4 skipped in 9.10s", "KAFKA": "7 passed, 2 deselected in 5.00s"}
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def program(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "test", tmp_path / "scripts" / "test")
+    program(tmp_path / ".venv/bin/python", PYTEST)
+    for linter in ("ruff", "mypy", "lint-imports"):
+        program(tmp_path / ".venv/bin" / linter, f'#!/bin/sh\n[ "$BROKEN" != {linter} ]\n')
+    return tmp_path
+
+
+@pytest.fixture
+def run(checkout: Path) -> Run:
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": "/usr/bin:/bin", **PASSED, **environment}
+        command = [str(checkout / "scripts/test"), *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=WAIT_S, check=False)
+
+    return run
+
+
+def test_all_of_it_is_run_and_summed_up_in_the_last_line(run: Run, checkout: Path) -> None:
+    done = run()
+    assert done.returncode == 0, done.stderr
+    *_, last = done.stdout.splitlines()
+    assert last.startswith("33 passed, 4 skipped in ")
+    asked = sorted(line.split("--durations=10 ")[1] for line in (checkout / "asked").read_text().splitlines())
+    assert asked == [
+        "--ignore=tests/e2e",
+        "tests/e2e -m kafka",
+        "tests/e2e -m not kafka --ignore=tests/e2e/test_people.py",
+        "tests/e2e/test_people.py -m not kafka",
+    ]
+
+
+@pytest.mark.parametrize("linter", ["ruff", "mypy", "lint-imports"])
+def test_a_linter_that_fails_fails_it_and_the_tests_run_all_the_same(run: Run, linter: str) -> None:
+    done = run(BROKEN=linter)
+    assert done.returncode == 1
+    assert "failed: linters, types" in done.stdout
+    assert "20 passed" in done.stdout
+
+
+@pytest.mark.parametrize("group", ["PARTS", "KAFKA"])
+def test_a_test_that_fails_fails_it(run: Run, group: str) -> None:
+    done = run(**{group: "1 failed, 19 passed in 9.10s", f"{group}_STATUS": "1"})
+    assert done.returncode == 1
+    assert "1 failed, " in done.stdout.splitlines()[-1]
+
+
+def test_what_dies_without_a_word_fails_it(run: Run) -> None:
+    assert run(KAFKA="", KAFKA_STATUS="139").returncode == 1
+
+
+def test_with_arguments_they_go_to_pytest(run: Run, checkout: Path) -> None:
+    assert run("tests/unit", "-x").returncode == 0
+    assert (checkout / "asked").read_text() == "-m pytest tests/unit -x\n"
+    assert run("tests/unit", BROKEN="ruff").returncode == 1
+
+
+def test_ctrl_c_ends_all_of_it(checkout: Path) -> None:
+    # Like pytest, it takes the signal, says so and exits.
+    waiting = '#!/bin/sh\ntrap "echo ended; exit 2" INT\necho "$*" >> asked\nwhile :; do sleep 0.1; done\n'
+    program(checkout / ".venv/bin/python", waiting)
+    environment = {"PATH": "/usr/bin:/bin"}
+    command = [str(checkout / "scripts/test")]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as script:
+        asked = checkout / "asked"
+        wait_until(lambda: asked.exists() and len(asked.read_text().splitlines()) == 3, WAIT_S, "all three groups")
+        script.send_signal(signal.SIGINT)
+        out, _ = script.communicate(timeout=WAIT_S)
+    assert script.returncode == 130
+    assert out.count("ended") == 3
+    assert len(asked.read_text().splitlines()) == 3, "none is begun after it"
