@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from mosaicast.core.epochs import LARGEST_EPOCH
-from mosaicast.core.fingerprint import FINGERPRINT_BYTES
 from mosaicast.core.types import (
+    FINGERPRINT_BYTES,
     Box,
     Epoch,
     MediaTime,

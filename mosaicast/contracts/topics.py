@@ -79,7 +79,17 @@ FRAMES = Topic("frames", SampledFrame, 2, "stream_id", "ingest", ("detector",), 
 DETECTIONS = Topic(
     "detections", Detections, 2, "stream_id", "detector", ("recognizer",), 45_000, 8 * MIB, pictures=True
 )
-VERDICTS = Topic("verdicts", VerdictMessage, 2, "stream_id", "recognizer", ("compositor",), 5 * MINUTE_MS, 1 * MIB)
+VERDICTS = Topic(
+    "verdicts",
+    VerdictMessage,
+    2,
+    "stream_id",
+    "recognizer",
+    ("compositor",),
+    5 * MINUTE_MS,
+    1 * MIB,
+    pictures=True,  # 16 x 9 grey cells are hardly one, but nobody needs them after a stop
+)
 OUTGOING = Topic("outgoing", OutgoingFrame, 1, "stream_id", "compositor", ("detector",), 45_000, 1 * MIB, pictures=True)
 OUTGOING_FACES = Topic("outgoing-faces", OutgoingFaces, 1, "stream_id", "detector", ("compositor",), 45_000, 512 * KIB)
 GALLERY = Topic("gallery", GalleryChanged, 1, "owner_id", "api", ("recognizer",), 6 * HOUR_MS, 4 * KIB)

@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-FINGERPRINT_WH = (16, 9)
-"""Cells across and down."""
-FINGERPRINT_BYTES = FINGERPRINT_WH[0] * FINGERPRINT_WH[1]
+from mosaicast.core.types import FINGERPRINT_BYTES, FINGERPRINT_WH
+
 LARGEST_DIFFERENCE = 2
 """Grey levels that one cell may differ by. Ingest and the compositor decode the same bytes, and decoders of today's
 codecs are exact to the bit. Two levels are for converted formats, whose scaler may round differently on another

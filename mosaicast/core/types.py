@@ -16,6 +16,11 @@ MediaTime = Fraction
 """Presentation time of a frame in its epoch, exact seconds."""
 
 
+FINGERPRINT_WH = (16, 9)
+"""Cells across and down of a picture's fingerprint (`core.fingerprint`)."""
+FINGERPRINT_BYTES = FINGERPRINT_WH[0] * FINGERPRINT_WH[1]
+
+
 class Box(NamedTuple):
     """An axis-aligned box in source pixels: left, top, right, bottom (right and bottom are outside it)."""
 

@@ -19,9 +19,22 @@ from mosaicast.adapters.kafka_folder import KafkaFolder, purge_leftovers
 from mosaicast.adapters.kafka_server import KafkaServer, missing
 from mosaicast.adapters.kafka_topics import CHECK_MS, DELETE_DELAY_MS, topic_settings
 from mosaicast.contracts.messages import FaceCrop, Message
-from mosaicast.contracts.topics import BY_NAME, DETECTIONS, FRAMES, GALLERY, KIB, MEDIA, STATUS, STREAMS, TOPICS, Topic
+from mosaicast.contracts.topics import (
+    BY_NAME,
+    DETECTIONS,
+    FRAMES,
+    GALLERY,
+    KIB,
+    MEDIA,
+    OUTGOING,
+    STATUS,
+    STREAMS,
+    TOPICS,
+    VERDICTS,
+    Topic,
+)
 from tests.contract.bus_tools import change, reading, within_limit
-from tests.contract.examples import FOUND, FRAME, PACKET, REPORT, SPEC
+from tests.contract.examples import FOUND, FRAME, LEFT, PACKET, REPORT, SPEC, VERDICT
 
 PROMISE_MS = 12_000
 """Retention of the picture topics in this file: as tight as the broker's own checks allow."""
@@ -38,6 +51,9 @@ with KafkaServer(Path(sys.argv[1])) as server:
 """
 
 
+HOLDING = {"media", "frames", "detections", "verdicts", "outgoing"}
+
+
 def pictures(mark: bytes) -> list[tuple[Topic[Message], Message]]:
     """Return a message of each picture topic with `mark` all over its picture."""
     picture = mark * (100 * KIB // len(mark))
@@ -46,6 +62,8 @@ def pictures(mark: bytes) -> list[tuple[Topic[Message], Message]]:
         (MEDIA, msgspec.structs.replace(PACKET, data=picture)),
         (FRAMES, msgspec.structs.replace(FRAME, jpeg=picture)),
         (DETECTIONS, msgspec.structs.replace(FOUND, faces=(face,))),
+        (VERDICTS, msgspec.structs.replace(VERDICT, fingerprint=mark * (len(VERDICT.fingerprint) // len(mark)))),
+        (OUTGOING, msgspec.structs.replace(LEFT, jpeg=picture)),
     ]
 
 
@@ -88,8 +106,8 @@ def installed() -> None:
         pytest.skip(lack)
 
 
-def test_three_topics_hold_pictures() -> None:
-    assert [topic.name for topic in TOPICS if topic.pictures] == ["media", "frames", "detections"]
+def test_the_topics_that_hold_pictures_are_known() -> None:
+    assert {topic.name for topic in TOPICS if topic.pictures} == HOLDING
 
 
 @pytest.mark.parametrize("topic", [topic for topic in TOPICS if not topic.compacted], ids=lambda topic: topic.name)
@@ -110,7 +128,7 @@ def test_pictures_leave_the_disk_in_the_promised_time(tmp_path: Path, monkeypatc
         ensure_topics(KafkaConfig(server.bootstrap, "tests"))
         send(server.bootstrap, pictures(first) + kept())
         sent_s = time.monotonic()
-        assert holders(tmp_path, first) == {"media", "frames", "detections"}
+        assert holders(tmp_path, first) == HOLDING
 
         def go_on() -> None:  # others come after it, into the same segment
             newest.append(os.urandom(16))
@@ -120,7 +138,7 @@ def test_pictures_leave_the_disk_in_the_promised_time(tmp_path: Path, monkeypatc
         newest: list[bytes] = []
         within_limit(lambda: not holders(tmp_path, first), go_on)
         assert time.monotonic() - sent_s < PROMISE_MS / 1000 + LATE_S
-        assert holders(tmp_path, newest[-1]) == {"media", "frames", "detections"}
+        assert holders(tmp_path, newest[-1]) == HOLDING
         # The stream has ended: nothing pushes its last pictures out.
         within_limit(lambda: not any(holders(tmp_path, mark) for mark in newest[-3:]), lambda: pause.wait(0.3))
         assert still_there(server.bootstrap) == {"streams", "gallery", "status"}
@@ -141,7 +159,7 @@ def test_a_stop_leaves_no_picture_and_keeps_the_rest(tmp_path: Path) -> None:
         assert still_there(server.bootstrap) == {"streams", "gallery", "status"}
         again = os.urandom(16)
         send(server.bootstrap, pictures(again))  # the emptied topics take new ones
-        assert holders(tmp_path, again) == {"media", "frames", "detections"}
+        assert holders(tmp_path, again) == HOLDING
 
 
 @pytest.mark.kafka

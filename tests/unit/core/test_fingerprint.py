@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaicast.core.fingerprint import (
-    FINGERPRINT_BYTES,
     LARGEST_DIFFERENCE,
     difference,
     fingerprint,
     same_picture,
 )
+from mosaicast.core.types import FINGERPRINT_BYTES
 
 prints = st.binary(min_size=FINGERPRINT_BYTES, max_size=FINGERPRINT_BYTES)
 
