@@ -94,7 +94,8 @@ def test_ctrl_c_ends_all_of_it(checkout: Path) -> None:
     waiting = '#!/bin/sh\ntrap "echo ended; exit 2" INT\necho "$*" >> asked\nwhile :; do sleep 0.1; done\n'
     program(checkout / ".venv/bin/python", waiting)
     environment = {"PATH": "/usr/bin:/bin"}
-    command = [str(checkout / "scripts/test")]
+    # A shell can't trap what it was started deaf to, as anything behind `nohup ... &` is.
+    command = ["/usr/bin/env", "--default-signal=INT", str(checkout / "scripts/test")]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as script:
         asked = checkout / "asked"
         wait_until(lambda: asked.exists() and len(asked.read_text().splitlines()) == 3, WAIT_S, "all three groups")
