@@ -42,7 +42,7 @@ class DelayLine:
     def __init__(self, pacer: Pacer | None, policy: MaskPolicy | None = None) -> None:
         self._pacer = pacer
         self._timeline = Timeline(policy)
-        self._evidence = Evidence(self._timeline.policy.lead_s)
+        self._evidence = Evidence(self._timeline.policy.lead_s, self._timeline.policy.max_gap_s)
         self._waiting: list[MediaTime] = []
         self._newest: MediaTime | None = None
         self._last_out: MediaTime | None = None

@@ -4,9 +4,11 @@ A verdict is a claim about a picture that somebody else decoded. It counts for t
 
 - it speaks of the picture that we hold: the fingerprints are alike;
 - no verdict is missing between it and the next one: that one may have told a scene cut;
+- both sides of a scene cut were looked at: elsewhere a busy detector may leave a sample out, for whoever comes into the
+  picture between two looks is found at the next one, but whoever comes in right before a cut has no next one;
 - no video packet is missing since the last keyframe;
-- the verdicts reach `lead` beyond the frame, or to the end of its epoch or scene: whoever comes into the picture right
-  after it is known by then, and was perhaps in it already, turned away.
+- the verdicts reach `lead` beyond the frame, or to the end of its epoch or scene, without a hole: whoever comes into
+  the picture right after it is known by then, and was perhaps in it already, turned away.
 """
 
 from bisect import bisect_left, bisect_right
@@ -21,6 +23,8 @@ Lack = Literal["no_verdict", "packet_lost", "verdict_lost", "picture_missing", "
 
 LEAD_S = 0.4
 """How far verdicts must reach beyond a frame, seconds: as far as masks are led back from a face's first look."""
+MAX_GAP_S = 0.25
+"""How far two neighbouring verdicts may be apart, seconds: nobody crosses the picture between two looks."""
 _MOST = 4096
 """Verdicts, and frames, that are remembered: minutes at any rate. Only frames that stopped coming let so many wait."""
 
@@ -49,8 +53,9 @@ class _Seen:
 class Evidence:
     """Verdicts and decoded frames of one epoch, held against each other. Both may come in any order."""
 
-    def __init__(self, lead_s: float = LEAD_S) -> None:
+    def __init__(self, lead_s: float = LEAD_S, max_gap_s: float = MAX_GAP_S) -> None:
         self._lead = Fraction(lead_s).limit_denominator(1000)
+        self._max_gap = Fraction(max_gap_s).limit_denominator(1000)
         self._claims: list[_Claim] = []
         self._frames: list[_Seen] = []
         self._end: MediaTime | None = None
@@ -101,13 +106,16 @@ class Evidence:
             return "no_verdict"
         before = self._claims[after - 1]
         if before.time == time:
-            return self._unconfirmed(before) or self._late(time)
+            return self._unconfirmed(before) or self._unknown_ahead(time, after)
         if after == len(self._claims):
             return "no_verdict"
         following = self._claims[after]
-        if following.after_seq != before.seq:
-            return "verdict_lost"
-        return self._unconfirmed(before) or self._unconfirmed(following) or self._late(time)
+        return (
+            _hole(before, following)
+            or self._unconfirmed(before)
+            or self._unconfirmed(following)
+            or self._unknown_ahead(time, after)
+        )
 
     def _frame(self, time: MediaTime) -> _Seen | None:
         place = bisect_left(self._frames, time, key=_time)
@@ -124,18 +132,24 @@ class Evidence:
             return "picture_differs"
         return None
 
-    def _late(self, time: MediaTime) -> Lack | None:
-        """Follow the verdicts from the frame on, as far as none is missing."""
+    def _unknown_ahead(self, time: MediaTime, after: int) -> Lack | None:
+        """Follow the verdicts from the frame on, as far as they must reach; `after`: place of the first beyond it."""
         needed = time + self._lead if self._end is None else min(time + self._lead, self._end)
-        place = bisect_right(self._claims, time, key=_time) - 1
-        reached = self._claims[place]
-        for claim in self._claims[place + 1 :]:
-            if reached.time >= needed or claim.after_seq != reached.seq:
+        reached = self._claims[after - 1]
+        for claim in self._claims[after:]:
+            if reached.time >= needed or _hole(reached, claim) or claim.time - reached.time > self._max_gap:
                 break
             if claim.scene_cut:
                 return None
             reached = claim
         return None if reached.time >= needed else "verdicts_late"
+
+
+def _hole(one: _Claim, following: _Claim) -> Lack | None:
+    """Return whether somebody may have been overlooked between two verdicts that follow one another in time."""
+    if following.after_seq != one.seq:
+        return "verdict_lost"
+    return "verdict_lost" if following.scene_cut and following.seq != one.seq + 1 else None
 
 
 def _time(one: _Claim | _Seen) -> MediaTime:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
-from mosaicast.core.evidence import LEAD_S, Lack
+from mosaicast.core.evidence import LEAD_S, MAX_GAP_S, Lack
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId, Reason, TrackId, TrackVerdict, Verdict
 
 FullReason = Literal["panic", "gap_too_long", "guard"] | Lack
@@ -21,8 +21,8 @@ FullReason = Literal["panic", "gap_too_long", "guard"] | Lack
 class MaskPolicy:
     """How far masks reach beyond what was seen. Times in seconds, shares of the box's longer side."""
 
-    max_gap_s: float = 0.25
-    """Two verdicts further apart bracket nothing (design: nobody crosses the picture between two looks)."""
+    max_gap_s: float = MAX_GAP_S
+    """Two verdicts further apart bracket nothing."""
     lead_s: float = LEAD_S
     hold_s: float = 0.6
     doubt_s: float = 1.4

@@ -190,10 +190,13 @@ class EpochRun:
         results: list[Ready | Lost] = []
         if packet.pts in self._decoding:
             results.append(Lost(self._decoding[packet.pts].packet.index, "duplicate"))
+        whole = self._chain.take(packet)
+        if self._chain.mended and self._decoder is not None:
+            results += self._drain(now)  # a new decoder waits for whole pictures, this one would conceal
         try:
             if self._decoder is None:
                 self._decoder = PacketDecoder(self.video)
-            self._decoding[packet.pts] = _Unit(packet, self._chain.take(packet))
+            self._decoding[packet.pts] = _Unit(packet, whole)
             frames = self._decoder.decode(packet)
         except DecodeError:
             self._decoding.pop(packet.pts, None)
@@ -248,20 +251,24 @@ class EpochRun:
 class _Chain:
     """Which packets have all that they build on: none is missing since a keyframe.
 
-    Pictures that a keyframe's group shows before it (open groups) build on the group before, too.
+    Pictures that a keyframe's group shows before it (open groups) build on the group before, too. And some encoders
+    call keyframe what refreshes a picture bit by bit (x264's intra-refresh): only a new decoder says when it is whole.
     """
 
     def __init__(self) -> None:
         self._next_unit: int | None = None
         self._broken = True
         self._shown_from: MediaTime | None = None
+        self.mended = False
+        """The packet that was taken last is a keyframe after a hole, or the first: a new decoder begins with it."""
 
     def take(self, packet: MediaPacket) -> bool:
         """Take note of a packet, in the order of the log; return whether its picture is whole."""
         if packet.unit != self._next_unit:
             self._broken = True
         self._next_unit = packet.unit + 1
-        if self._broken and packet.keyframe:
+        self.mended = self._broken and packet.keyframe
+        if self.mended:
             self._broken, self._shown_from = False, packet.time
         return not self._broken and (self._shown_from is None or packet.time >= self._shown_from)
 

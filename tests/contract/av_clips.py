@@ -37,6 +37,7 @@ def make_clip(
     codec: str = "libx264",
     pixel_format: str = "yuv420p",
     keyframe_every: int = 15,
+    x264: str = "",
 ) -> Path:
     """Write a clip and return its path."""
     with av.open(str(path), "w", format=container_format) as output:
@@ -45,6 +46,7 @@ def make_clip(
             stream = output.add_stream(codec, rate=RATE)
             stream.width, stream.height, stream.pix_fmt = *size_wh, pixel_format
             stream.options = {"bf": str(b_frames), "g": str(keyframe_every), "preset": "ultrafast", "sc_threshold": "0"}
+            stream.options |= {"x264-params": x264} if x264 else {}
         sound = output.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if audio else None
         for number in range(frames):
             if stream is not None:

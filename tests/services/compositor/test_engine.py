@@ -13,6 +13,7 @@ import pytest
 from mosaicast.adapters.av_encoder import VideoFormat
 from mosaicast.adapters.av_sink import AudioFormat, FlvSink, SinkError
 from mosaicast.contracts.messages import MediaPacket, Policy, VerdictMessage, WireTrack, Zone
+from mosaicast.core import evidence
 from mosaicast.core.consents import FOREVER_MS
 from mosaicast.core.types import Box, Disposition, Reason
 from services.compositor import epoch
@@ -425,6 +426,24 @@ def test_a_lost_keyframe_of_a_new_scene_shows_nobody_of_the_old_one(rig: Rig, tm
     kinds = kinds_by_unit(rig, media)
     assert {kinds[unit][0] for unit in range(lost + 1, keyframes[3])} <= {FULL, DROPPED}
     assert kinds[keyframes[3] + 3] == (CLEAR, "")
+
+
+def test_after_a_loss_what_is_only_called_a_keyframe_mends_nothing(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """x264's intra-refresh: the decoder went on with pieces of the old scene for most of a second."""
+    monkeypatch.setattr(evidence, "same_picture", lambda one, other: True)  # a face may be too small to tell
+    make_clip(tmp_path / "refresh.flv", frames=120, cut_at=45, keyframe_every=30, x264="intra-refresh=1")
+    media = packets(tmp_path / "refresh.flv")
+    units = {packet.unit: packet for packet in media if packet.track == "video"}
+    assert [unit for unit, packet in units.items() if packet.keyframe] == [0, 30, 60, 90]
+    rig.feed([packet for packet in media if packet.track == "audio" or packet.unit not in range(45, 50)], of=media)
+    rig.engine.on_media(end_of(media), rig.now)
+    rig.drain()
+    kinds = kinds_by_unit(rig, media)
+    assert {kinds[unit] for unit in range(50, 60)} <= {(FULL, "packet_lost"), (DROPPED, "decode_error")}
+    assert {kinds[unit] for unit in range(60, 75)} == {(DROPPED, "decode_error")}, "pieces of the old scene"
+    assert kinds[95] == (CLEAR, "")
 
 
 def test_a_verdict_on_another_picture_mosaics_what_it_would_bracket(rig: Rig, tmp_path: Path) -> None:

@@ -108,6 +108,22 @@ def test_looks_that_the_detector_left_out_are_no_loss() -> None:
     assert evidence(verdicts).lack(ms(120)) is None
 
 
+def test_before_a_scene_cut_no_look_may_be_left_out() -> None:
+    """Whoever came in between was seen by nobody, and is not there any more at the next look."""
+    verdicts = [*chain(3), verdict(4, after=2, at_ms=400, cut=True), *(verdict(seq) for seq in range(5, 12))]
+    found = evidence(verdicts)
+    assert found.lack(ms(220)) == "verdict_lost"
+    assert found.lack(ms(100)) == "verdicts_late", "nor does the look ahead end there"
+    assert found.lack(ms(420)) is None
+
+
+def test_the_look_ahead_has_no_gaps() -> None:
+    verdicts = [*chain(3), *(verdict(seq, after=2 if seq == 6 else None) for seq in range(6, 14))]
+    found = evidence(verdicts)
+    assert found.lack(ms(120)) == "verdicts_late", "who was turned away at 0.2 s may have shown the face until 0.6 s"
+    assert found.lack(ms(620)) is None
+
+
 def test_frames_since_a_lost_packet_and_verdicts_on_them_count_nothing() -> None:
     found = evidence(chain(12), broken=range(260, 500, 20))
     lacks = {at: found.lack(ms(at)) for at in range(0, 701, 20)}
