@@ -119,7 +119,7 @@ SAFEGUARDS: tuple[tuple[Remove, frozenset[str]], ...] = (
     (look_ahead, frozenset({"stopped recognizer", "slow detector"})),
     (numbers_of_refused_samples, frozenset({"busy pipe at cuts"})),
     (lost_cuts, frozenset({"treacherous frames"})),
-    (largest_gap, frozenset({"stopped detector"})),
+    (largest_gap, frozenset({"stalled frames", "slow detector"})),
     (scene_cuts, frozenset({"lossy frames"})),
     (epochs_of_verdicts, frozenset({"time goes back", "lossy verdicts"})),
 )

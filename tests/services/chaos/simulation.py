@@ -44,7 +44,18 @@ from services.recognizer.looking import Answer, People
 from services.recognizer.opinions import Look
 from services.recognizer.service import RecognizerService
 from tests.services.chaos.hops import SOUND, Clock, Hop, Producer, Reader, lossy, treacherous
-from tests.services.chaos.world import ENROLLED, PARAMETERS, TIME_BASE, Coded, Decoder, Pictured, Shown, World, data_of
+from tests.services.chaos.world import (
+    ENROLLED,
+    PARAMETERS,
+    TIME_BASE,
+    Coded,
+    Decoder,
+    Pictured,
+    Shown,
+    World,
+    data_of,
+    number_in,
+)
 
 STREAM, OWNER = "st-1", "owner"
 TOPICS = (MEDIA, FRAMES, DETECTIONS, VERDICTS)
@@ -288,7 +299,9 @@ class Ingest(Part):
             self._writer.add_picture(Pictured(self.sim.world, one.frame.number, one.pts))  # type: ignore[arg-type]
 
     def _new_relay(self) -> Relay:
-        around = SimpleNamespace(now_s=self.clock.monotonic_s, metrics=_METRICS, bus=self.sim.producer)
+        around = SimpleNamespace(
+            now_s=self.clock.monotonic_s, now_ms=self.clock.wall_ms, metrics=_METRICS, bus=self.sim.producer
+        )
         job = ingest_wire.Job(STREAM, "", live=True, epoch=self._epoch, analysis_fps=10, detection_threshold=0.2)
         return Relay(job, None, around, self.tally)  # type: ignore[arg-type]
 
@@ -320,7 +333,7 @@ class DetectorHost(Part):
             self._done_s = self.clock.now + self.rng.uniform(0.5, 1.5) * self.slow + hiccup
 
     def _faces(self, job: Job) -> tuple[FaceDetection, ...]:
-        faces = self.sim.world.found(int(job.frame.jpeg))
+        faces = self.sim.world.found(number_in(job.frame.jpeg))
         return tuple(_detection(name, box) for name, box in faces.items())
 
 
@@ -522,7 +535,7 @@ class CompositorHost(Part):
         dies = self.dies()
         pipe = FakePipe(link.outbox)
         while pipe.poll(0):
-            child_module._take(pipe, child.engine)  # type: ignore[arg-type]
+            child_module._take(pipe, child.engine, frozenset({"h264"}))  # type: ignore[arg-type]
         child.engine.step(self.clock.now)
         if dies:
             self.sim.result.crashes += 1

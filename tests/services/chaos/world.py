@@ -13,6 +13,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from mosaicast.adapters import jpeg
 from mosaicast.adapters.av_packets import Decoded, DecodeError
 from mosaicast.contracts.messages import CodecParameters, MediaPacket, TimeBase
 from mosaicast.core.fingerprint import fingerprint
@@ -30,6 +31,7 @@ _HEADER = struct.Struct("<IIcB")
 _PATTERNS = np.random.default_rng(7).integers(30, 225, (24, 9, 16), np.uint8)
 """Pictures of scenes, coarse: no two are alike."""
 _NOISE = np.random.default_rng(8).integers(0, 3, (16, 36, 64), np.uint8)
+_FLAT_JPEG = jpeg.encode(np.zeros((SIZE_WH[1], SIZE_WH[0], 3), np.uint8), 50)
 
 Faces = dict[str, Box]
 
@@ -85,7 +87,7 @@ class World:
         self.scenes = _scenes(rng, self.count, self.fps)
         self._cuts = {scene.start for scene in self.scenes}
         self.refreshes = refreshes
-        self.broken_shows = "stale" if refreshes else rng.choice(["stale", "ghost"])
+        self.broken_shows = rng.choice(["stale", "ghost"])
         """What a decoder makes of a picture whose references are missing: the old picture, or one that looks right as a
         whole and shows who was there before."""
         self.coded = self._code(rng)
@@ -272,7 +274,7 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True)
 class Pictured:
-    """A picture as ingest decoded it; its JPEG says its number."""
+    """A picture as ingest decoded it; its JPEG is any of that size, and says its number after its end."""
 
     world: World
     number: int
@@ -287,4 +289,9 @@ class Pictured:
         return self.world.thumbnail(self.number)
 
     def jpeg(self) -> bytes:
-        return b"%d" % self.number
+        return _FLAT_JPEG + b"%08d" % self.number
+
+
+def number_in(jpeg: bytes) -> int:
+    """Return which picture it is."""
+    return int(jpeg[-8:])
