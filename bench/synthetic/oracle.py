@@ -31,6 +31,7 @@ MASKED_SHARE = 0.9
 """A face with less of its box masked has leaked."""
 CLEAR_SHARE = 0.25
 """A face with at most so much of its box masked is clear: 0.1, and room for what an encoder does to a small face."""
+MIN_WEIGHT = 0.2
 MAX_OCCLUDED = 0.1
 """Faces further behind other people are not judged: what covers them is no mask, nor what shows theirs."""
 
@@ -66,6 +67,7 @@ class FaceFinding:
     box: Box
     visible: float
     masked: float
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ class SourceClip:
         return tuple(
             _finding(number, face, luma)
             for face in self._faces[number - self.truth.first_number]
-            if face.truth.box.width >= MIN_FACE_PX and face.truth.occluded <= MAX_OCCLUDED
+            if _counts(face.truth)
         )
 
     def _in_source_size(self, luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -192,8 +194,12 @@ class Oracle:
             return Judgement(Kind.FOREIGN, code.number, code.flash)
         findings = clip.findings(code.number, luma)
         leaks = tuple(one for one in findings if one.person not in self.enrolled and is_leaked(one.box, one.masked))
-        shown = tuple(one for one in findings if one.person in self.enrolled and one.visible > 0.99)
+        shown = tuple(one for one in findings if one.person in self.enrolled and one.visible > 0.99 and one.weight > 0.99)
         return Judgement(Kind.LEAK if leaks else Kind.CLEAN, code.number, code.flash, leaks, shown)
+
+
+def _counts(face: FaceTruth) -> bool:
+    return face.box.width >= MIN_FACE_PX and face.occluded <= MAX_OCCLUDED and face.weight >= MIN_WEIGHT
 
 
 def _finding(number: int, face: _SourceFace, luma: NDArray[np.uint8]) -> FaceFinding:
@@ -202,7 +208,7 @@ def _finding(number: int, face: _SourceFace, luma: NDArray[np.uint8]) -> FaceFin
     box = face.truth.box
     inner = Box(box.x1 - x, box.y1 - y, box.x2 - x, box.y2 - y)
     masked = _masked_in_patch(face.patch, luma[y : y + height, x : x + width], inner)
-    return FaceFinding(number, face.truth.person, box, face.truth.visible, masked)
+    return FaceFinding(number, face.truth.person, box, face.truth.visible, masked, face.truth.weight)
 
 
 def _source_face(luma: NDArray[np.uint8], truth: FaceTruth) -> _SourceFace:

@@ -113,8 +113,14 @@ class Picture:
 
 
 def fingerprint_of(frame: Any) -> bytes:
-    """Return the fingerprint of a decoded frame (`core.fingerprint`), 0.1 ms; empty where it can't be read."""
+    """Return the fingerprint of a decoded frame (`core.fingerprint`); empty where it can't be read."""
+    thumbnail = thumbnail_of(frame)
+    return b"" if thumbnail is None else fingerprint(thumbnail)
+
+
+def thumbnail_of(frame: Any) -> NDArray[np.uint8] | None:
+    """Return the thumbnail of a decoded frame, 0.1 ms; None where it can't be read."""
     try:
-        return fingerprint(Picture(frame, frame.time_base).thumbnail())
+        return Picture(frame, frame.time_base).thumbnail()
     except PictureError:
-        return b""
+        return None

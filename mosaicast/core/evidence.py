@@ -5,7 +5,7 @@ A verdict is a claim about a picture that somebody else decoded. It counts for t
 - it speaks of the picture that we hold: the fingerprints are alike;
 - no verdict is missing between it and the next one: that one may have told a scene cut;
 - no video packet is missing since the last keyframe;
-- the verdicts reach `lead` beyond the frame, or to the end of its epoch or scene: whoever comes into the picture right
+- the verdicts reach `lead` beyond the frame, or to the end of its epoch or scene (a clean cut): whoever comes into the picture right
   after it is known by then, and was perhaps in it already, turned away.
 """
 
@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Literal
 
 from mosaicast.core.fingerprint import same_picture
+from mosaicast.core.transitions import Transitions
 from mosaicast.core.types import MediaTime, Verdict
 
 Lack = Literal["no_verdict", "packet_lost", "verdict_lost", "picture_missing", "picture_differs", "verdicts_late"]
@@ -47,9 +48,14 @@ class _Seen:
 
 
 class Evidence:
-    """Verdicts and decoded frames of one epoch, held against each other. Both may come in any order."""
+    """Verdicts and decoded frames of one epoch, held against each other. Both may come in any order.
 
-    def __init__(self, lead_s: float = LEAD_S) -> None:
+    Args:
+        transitions: which cuts are clean; None: all that verdicts tell.
+    """
+
+    def __init__(self, lead_s: float = LEAD_S, transitions: Transitions | None = None) -> None:
+        self._transitions = transitions
         self._lead = Fraction(lead_s).limit_denominator(1000)
         self._claims: list[_Claim] = []
         self._frames: list[_Seen] = []
@@ -132,10 +138,13 @@ class Evidence:
         for claim in self._claims[place + 1 :]:
             if reached.time >= needed or claim.after_seq != reached.seq:
                 break
-            if claim.scene_cut:
+            if claim.scene_cut and self._parts(claim.time, time):
                 return None
             reached = claim
         return None if reached.time >= needed else "verdicts_late"
+
+    def _parts(self, cut: MediaTime, time: MediaTime) -> bool:
+        return self._transitions is None or self._transitions.parts(cut, time)
 
 
 def _time(one: _Claim | _Seen) -> MediaTime:
