@@ -149,9 +149,8 @@ class DelayLine:
             return now >= self._pacer.due(time)
         if self._ended:
             return True
-        if self._timeline.can_change(time) or not self._transitions.reach(time):
-            return False
-        return self._evidence.lack(time) != "picture_missing"
+        # The pictures that verdicts speak of are among them: one that is not here by then never comes.
+        return not self._timeline.can_change(time) and self._transitions.reach(time)
 
     def _release(self, time: MediaTime) -> Release:
         self._last_out = time

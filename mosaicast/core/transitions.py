@@ -104,8 +104,9 @@ class Transitions:
         for span in self.policy.spans:
             if span >= len(self._frames) or time - self._frames[-1 - span].time > self.policy.longest_s:
                 break
-            if self._is_blend(self._frames[-1 - span :]):
-                self._note(newest - span + 1, newest - 1)
+            mixed = self._mixed(self._frames[-1 - span :])
+            if len(mixed):
+                self._note(newest - span + int(mixed[0]), newest - span + int(mixed[-1]))
 
     def forget_before(self, time: MediaTime) -> None:
         """Drop what can no longer matter for frames from `time` on."""
@@ -176,43 +177,47 @@ class Transitions:
         places = max(0, one - self._first), max(0, other - self._first)
         return self._frames[places[1]].time - self._frames[places[0]].time <= self.policy.bridge_s
 
-    def _is_blend(self, frames: list[_Frame]) -> bool:
-        """Return whether all frames between the first and the last are mixtures of these two, one after the other."""
+    def _mixed(self, frames: list[_Frame]) -> NDArray[np.intp]:
+        """Return the places of the frames that are mixtures of the first and the last, none if not all others are."""
+        nothing = np.zeros(0, np.intp)
         first, last = frames[0].luma, frames[-1].luma
         if first is None or last is None or first.shape != last.shape:
-            return False
+            return nothing
         size = np.abs(last - first)
         if float(size.mean()) < self.policy.least_difference:
-            return False
+            return nothing
         changed = size > self.policy.changed
         if float(changed.mean()) < self.policy.least_changed:
-            return False
+            return nothing
         lumas = _lumas(frames)
-        return lumas is not None and self._is_even(lumas) and self._is_mixed(lumas, changed) and self._is_new(lumas)
+        if lumas is None or not self._is_explained(lumas):
+            return nothing
+        shares = self._shares_everywhere(lumas, np.flatnonzero(changed)[:: self.policy.every])
+        if shares is None or not self._is_new(lumas):
+            return nothing
+        return np.flatnonzero((shares > self.policy.pure / 2) & (shares < 1 - self.policy.pure / 2))
 
-    def _is_even(self, lumas: Floats) -> bool:
-        """Whether no frame makes most of the way, and little is left besides the mixture."""
+    def _is_explained(self, lumas: Floats) -> bool:
+        """Whether little is left besides a mixture of the ends."""
         way = lumas[-1] - lumas[0]
-        shares = _shares(lumas, way)
-        rest = lumas - lumas[0] - shares[:, None] * way
-        largest = float((rest * rest).sum(axis=1).max())
-        return largest <= self.policy.largest_rest**2 * float(way @ way) and self._steps_are_even(shares)
+        rest = lumas - lumas[0] - _shares(lumas, way)[:, None] * way
+        return float((rest * rest).sum(axis=1).max()) <= self.policy.largest_rest**2 * float(way @ way)
 
-    def _is_mixed(self, lumas: Floats, changed: NDArray[np.bool_]) -> bool:
-        """Whether what has changed is the same mixture everywhere."""
-        places = np.flatnonzero(changed)[:: self.policy.every]
+    def _shares_everywhere(self, lumas: Floats, places: NDArray[np.intp]) -> Floats | None:
+        """Return the share of the last frame in each; None where parts of the picture are different mixtures.
+
+        Nor if one frame makes most of the way: that is a cut.
+        """
         way = lumas[-1, places] - lumas[0, places]
         local = (lumas[1:-1, places] - lumas[0, places]) / way
-        shares = np.median(local, axis=1)
+        inner = np.median(local, axis=1)
         share_slack, levels = self.policy.slack
-        agreeing = np.abs(local - shares[:, None]) < share_slack + levels / np.abs(way)
-        return float(agreeing.mean()) >= self.policy.agreeing and self._steps_are_even(np.array([0.0, *shares, 1.0]))
-
-    def _steps_are_even(self, shares: Floats) -> bool:
+        agreeing = np.abs(local - inner[:, None]) < share_slack + levels / np.abs(way)
+        shares = np.array([0.0, *inner, 1.0], np.float32)
         steps = np.diff(shares) * (len(shares) - 1)
-        limits = self.policy.largest_step
-        limit = limits[min(len(steps), len(limits) + 1) - 2]
-        return bool(steps.max() <= limit and steps.min() >= 0.0)
+        limit = self.policy.largest_step[min(len(steps), len(self.policy.largest_step) + 1) - 2]
+        even = steps.max() <= limit and steps.min() >= 0.0
+        return shares if even and float(agreeing.mean()) >= self.policy.agreeing else None
 
     def _is_new(self, lumas: Floats) -> bool:
         """Whether the ends are two pictures, not one in another light."""
