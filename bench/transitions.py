@@ -1,4 +1,4 @@
-"""Faces in transitions: `python -m bench.transitions [--out FILE] [--quick]`.
+"""Faces in transitions: `python -m bench.transitions [--out FILE]`.
 
 Joins two shots by FFmpeg's filters (`bench.synthetic.blends`: fades, dissolves, wipes, morphs, frame-rate conversion, 1 to
 45 frames long), runs each clip through the product's own parts in media time as a live stream with its delay, and has
@@ -8,11 +8,9 @@ the oracle judge every face in every frame, half-transparent ones included. Prin
 import argparse
 import json
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
@@ -21,7 +19,7 @@ from bench.replay_parts import Clip, MemoryGallery, read_clip, recognise
 from bench.synthetic.blends import SPARE, Join, joined
 from bench.synthetic.cast import Person, jpeg, load_cast
 from bench.synthetic.clip import luma_of_frame, write_pictures
-from bench.synthetic.oracle import FaceFinding, SourceClip, is_leaked, is_clear
+from bench.synthetic.oracle import FaceFinding, SourceClip, is_clear, is_leaked
 from bench.synthetic.scene import Actor, Scene, Script, Waypoint
 from mosaicast.adapters.av_pictures import Picture
 from mosaicast.core.delayline import DelayLine, Release
@@ -37,6 +35,7 @@ SHOT_S = (1.4, 1.2)
 """Of the first shot, long enough for its person to be known, and of the second; a fade overlaps both."""
 ENROLLED = "astronaut"
 DELAY_S = 1.0
+NEAR_S = 0.5
 ANSWERED_S = 0.3
 """From a frame's reading to its verdict at the compositor, on a busy machine."""
 OTHER_XFADES = ("dissolve", "fadeblack", "fadewhite", "wipeleft", "slideleft", "circleopen", "pixelize", "radial")
@@ -58,39 +57,56 @@ class Tally:
 
     frames: int = 0
     faces: int = 0
-    """Of strangers, of which at least a fifth shows."""
-    leaks: list[tuple[int, str, float, float]] = field(default_factory=list)
-    """Frame, person, weight, share that is masked."""
+    """Of strangers, of which at least `oracle.MIN_WEIGHT` shows."""
+    leaks: list[FaceFinding] = field(default_factory=list)
     full: int = 0
-    needlessly_full: int = 0
-    """Further than 0.5 s from any blended frame."""
-    reasons: Counter[str] = field(default_factory=Counter)
+    """Frames that are mosaicked whole, ..."""
+    far: int = 0
+    """... of which so many are further than `NEAR_S` from any frame with two shots in it."""
     enrolled: int = 0
-    enrolled_masked: int = 0
-    """Frames outside the blend in which the enrolled person is masked, from 1.5 s on in the first shot."""
+    """Faces of the enrolled person, outside blends ..."""
+    clear: int = 0
+    """... and how many of them show."""
+
+    def add(self, other: "Tally") -> None:
+        """Add another's counts."""
+        self.frames += other.frames
+        self.faces += other.faces
+        self.leaks += other.leaks
+        self.full += other.full
+        self.far += other.far
+        self.enrolled += other.enrolled
+        self.clear += other.clear
+
+    def summary(self) -> dict[str, int]:
+        """Return plain numbers."""
+        return {
+            "frames": self.frames, "faces_of_strangers": self.faces, "leaks": len(self.leaks), "full_mosaic": self.full,
+            "full_mosaic_far_from_it": self.far, "enrolled": self.enrolled, "enrolled_clear": self.clear,
+        }  # fmt: skip
 
 
 def main() -> None:
-    """Run and print a line for each kind."""
+    """Run, print a line for each clip, and write the sums of each kind."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="write the sums of each kind here, as JSON")
     parser.add_argument("--only", default="", help="kinds, lengths or casts whose name holds this")
-    parser.add_argument("--keep", type=Path, help="a folder for the clips, used again")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     people = load_cast()
-    gallery = _gallery(people)
+    gallery = enrolled_gallery(people)
+    sums: dict[str, Tally] = {}
     with tempfile.TemporaryDirectory() as folder:
         for join, cast_name in cases():
-            name = f"{join}.{cast_name}"
-            if arguments.only not in name:
+            if arguments.only not in f"{join}.{cast_name}":
                 continue
-            path = clip_of(join, cast_name, people, arguments.keep or Path(folder))
+            path = clip_of(join, cast_name, people, Path(folder))
             clip = read_clip(path)
-            verdicts = recognise(clip, gallery)
-            tally = judge(path, clip, verdicts)
-            print(name, tally.frames, "faces", tally.faces, "LEAKS", len(tally.leaks), "full", tally.full,
-                  [v.time.__round__(2).__float__() for v in verdicts if v.scene_cut], dict(tally.reasons), tally.leaks[:4], flush=True)
+            tally = judge(path, clip, recognise(clip, gallery), join.fps)
+            print(json.dumps({"join": str(join), "cast": cast_name, **tally.summary()}), flush=True)
+            sums.setdefault(str(join), Tally()).add(tally)
+    if arguments.out:
+        arguments.out.write_text(json.dumps({name: one.summary() for name, one in sums.items()}, indent=2) + "\n")
 
 
 def cases() -> Iterator[tuple[Join, str]]:
@@ -125,7 +141,8 @@ def _shot(backdrop: str, actors: Sequence[tuple[str, float]], seconds: float) ->
     return Script(SIZE_WH, seconds, (Scene(0, backdrop, cast),))
 
 
-def _gallery(people: dict[str, Person]) -> MemoryGallery:
+def enrolled_gallery(people: dict[str, Person]) -> MemoryGallery:
+    """Return a gallery that knows `ENROLLED`."""
     gallery = MemoryGallery()
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / ENROLLED
@@ -135,24 +152,31 @@ def _gallery(people: dict[str, Person]) -> MemoryGallery:
     return gallery
 
 
-def judge(path: Path, clip: Clip, verdicts: Sequence[Verdict]) -> Tally:
+def judge(path: Path, clip: Clip, verdicts: Sequence[Verdict], fps: int) -> Tally:
     """Paint every frame as a live stream's delay line plans it, and have the oracle judge it."""
     source, tally = SourceClip.load(path), Tally()
+    joint = [number for number, faces in enumerate(source.truth.frames) if any(face.weight < 0.97 for face in faces)]
+    joint = joint or [round(SHOT_S[0] * fps)]
     for number, (frame, _, plan) in enumerate(live(clip, verdicts)):
-        tally.frames += 1
-        tally.full += plan.disposition is Disposition.FULL_MOSAIC
-        tally.reasons.update([plan.full_reason or plan.disposition.value])
         painted = to_yuv420(frame)
         paint(painted, plan, Style.MOSAIC)
-        for one in source.findings(number, luma_of_frame(painted)):
-            if one.person == ENROLLED:
-                tally.enrolled += 1
-                tally.enrolled_masked += not is_clear(one.masked)
-            else:
-                tally.faces += 1
-                if is_leaked(one.box, one.masked):
-                    tally.leaks.append((number, one.person, one.weight, one.masked))
+        tally.frames += 1
+        if plan.disposition is Disposition.FULL_MOSAIC:
+            tally.full += 1
+            tally.far += not joint[0] - NEAR_S * fps <= number <= joint[-1] + NEAR_S * fps
+        _count_faces(tally, source.findings(number, luma_of_frame(painted)))
     return tally
+
+
+def _count_faces(tally: Tally, findings: Sequence[FaceFinding]) -> None:
+    for one in findings:
+        if one.person == ENROLLED:
+            tally.enrolled += one.weight > 0.97
+            tally.clear += one.weight > 0.97 and is_clear(one.masked)
+        else:
+            tally.faces += 1
+            if is_leaked(one.box, one.masked):
+                tally.leaks.append(one)
 
 
 def live(clip: Clip, verdicts: Sequence[Verdict]) -> Iterator[tuple[av.VideoFrame, MediaTime, FramePlan]]:

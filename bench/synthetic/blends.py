@@ -235,4 +235,3 @@ def _boxed(size_wh: tuple[int, int], box: Box | None) -> Yuv:
     if box is not None:
         picture[round(box.y1) : round(box.y2), round(box.x1) : round(box.x2)] = _WHITE
     return picture
-

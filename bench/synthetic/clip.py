@@ -114,7 +114,10 @@ def write_pictures(
 def save_truth(path: Path, truth: Truth) -> None:
     """Write a truth as JSON: one list per frame of [person, x1, y1, x2, y2, visible, occluded, weight]."""
     rows = [
-        [[face.person, *(round(value, 3) for value in (*face.box, face.visible, face.occluded, face.weight))] for face in faces]
+        [
+            [face.person, *(round(value, 3) for value in (*face.box, face.visible, face.occluded, face.weight))]
+            for face in faces
+        ]
         for faces in truth.frames
     ]
     head = {"size_wh": truth.size_wh, "fps": truth.fps, "first_number": truth.first_number, "cuts": truth.cuts}
@@ -125,8 +128,7 @@ def load_truth(path: Path) -> Truth:
     """Read a truth that `save_truth` wrote."""
     data = json.loads(path.read_text(encoding="utf-8"))
     frames = tuple(
-        tuple(FaceTruth(name, Box(*edges[:4]), *edges[4:]) for name, *edges in faces)
-        for faces in data["frames"]
+        tuple(FaceTruth(name, Box(*edges[:4]), *edges[4:]) for name, *edges in faces) for faces in data["frames"]
     )
     width, height = data["size_wh"]
     return Truth((width, height), data["fps"], data["first_number"], tuple(data["cuts"]), frames)

@@ -32,6 +32,10 @@ MASKED_SHARE = 0.9
 CLEAR_SHARE = 0.25
 """A face with at most so much of its box masked is clear: 0.1, and room for what an encoder does to a small face."""
 MIN_WEIGHT = 0.2
+"""A face of which less shows in a blend of two pictures is not judged. Measured on six people over six pairs of places:
+at 0.2 a network's cosine with the unblended face is 0.25 (0.36 at the 90th percentile), below every threshold, and
+the detector sees a third of the faces; at 0.3 it is 0.40 (0.56) and most are seen. Who has the other picture too, free of
+the face, can subtract it, and then a tenth is enough: no rule on single frames is meant against that."""
 MAX_OCCLUDED = 0.1
 """Faces further behind other people are not judged: what covers them is no mask, nor what shows theirs."""
 
@@ -194,7 +198,9 @@ class Oracle:
             return Judgement(Kind.FOREIGN, code.number, code.flash)
         findings = clip.findings(code.number, luma)
         leaks = tuple(one for one in findings if one.person not in self.enrolled and is_leaked(one.box, one.masked))
-        shown = tuple(one for one in findings if one.person in self.enrolled and one.visible > 0.99 and one.weight > 0.99)
+        shown = tuple(
+            one for one in findings if one.person in self.enrolled and one.visible > 0.99 and one.weight > 0.99
+        )
         return Judgement(Kind.LEAK if leaks else Kind.CLEAN, code.number, code.flash, leaks, shown)
 
 

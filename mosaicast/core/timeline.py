@@ -157,7 +157,7 @@ class Timeline:
             b = self._entries[after]
         if b.time - a.time > self.policy.max_gap_s:
             return full("gap_too_long")
-        if self._transitions is not None and self._transitions.gradual(time):
+        if self._is_mixed(time, before):
             return full("transition")
         joined = None if b.verdict.scene_cut and b is not a else b
         regions = (*zones, *self._regions(time, a, joined, before))
@@ -194,27 +194,27 @@ class Timeline:
 
     def _regions(self, time: MediaTime, a: _Entry, b: _Entry | None, index: int) -> Iterator[Box]:
         """Yield the masked regions; `b` is None where a new scene begins before the next look."""
-        at_s, hazy = self._since_origin_s(time), self._is_hazy(time, index)
+        at_s = self._since_origin_s(time)
         earlier, later = self._earlier(time, index), self._later(time, index + 1)
         for track_id in sorted(earlier.keys() | later.keys()):
             at_a, at_b = a.looks.get(track_id), b.looks.get(track_id) if b else None
             past, future = earlier.get(track_id, []), later.get(track_id, [])
-            clear = self._is_clear(at_a, at_b, future, at_s) and not self._is_doubted(track_id, index + 1, at_s)
-            if clear and not hazy:
+            if self._is_clear(at_a, at_b, future, at_s) and not self._is_doubted(track_id, index + 1, at_s):
                 continue
             at_ends = (at_a is not None) + (at_b is not None)
-            if hazy or at_ends or not all(self._shows(look) for look in (*past[:1], *future[:1])):
+            if at_ends or not all(self._shows(look) for look in (*past[:1], *future[:1])):
                 yield from self._track_regions(at_s, past, future, both_ends=at_ends == 2)
 
     def _parts(self, cut: MediaTime, time: MediaTime) -> bool:
         """Whether a cut keeps the masks of its other side off the frame at `time`."""
         return self._transitions is None or self._transitions.parts(cut, time)
 
-    def _is_hazy(self, time: MediaTime, index: int) -> bool:
-        """Whether the frame at `time` is beside a cut that is not clean: it may show people of both scenes at once."""
+    def _is_mixed(self, time: MediaTime, index: int) -> bool:
+        """Whether the frame at `time` may show people of two scenes at once: in a gradual transition, or beside a cut
+        that is not clean."""
         known = self._transitions
-        if known is None:
-            return False
+        if known is None or known.gradual(time):
+            return known is not None
         cuts = [entry.time for entry in self._entries[max(0, index - 2) : index + 4] if entry.verdict.scene_cut]
         return any(known.beside(time, cut) and not known.clean(cut) for cut in cuts)
 
