@@ -1,8 +1,8 @@
 """Faces in transitions: `python -m bench.transitions [--out FILE]`.
 
-Joins two shots by FFmpeg's filters (`bench.synthetic.blends`: fades, dissolves, wipes, morphs, frame-rate conversion, 1 to
-45 frames long), runs each clip through the product's own parts in media time as a live stream with its delay, and has
-the oracle judge every face in every frame, half-transparent ones included. Prints leaks and over-masking by kind.
+Joins two shots by FFmpeg's filters (`bench.synthetic.blends`: fades, dissolves, wipes, morphs, frame-rate conversion,
+up to 45 frames long), runs each clip through the product's own parts in media time as a live stream with its delay,
+and has the oracle judge every face in every frame, half-transparent ones included. Prints leaks and over-masking.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import cv2
 from bench.replay_parts import Clip, MemoryGallery, read_clip, recognise
 from bench.synthetic.blends import SPARE, Join, joined
 from bench.synthetic.cast import Person, jpeg, load_cast
-from bench.synthetic.clip import luma_of_frame, write_pictures
+from bench.synthetic.clip import Form, luma_of_frame, write_pictures
 from bench.synthetic.oracle import FaceFinding, SourceClip, is_clear, is_leaked
 from bench.synthetic.scene import Actor, Scene, Script, Waypoint
 from mosaicast.adapters.av_pictures import Picture
@@ -130,7 +130,7 @@ def clip_of(join: Join, cast_name: str, people: dict[str, Person], folder: Path)
         overlap_s = join.frames / join.fps
         seconds = (SHOT_S[0] + overlap_s + SPARE / join.fps, SHOT_S[1] + overlap_s)
         pictures = joined(_shot("studio", first, seconds[0]), _shot("hall", second, seconds[1]), join, people)
-        write_pictures(path, pictures, SIZE_WH, join.fps, len(pictures))
+        write_pictures(path, pictures, Form(SIZE_WH, join.fps, len(pictures)))
     return path
 
 

@@ -5,6 +5,7 @@ is, goes through the same filter. What comes out says for every frame where the 
 filter does: fading, sliding, uncovering bit by bit, averaging neighbours.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -194,10 +195,8 @@ def _xfaded(shots: Sequence[Sequence[Yuv]], join: Join) -> list[Any]:
 def _push(source: Any, frame: Any, ends: bool) -> None:
     if frame is None and not ends:
         return
-    try:
+    with contextlib.suppress(av.error.EOFError):  # the mixer has all that it needs of this shot
         source.push(frame)
-    except av.error.EOFError:
-        pass  # the mixer has all that it needs of this shot
 
 
 def _pulled(graph: Any) -> list[Any]:

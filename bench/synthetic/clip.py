@@ -75,24 +75,26 @@ def write_clip(path: Path, script: Script, cast: Mapping[str, Person]) -> Truth:
         CastError: somebody in the script is not in the cast.
     """
     pictures = broadcast.render(script, cast)
-    return write_pictures(path, pictures, script.size_wh, script.fps, script.frame_count, script.cuts())
+    return write_pictures(path, pictures, Form(script.size_wh, script.fps, script.frame_count), script.cuts())
 
 
-def write_pictures(
-    path: Path,
-    pictures: Iterable[Picture],
-    size_wh: tuple[int, int],
-    fps: int,
-    count: int,
-    cuts: tuple[int, ...] = (),
-) -> Truth:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Of a clip that is to be written: pixels, frames a second, and how many."""
+
+    size_wh: tuple[int, int]
+    fps: int
+    count: int
+
+
+def write_pictures(path: Path, pictures: Iterable[Picture], form: Form, cuts: tuple[int, ...] = ()) -> Truth:
     """Write pictures with sound to a file, and their truth beside it.
 
     Args:
-        pictures: one or more, numbered without a hole.
-        count: how many.
+        pictures: as many as `form` says, numbered without a hole.
         cuts: numbers of the frames that begin a scene.
     """
+    size_wh, fps = form.size_wh, form.fps
     frames, first_number = [], 0
     with av.open(str(path), "w") as container:
         video, audio = _video_stream(container, size_wh, fps), _audio_stream(container)
@@ -103,7 +105,7 @@ def write_pictures(
             frames.append(picture.faces)
             first_number = picture.number - index
             if index % fps == 0:
-                container.mux(audio.encode(_sound(index // fps, count / fps)))
+                container.mux(audio.encode(_sound(index // fps, form.count / fps)))
         container.mux(video.encode(None))
         container.mux(audio.encode(None))
     truth = Truth(size_wh, fps, first_number, cuts, tuple(frames))

@@ -34,8 +34,8 @@ CLEAR_SHARE = 0.25
 MIN_WEIGHT = 0.2
 """A face of which less shows in a blend of two pictures is not judged. Measured on six people over six pairs of places:
 at 0.2 a network's cosine with the unblended face is 0.25 (0.36 at the 90th percentile), below every threshold, and
-the detector sees a third of the faces; at 0.3 it is 0.40 (0.56) and most are seen. Who has the other picture too, free of
-the face, can subtract it, and then a tenth is enough: no rule on single frames is meant against that."""
+the detector sees a third of the faces; at 0.3 it is 0.40 (0.56) and most are seen. Who has the other picture too, free
+of the face, can subtract it, and then a tenth is enough: no rule on single frames is meant against that."""
 MAX_OCCLUDED = 0.1
 """Faces further behind other people are not judged: what covers them is no mask, nor what shows theirs."""
 

@@ -5,8 +5,8 @@ A verdict is a claim about a picture that somebody else decoded. It counts for t
 - it speaks of the picture that we hold: the fingerprints are alike;
 - no verdict is missing between it and the next one: that one may have told a scene cut;
 - no video packet is missing since the last keyframe;
-- the verdicts reach `lead` beyond the frame, or to the end of its epoch or scene (a clean cut): whoever comes into the picture right
-  after it is known by then, and was perhaps in it already, turned away.
+- the verdicts reach `lead` beyond the frame, or to the end of its epoch or scene, at a clean cut: whoever comes into
+  the picture right after it is known by then, and was perhaps in it already, turned away.
 """
 
 from bisect import bisect_left, bisect_right

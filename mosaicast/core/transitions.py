@@ -1,13 +1,13 @@
 """How shots follow one another: clean cuts, cuts with blended frames, gradual transitions.
 
-In a dissolve, a cross-fade or a frame that a converter blended, every part of the picture goes the same share of the way
-from the old picture to the new one at the same time. Where people or the camera move, each part changes at its own
+In a dissolve, a cross-fade or a frame that a converter blended, every part of the picture goes the same share of the
+way from the old picture to the new one at the same time. Where people or the camera move, each part changes at its own
 moment. So a stretch of frames is taken for a blend if most of the picture changes, evenly, and each frame between its
 ends is the same mixture of the two everywhere.
 
-Measured on thumbnails of 64 x 36 (11 clips, 6,181 frames, and 360 joins of them, `python -m bench.transitions` for whole
-clips): at 16 x 9 cells a pan looks like a dissolve, for cells are as wide as its steps, and eight times as many frames of
-plain motion are taken for blends.
+Measured on thumbnails of 64 x 36 (12 clips of 6,181 frames, and some hundred joins of them; `python -m
+bench.transitions` joins whole clips): at 16 x 9 cells a pan looks like a dissolve, for cells are as wide as its steps,
+and eight times as many frames of plain motion are taken for blends.
 """
 
 from bisect import bisect_left
@@ -35,7 +35,7 @@ class TransitionPolicy:
     changed: float = 6.0
     """A pixel that differs by more has changed ..."""
     least_changed: float = 0.5
-    """... and so much of the picture has: of 12 % of it less, motion of one person does."""
+    """... and so much of the picture has: one person who moves changes less."""
     agreeing: float = 0.65
     """Of what has changed, so much is the same mixture of the ends (see `slack`). Crossings of a crowd reach 0.6."""
     slack: tuple[float, float] = (0.15, 1.5)

@@ -1,7 +1,5 @@
 """Faces in transitions, through the product's own parts: all kinds are in `python -m bench.transitions`."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from bench import transitions
@@ -11,8 +9,8 @@ from bench.synthetic.cast import load_cast
 
 
 @pytest.fixture(scope="module")
-def gallery() -> Iterator[MemoryGallery]:
-    yield transitions.enrolled_gallery(load_cast())
+def gallery() -> MemoryGallery:
+    return transitions.enrolled_gallery(load_cast())
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_the_end_of_a_transition_is_told_right_after_it(frames):
             ends.append(frame)
         transitions.forget_before(at(frame))
     assert ends, "of a long one perhaps more than once: what is seen of it at a time ends earlier"
-    assert CUT < ends[0]
+    assert ends[0] > CUT
     assert CUT + frames < ends[-1] <= CUT + frames + 6
 
 
