@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.replay_parts import Clip, Enrolled, MemoryGallery, Witness, read_clip, recognise
-from mosaicast.adapters.av_pictures import fingerprint_of
+from mosaicast.adapters.av_pictures import fingerprint_of, thumbnail_of
 from mosaicast.core.delayline import DelayLine, Release
 from mosaicast.core.masks import reach_edges
 from mosaicast.core.timeline import FramePlan
@@ -161,7 +161,7 @@ def planned(clip: Clip, verdicts: Sequence[Verdict]) -> Iterator[tuple[av.VideoF
     waiting = list(verdicts)
     for time, frame in clip.frames():
         held[time] = frame
-        commands = list(line.add_frame(time, 0.0, fingerprint_of(frame)))
+        commands = list(line.add_frame(time, 0.0, fingerprint_of(frame), thumbnail=thumbnail_of(frame)))
         while waiting and waiting[0].time <= time + 1:
             commands += line.add_verdict(waiting.pop(0), 0.0)
         for command in commands:

@@ -21,10 +21,12 @@ _BACKDROPS: Mapping[str, tuple[str, tuple[float, float, float], tuple[float, flo
     "grass": ("grass.png", (0.65, 1.05, 0.75), _LAMP),
     "brick": ("brick.png", (0.70, 0.80, 1.20), _LAMP),
     "studio": ("gravel.png", (1.00, 0.95, 0.90), (1.80, 0.20)),
+    "hall": ("brick.png", (0.90, 1.00, 1.10), (0.30, 1.70)),
 }
 """Texture in scikit-image's data folder, its tint (blue, green, red), and how bright it is on the left and the right:
 a lamp makes no two places look the same. The studio's is so strong that the picture as a whole stays alike when the
-frame code or the people in it change: where there is one person only, either looks like a scene cut elsewhere."""
+frame code or the people in it change: where there is one person only, either looks like a scene cut elsewhere. The
+hall is lit from the other side: a cut to it changes every part of the picture, as cuts between two real places do."""
 _CONTRAST = 0.6  # a texture at full contrast would eat the bit rate that the faces need
 _CLOSE_UP = 1.1  # cut-outs are kept this much larger than they ever appear, so that drawing only ever shrinks a little
 

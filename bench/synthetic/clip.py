@@ -5,7 +5,7 @@ no B-frames, and sound that starts with the picture.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.synthetic import broadcast
-from bench.synthetic.broadcast import FLASH_SECONDS
+from bench.synthetic.broadcast import FLASH_SECONDS, Picture
 from bench.synthetic.cast import Person
 from bench.synthetic.scene import FaceTruth, Script
 from mosaicast.core.types import Box
@@ -74,27 +74,52 @@ def write_clip(path: Path, script: Script, cast: Mapping[str, Person]) -> Truth:
     Raises:
         CastError: somebody in the script is not in the cast.
     """
-    frames = []
+    pictures = broadcast.render(script, cast)
+    return write_pictures(path, pictures, Form(script.size_wh, script.fps, script.frame_count), script.cuts())
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Of a clip that is to be written: pixels, frames a second, and how many."""
+
+    size_wh: tuple[int, int]
+    fps: int
+    count: int
+
+
+def write_pictures(path: Path, pictures: Iterable[Picture], form: Form, cuts: tuple[int, ...] = ()) -> Truth:
+    """Write pictures with sound to a file, and their truth beside it.
+
+    Args:
+        pictures: as many as `form` says, numbered without a hole.
+        cuts: numbers of the frames that begin a scene.
+    """
+    size_wh, fps = form.size_wh, form.fps
+    frames, first_number = [], 0
     with av.open(str(path), "w") as container:
-        video, audio = _video_stream(container, script), _audio_stream(container)
-        for index, picture in enumerate(broadcast.render(script, cast)):
+        video, audio = _video_stream(container, size_wh, fps), _audio_stream(container)
+        for index, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture.image, format="bgr24")
-            frame.pts, frame.time_base = index, Fraction(1, script.fps)
+            frame.pts, frame.time_base = index, Fraction(1, fps)
             container.mux(video.encode(frame))
             frames.append(picture.faces)
-            if index % script.fps == 0:
-                container.mux(audio.encode(_sound(index // script.fps, script.seconds)))
+            first_number = picture.number - index
+            if index % fps == 0:
+                container.mux(audio.encode(_sound(index // fps, form.count / fps)))
         container.mux(video.encode(None))
         container.mux(audio.encode(None))
-    truth = Truth(script.size_wh, script.fps, script.first_number, script.cuts(), tuple(frames))
+    truth = Truth(size_wh, fps, first_number, cuts, tuple(frames))
     save_truth(truth_path(path), truth)
     return truth
 
 
 def save_truth(path: Path, truth: Truth) -> None:
-    """Write a truth as JSON: one list per frame of [person, x1, y1, x2, y2, visible, occluded]."""
+    """Write a truth as JSON: one list per frame of [person, x1, y1, x2, y2, visible, occluded, weight]."""
     rows = [
-        [[face.person, *(round(value, 3) for value in (*face.box, face.visible, face.occluded))] for face in faces]
+        [
+            [face.person, *(round(value, 3) for value in (*face.box, face.visible, face.occluded, face.weight))]
+            for face in faces
+        ]
         for faces in truth.frames
     ]
     head = {"size_wh": truth.size_wh, "fps": truth.fps, "first_number": truth.first_number, "cuts": truth.cuts}
@@ -105,8 +130,7 @@ def load_truth(path: Path) -> Truth:
     """Read a truth that `save_truth` wrote."""
     data = json.loads(path.read_text(encoding="utf-8"))
     frames = tuple(
-        tuple(FaceTruth(name, Box(*edges[:4]), edges[4], edges[5]) for name, *edges in faces)
-        for faces in data["frames"]
+        tuple(FaceTruth(name, Box(*edges[:4]), *edges[4:]) for name, *edges in faces) for faces in data["frames"]
     )
     width, height = data["size_wh"]
     return Truth((width, height), data["fps"], data["first_number"], tuple(data["cuts"]), frames)
@@ -126,12 +150,12 @@ def luma_of_frame(frame: Any) -> NDArray[np.uint8]:
     return rows[:, : frame.width].copy()
 
 
-def _video_stream(container: Any, script: Script) -> Any:
-    stream = container.add_stream("libx264", rate=script.fps)
-    stream.width, stream.height = script.size_wh
+def _video_stream(container: Any, size_wh: tuple[int, int], fps: int) -> Any:
+    stream = container.add_stream("libx264", rate=fps)
+    stream.width, stream.height = size_wh
     stream.pix_fmt = "yuv420p"
-    stream.time_base = Fraction(1, script.fps)
-    gop = f"keyint={script.fps}:min-keyint={script.fps}:scenecut=0:open-gop=0:bframes=0"
+    stream.time_base = Fraction(1, fps)
+    gop = f"keyint={fps}:min-keyint={fps}:scenecut=0:open-gop=0:bframes=0"
     stream.options = {"preset": "veryfast", "crf": str(_CRF), "x264-params": gop}
     return stream
 

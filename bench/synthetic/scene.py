@@ -120,12 +120,14 @@ class FaceTruth:
         box: in pixels, clipped to the picture above the strip of the frame code.
         visible: share of the whole face's area inside that picture.
         occluded: share of `box` that lies behind other people.
+        weight: share of this face in a blend of two pictures; 1 outside transitions.
     """
 
     person: str
     box: Box
     visible: float
     occluded: float = 0.0
+    weight: float = 1.0
 
 
 def clip_face(person: str, face: Box, area_wh: tuple[int, int]) -> FaceTruth | None:

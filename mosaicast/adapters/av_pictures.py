@@ -64,8 +64,9 @@ class Picture:
             return self._converted(THUMBNAIL_WH, "gray", "AREA")
         plane = self._frame.planes[0]
         luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-        # Every n-th pixel first: averaging a whole 1080p plane costs 0.5 ms, this 0.05 ms, with the same verdicts.
-        step = max(1, min(plane.width // (2 * THUMBNAIL_WH[0]), plane.height // (2 * THUMBNAIL_WH[1])))
+        # Every n-th pixel first: averaging a whole 1080p plane costs 0.5 ms, this 0.1 ms, with the same verdicts. Four
+        # by four are left of each cell at least: of a dissolve that switches pixel by pixel fewer show noise, no share.
+        step = max(1, min(plane.width // (4 * THUMBNAIL_WH[0]), plane.height // (4 * THUMBNAIL_WH[1])))
         thumbnail = cv2.resize(np.ascontiguousarray(luma[::step, ::step]), THUMBNAIL_WH, interpolation=cv2.INTER_AREA)
         return np.asarray(thumbnail, dtype=np.uint8)
 
@@ -113,8 +114,14 @@ class Picture:
 
 
 def fingerprint_of(frame: Any) -> bytes:
-    """Return the fingerprint of a decoded frame (`core.fingerprint`), 0.1 ms; empty where it can't be read."""
+    """Return the fingerprint of a decoded frame (`core.fingerprint`); empty where it can't be read."""
+    thumbnail = thumbnail_of(frame)
+    return b"" if thumbnail is None else fingerprint(thumbnail)
+
+
+def thumbnail_of(frame: Any) -> NDArray[np.uint8] | None:
+    """Return the thumbnail of a decoded frame, 0.1 ms; None where it can't be read."""
     try:
-        return fingerprint(Picture(frame, frame.time_base).thumbnail())
+        return Picture(frame, frame.time_base).thumbnail()
     except PictureError:
-        return b""
+        return None

@@ -4,9 +4,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mosaicast.core.evidence import Evidence
+from mosaicast.core.fingerprint import cells
 from mosaicast.core.pacing import Pacer
 from mosaicast.core.timeline import FramePlan, MaskPolicy, Timeline, full
+from mosaicast.core.transitions import Transitions
 from mosaicast.core.types import Box, MediaTime, PersonId, Verdict
 
 DropReason = Literal["late", "duplicate", "backwards", "abandoned"]
@@ -41,8 +46,10 @@ class DelayLine:
 
     def __init__(self, pacer: Pacer | None, policy: MaskPolicy | None = None) -> None:
         self._pacer = pacer
-        self._timeline = Timeline(policy)
-        self._evidence = Evidence(self._timeline.policy.lead_s, self._timeline.policy.max_gap_s)
+        self._transitions = Transitions()
+        self._timeline = Timeline(policy, self._transitions)
+        lead_s, max_gap_s = self._timeline.policy.lead_s, self._timeline.policy.max_gap_s
+        self._evidence = Evidence(lead_s, max_gap_s, self._transitions)
         self._waiting: list[MediaTime] = []
         self._newest: MediaTime | None = None
         self._last_out: MediaTime | None = None
@@ -65,7 +72,15 @@ class DelayLine:
         """Mask everybody else from now on, on frames that wait too, whatever verdicts say; None: verdicts decide."""
         self._timeline.set_visible(people)
 
-    def add_frame(self, time: MediaTime, now: float, fingerprint: bytes, *, intact: bool = True) -> list[Command]:
+    def add_frame(
+        self,
+        time: MediaTime,
+        now: float,
+        fingerprint: bytes,
+        *,
+        thumbnail: NDArray[np.uint8] | None = None,
+        intact: bool = True,
+    ) -> list[Command]:
         """Take in a decoded frame. In a live line its packet must have been observed by the pacer.
 
         Frames come in presentation order. One that does not was looked at by nobody, for the sampler expects that order
@@ -73,12 +88,14 @@ class DelayLine:
 
         Args:
             fingerprint: of its luma; empty where the picture could not be read.
+            thumbnail: its luma (`core.sampling.THUMBNAIL_WH`), to tell transitions; None: the fingerprint has to do.
             intact: no video packet is missing since the keyframe that it builds on.
         """
         if self._newest is not None and time <= self._newest:
             return [Drop(time, self._misplaced(time))]
         self._newest = time
         self._evidence.add_frame(time, fingerprint, intact=intact)
+        self._transitions.add(time, cells(fingerprint) if thumbnail is None else thumbnail)
         if self._last_out is not None and time <= self._last_out:
             return [Drop(time, "late")]
         self._waiting.append(time)
@@ -119,6 +136,7 @@ class DelayLine:
         if commands and self._last_out is not None:
             self._timeline.forget_before(self._last_out)
             self._evidence.forget_before(self._last_out)
+            self._transitions.forget_before(self._last_out)
         return commands
 
     def next_due(self) -> float | None:
@@ -132,7 +150,8 @@ class DelayLine:
             return now >= self._pacer.due(time)
         if self._ended:
             return True
-        return not self._timeline.can_change(time) and self._evidence.lack(time) != "picture_missing"
+        # The pictures that verdicts speak of are among them: one that is not here by then never comes.
+        return not self._timeline.can_change(time) and self._transitions.reach(time)
 
     def _release(self, time: MediaTime) -> Release:
         self._last_out = time

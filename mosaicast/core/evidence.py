@@ -7,8 +7,8 @@ A verdict is a claim about a picture that somebody else decoded. It counts for t
 - both sides of a scene cut were looked at: elsewhere a busy detector may leave a sample out, for whoever comes into the
   picture between two looks is found at the next one, but whoever comes in right before a cut has no next one;
 - no video packet is missing since the last keyframe;
-- the verdicts reach `lead` beyond the frame, or to the end of its epoch or scene, without a hole: whoever comes into
-  the picture right after it is known by then, and was perhaps in it already, turned away.
+- the verdicts reach `lead` beyond the frame, or to the end of its epoch or, at a clean cut, of its scene, without a
+  hole: whoever comes into the picture right after it is known by then, and was perhaps in it already, turned away.
 """
 
 from bisect import bisect_left, bisect_right
@@ -17,6 +17,7 @@ from fractions import Fraction
 from typing import Literal
 
 from mosaicast.core.fingerprint import same_picture
+from mosaicast.core.transitions import Transitions
 from mosaicast.core.types import MediaTime, Verdict
 
 Lack = Literal["no_verdict", "packet_lost", "verdict_lost", "picture_missing", "picture_differs", "verdicts_late"]
@@ -51,9 +52,16 @@ class _Seen:
 
 
 class Evidence:
-    """Verdicts and decoded frames of one epoch, held against each other. Both may come in any order."""
+    """Verdicts and decoded frames of one epoch, held against each other. Both may come in any order.
 
-    def __init__(self, lead_s: float = LEAD_S, max_gap_s: float = MAX_GAP_S) -> None:
+    Args:
+        transitions: which cuts are clean; None: all that verdicts tell.
+    """
+
+    def __init__(
+        self, lead_s: float = LEAD_S, max_gap_s: float = MAX_GAP_S, transitions: Transitions | None = None
+    ) -> None:
+        self._transitions = transitions
         self._lead = Fraction(lead_s).limit_denominator(1000)
         self._max_gap = Fraction(max_gap_s).limit_denominator(1000)
         self._claims: list[_Claim] = []
@@ -139,10 +147,13 @@ class Evidence:
         for claim in self._claims[after:]:
             if reached.time >= needed or _hole(reached, claim) or claim.time - reached.time > self._max_gap:
                 break
-            if claim.scene_cut:
+            if claim.scene_cut and self._parts(claim.time, time):
                 return None
             reached = claim
         return None if reached.time >= needed else "verdicts_late"
+
+    def _parts(self, cut: MediaTime, time: MediaTime) -> bool:
+        return self._transitions is None or self._transitions.parts(cut, time)
 
 
 def _hole(one: _Claim, following: _Claim) -> Lack | None:

@@ -30,6 +30,13 @@ def fingerprint(luma: NDArray[np.uint8]) -> bytes:
     return bytes(averages.astype(np.uint8))
 
 
+def cells(data: bytes) -> NDArray[np.uint8] | None:
+    """Return a fingerprint's cells, uint8 [9, 16]; None for what is no fingerprint."""
+    if len(data) != FINGERPRINT_BYTES:
+        return None
+    return np.frombuffer(data, np.uint8).reshape(FINGERPRINT_WH[::-1])
+
+
 def difference(one: bytes, other: bytes) -> int:
     """Return by how many grey levels the worst cell of two fingerprints differs, 0 to 255.
 

@@ -12,9 +12,10 @@ from fractions import Fraction
 from typing import Literal
 
 from mosaicast.core.evidence import LEAD_S, MAX_GAP_S, Lack
+from mosaicast.core.transitions import Transitions
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId, Reason, TrackId, TrackVerdict, Verdict
 
-FullReason = Literal["panic", "gap_too_long", "guard"] | Lack
+FullReason = Literal["panic", "gap_too_long", "transition", "guard"] | Lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +100,15 @@ frames beyond the last one kept are fully mosaicked."""
 
 
 class Timeline:
-    """The verdicts of one epoch, in order of media time."""
+    """The verdicts of one epoch, in order of media time.
 
-    def __init__(self, policy: MaskPolicy | None = None) -> None:
+    Args:
+        transitions: what is known of the frames' pictures; None: every cut that a verdict tells is taken for clean.
+    """
+
+    def __init__(self, policy: MaskPolicy | None = None, transitions: Transitions | None = None) -> None:
         self.policy = policy or MaskPolicy()
+        self._transitions = transitions
         self._entries: list[_Entry] = []
         self._origin: MediaTime | None = None
         self._visible: frozenset[PersonId] | None = None
@@ -151,8 +157,10 @@ class Timeline:
             b = self._entries[after]
         if b.time - a.time > self.policy.max_gap_s:
             return full("gap_too_long")
+        if self._is_mixed(time, before):
+            return full("transition")
         joined = None if b.verdict.scene_cut and b is not a else b
-        regions = (*zones, *self._regions(self._since_origin_s(time), a, joined, before))
+        regions = (*zones, *self._regions(time, a, joined, before))
         disposition = Disposition.MASKED if regions else Disposition.CLEAR
         return FramePlan(disposition, regions, verdict_age_s=float(time - a.time))
 
@@ -184,9 +192,10 @@ class Timeline:
             self._origin = time
         return float(time - self._origin)
 
-    def _regions(self, at_s: float, a: _Entry, b: _Entry | None, index: int) -> Iterator[Box]:
+    def _regions(self, time: MediaTime, a: _Entry, b: _Entry | None, index: int) -> Iterator[Box]:
         """Yield the masked regions; `b` is None where a new scene begins before the next look."""
-        earlier, later = self._earlier(at_s, index), self._later(at_s, index + 1)
+        at_s = self._since_origin_s(time)
+        earlier, later = self._earlier(time, index), self._later(time, index + 1)
         for track_id in sorted(earlier.keys() | later.keys()):
             at_a, at_b = a.looks.get(track_id), b.looks.get(track_id) if b else None
             past, future = earlier.get(track_id, []), later.get(track_id, [])
@@ -196,27 +205,44 @@ class Timeline:
             if at_ends or not all(self._shows(look) for look in (*past[:1], *future[:1])):
                 yield from self._track_regions(at_s, past, future, both_ends=at_ends == 2)
 
-    def _earlier(self, at_s: float, index: int) -> _LooksById:
-        """Return the looks at each track at or before `at_s` in this scene, the nearest first.
+    def _parts(self, cut: MediaTime, time: MediaTime) -> bool:
+        """Whether a cut keeps the masks of its other side off the frame at `time`."""
+        return self._transitions is None or self._transitions.parts(cut, time)
+
+    def _is_mixed(self, time: MediaTime, index: int) -> bool:
+        """Whether the frame at `time` may show people of two scenes at once: in a gradual transition, or beside a cut
+        that is not clean."""
+        known = self._transitions
+        if known is None or known.gradual(time):
+            return known is not None
+        cuts = [entry.time for entry in self._entries[max(0, index - 2) : index + 4] if entry.verdict.scene_cut]
+        return any(known.beside(time, cut) and not known.clean(cut) for cut in cuts)
+
+    def _earlier(self, time: MediaTime, index: int) -> _LooksById:
+        """Return the looks at each track at or before `time` in this scene, the nearest first.
 
         A track is in it if its nearest look is within hold; older looks, for its movement, reach back further.
         """
+        at_s = self._since_origin_s(time)
         reach_s = max(self.policy.hold_s, self.policy.max_gap_s) + _ROUNDING_S
         looks: _LooksById = {}
         for entry in reversed(self._entries[: index + 1]):
             if at_s - entry.at_s > reach_s + self.policy.max_gap_s:
                 break
             _collect(looks, entry)
-            if entry.verdict.scene_cut:
+            if entry.verdict.scene_cut and self._parts(entry.time, time):
                 break
         return {track_id: found for track_id, found in looks.items() if at_s - found[0].at_s <= reach_s}
 
-    def _later(self, at_s: float, index: int) -> _LooksById:
-        """Return the looks at each track after `at_s` in this scene, the nearest first; likewise for lead."""
+    def _later(self, time: MediaTime, index: int) -> _LooksById:
+        """Return the looks at each track after `time` in this scene, the nearest first; likewise for lead."""
+        at_s = self._since_origin_s(time)
         reach_s = max(self.policy.lead_s, self.policy.max_gap_s) + _ROUNDING_S
         looks: _LooksById = {}
         for entry in self._entries[index:]:
-            if entry.verdict.scene_cut or entry.at_s - at_s > reach_s + self.policy.max_gap_s:
+            if entry.at_s - at_s > reach_s + self.policy.max_gap_s:
+                break
+            if entry.verdict.scene_cut and self._parts(entry.time, time):
                 break
             _collect(looks, entry)
         return {track_id: found for track_id, found in looks.items() if found[0].at_s - at_s <= reach_s}

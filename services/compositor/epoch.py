@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import av
 
 from mosaicast.adapters.av_packets import DecodeError, PacketDecoder
-from mosaicast.adapters.av_pictures import fingerprint_of
+from mosaicast.adapters.av_pictures import thumbnail_of
 from mosaicast.contracts.messages import CodecParameters, MediaPacket
 from mosaicast.core.delayline import DelayLine, Drop, Release
+from mosaicast.core.fingerprint import fingerprint
 from mosaicast.core.pacing import Pacer, PacingPolicy
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import MediaTime, Verdict
@@ -229,7 +230,9 @@ class EpochRun:
         size = sum(plane.buffer_size for plane in frame.planes)
         self._held[packet.time] = _Held(packet.index, packet.read_ms, frame, size)
         self._held_bytes += size
-        commands = self.line.add_frame(packet.time, now, fingerprint_of(frame), intact=unit.intact)
+        thumbnail = thumbnail_of(frame)
+        seen = b"" if thumbnail is None else fingerprint(thumbnail)
+        commands = self.line.add_frame(packet.time, now, seen, thumbnail=thumbnail, intact=unit.intact)
         return list(self._commands(commands))
 
     def _overdue(self) -> Iterator[Lost]:

@@ -8,6 +8,7 @@ from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.messages import MediaPacket, SampledFrame
 from mosaicast.core.fingerprint import fingerprint
 from mosaicast.core.sampling import Sampler, SamplingPolicy, SceneCutDetector
+from mosaicast.core.transitions import Transitions
 from mosaicast.runtime.clocks import wall_ms
 from services.ingest.outbox import Outbox
 from services.ingest.wire import Command, pack
@@ -34,6 +35,7 @@ class EpochWriter:
         self._seq = 0
         self._read_ms = wall_ms()
         self._cuts = SceneCutDetector()
+        self._transitions = Transitions()
         self._previous: _Seen | None = None
         self._settings = settings
         self._sampler = Sampler(SamplingPolicy(settings.analysis_fps))
@@ -97,7 +99,11 @@ class EpochWriter:
             thumbnail = picture.thumbnail()
         except PictureError:
             return _Seen(picture, None)  # its sample fails too, and without samples everything is masked
-        return _Seen(picture, fingerprint(thumbnail), self._cuts.update(thumbnail))
+        cut = self._cuts.update(thumbnail)
+        self._transitions.add(picture.time, thumbnail)
+        self._transitions.forget_before(picture.time)
+        # After a gradual transition another shot has begun, though no two of its frames told so.
+        return _Seen(picture, fingerprint(thumbnail), cut or self._transitions.just_over())
 
     def _sample(self, seen: "_Seen") -> None:
         """Offer a picture to analysis. A refused one keeps its number: the readers must see the hole, for it may have

@@ -1,0 +1,102 @@
+"""How far masks reach across cuts, clean and not, and what is seen in transitions."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from mosaicast.core.evidence import Evidence
+from mosaicast.core.timeline import FramePlan, Timeline
+from mosaicast.core.transitions import Transitions
+from mosaicast.core.types import Box, Disposition, PersonId, Reason, TrackId, TrackVerdict, Verdict
+
+FRAME_MS = 40
+CUT_MS = 400
+HERE, THERE = Box(0, 100, 40, 150), Box(300, 100, 340, 150)
+
+
+def ms(value: int) -> Fraction:
+    return Fraction(value, 1000)
+
+
+def picture(share: float) -> np.ndarray:
+    """This much of the second shot, the rest of the first."""
+    rng = np.random.default_rng(1)
+    first, second = (np.kron(rng.uniform(30, 220, (6, 8)), np.ones((6, 8))) for _ in range(2))
+    return np.round(first * (1 - share) + second * share).astype(np.uint8)
+
+
+def shots(*blended: float, second: float = 1.0) -> Transitions:
+    """Frames of 40 ms, the second shot (or as much of it) from 400 ms on, with blended frames before it."""
+    shares = [0.0] * (CUT_MS // FRAME_MS) + [*blended] + [second] * 20
+    transitions = Transitions()
+    for frame, share in enumerate(shares):
+        transitions.add(ms(frame * FRAME_MS), picture(share))
+    return transitions
+
+
+def stranger(track_id: int, box: Box) -> TrackVerdict:
+    return TrackVerdict(TrackId(track_id), box, False, Reason.UNKNOWN)
+
+
+def friend(track_id: int, box: Box) -> TrackVerdict:
+    return TrackVerdict(TrackId(track_id), box, True, Reason.ENROLLED, PersonId("ann"))
+
+
+def planned(transitions: Transitions, at_ms: int, before: TrackVerdict | None, after: TrackVerdict | None) -> FramePlan:
+    """Somebody before the cut and somebody after it, seen every 80 ms."""
+    line = Timeline(transitions=transitions)
+    for at in range(0, 1000, 80):
+        who = before if at < CUT_MS else after
+        line.add(Verdict(ms(at), (who,) if who else (), at == CUT_MS))
+    return line.plan(ms(at_ms))
+
+
+def covers(plan: FramePlan, box: Box) -> bool:
+    return any(r.x1 <= box.x1 and r.y1 <= box.y1 and r.x2 >= box.x2 and r.y2 >= box.y2 for r in plan.regions)
+
+
+def covered(transitions: Transitions, before: TrackVerdict | None, after: TrackVerdict | None, box: Box) -> list[int]:
+    times = range(200, 800, FRAME_MS)
+    return [at for at in times if covers(planned(transitions, at, before, after), box)]
+
+
+def test_masks_reach_two_frames_across_a_clean_cut() -> None:
+    assert max(covered(shots(), stranger(1, HERE), None, HERE)) == CUT_MS + FRAME_MS
+    assert min(covered(shots(), None, stranger(2, THERE), THERE)) == CUT_MS - 2 * FRAME_MS
+
+
+def test_masks_reach_in_full_across_a_cut_where_nothing_jumps() -> None:
+    unseen = shots(second=0.0)
+    assert {480, 600, 760} <= set(covered(unseen, stranger(1, HERE), None, HERE)), "held for 0.6 s"
+    assert {200, 280} <= set(covered(unseen, None, stranger(2, THERE), THERE)), "led for 0.4 s"
+
+
+@pytest.mark.parametrize("blended", [(0.5,), (0.25, 0.5, 0.75)])
+def test_a_blended_frame_is_mosaicked_and_the_masks_of_both_sides_reach_beyond_it(blended: tuple[float, ...]) -> None:
+    transitions = shots(*blended)
+    for frame in range(len(blended)):
+        plan = planned(transitions, CUT_MS + frame * FRAME_MS, friend(1, HERE), friend(2, HERE))
+        assert (plan.disposition, plan.full_reason) == (Disposition.FULL_MOSAIC, "transition")
+    late = CUT_MS + len(blended) * FRAME_MS + 240
+    assert late in covered(transitions, stranger(1, HERE), None, HERE), "held for 0.6 s, as if there were no cut"
+
+
+def test_the_frames_beside_a_cut_that_is_not_clean_are_mosaicked() -> None:
+    around = [CUT_MS + frame * FRAME_MS for frame in range(-4, 4)]
+    plans = [planned(shots(second=0.0), at, friend(1, HERE), friend(2, THERE)) for at in around]
+    assert [plan.full_reason for plan in plans] == [None, None, *["transition"] * 4, None, None]
+
+
+def test_an_enrolled_person_stays_clear_up_to_the_last_look_before_a_clean_cut() -> None:
+    assert not planned(shots(), 320, friend(1, HERE), friend(2, THERE)).regions
+
+
+@pytest.mark.parametrize(("transitions", "lack"), [(shots(), None), (shots(second=0.0), "verdicts_late")])
+def test_only_a_clean_cut_spares_the_look_ahead(transitions: Transitions, lack: str | None) -> None:
+    evidence = Evidence(transitions=transitions)
+    for seq, at in enumerate((240, 320, 400)):
+        evidence.add_frame(ms(at), bytes(144), intact=True)
+        evidence.add_verdict(Verdict(ms(at), (), at == CUT_MS, bytes(144), seq, seq - 1))
+    assert evidence.lack(ms(280)) == lack
+    assert evidence.lack(ms(360)) == "verdicts_late", "the second frame before the cut may show what comes"

@@ -1,0 +1,188 @@
+"""Clean cuts, blended frames and gradual transitions, told from small luma pictures."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mosaicast.core.transitions import Transitions
+
+Luma = NDArray[np.uint8]
+RATE = 30
+CUT = 20
+"""Frames of the first shot before anything of the second shows."""
+
+
+def at(frame: int) -> Fraction:
+    return Fraction(frame, RATE)
+
+
+def shot(seed: int, frames: int) -> NDArray[np.float64]:
+    """A room with somebody who moves a little in it: float [frames, 36, 64]."""
+    rng = np.random.default_rng(seed)
+    room = np.kron(rng.uniform(30, 220, (6, 8)), np.ones((6, 8)))
+    somebody = np.kron(rng.uniform(30, 220, (6, 3)), np.ones((3, 3)))
+    shots = np.repeat(room[None], frames, axis=0)
+    for frame in range(frames):
+        left = 10 + seed % 20 + frame // 4 % 6
+        shots[frame, 12:30, left : left + 9] = somebody
+    return shots
+
+
+def joined(weights: list[float], after: int = 20) -> list[Luma]:
+    """The first shot, frames with these shares of the second, then the second."""
+    share = np.array([*[0.0] * CUT, *weights, *[1.0] * after])[:, None, None]
+    mixed = shot(1, len(share)) * (1 - share) + shot(2, len(share)) * share
+    return [np.round(luma).astype(np.uint8) for luma in mixed]
+
+
+def dissolve(frames: int) -> list[float]:
+    return [(one + 1) / (frames + 1) for one in range(frames)]
+
+
+def seen(lumas: list[Luma]) -> Transitions:
+    transitions = Transitions()
+    for frame, luma in enumerate(lumas):
+        transitions.add(at(frame), luma)
+    return transitions
+
+
+def gradual(lumas: list[Luma]) -> list[int]:
+    """The frames that count as blended when they leave, 0.35 s after they were decoded, as in a live stream."""
+    transitions, told = Transitions(), []
+    for frame in range(len(lumas) + 10):
+        if frame < len(lumas):
+            transitions.add(at(frame), lumas[frame])
+        if frame >= 10:
+            if transitions.gradual(at(frame - 10)):
+                told.append(frame - 10)
+            transitions.forget_before(at(frame - 10))
+    return told
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 5, 8, 15, 30, 45])
+def test_every_frame_of_a_dissolve_is_told_and_no_others_far_from_it(frames):
+    told = gradual(joined(dissolve(frames)))
+    assert set(range(CUT, CUT + frames)) <= set(told)
+    assert min(told) >= CUT - 6
+    assert max(told) <= CUT + frames + 6
+
+
+@pytest.mark.parametrize("share", [0.15, 0.3, 0.5, 0.7, 0.85])
+def test_one_blended_frame_is_told_and_no_cut_beside_it_is_clean(share):
+    transitions = seen(joined([share]))
+    assert transitions.gradual(at(CUT))
+    assert not transitions.clean(at(CUT))
+    assert not transitions.clean(at(CUT + 1))
+
+
+@pytest.mark.parametrize("through", [0, 255])
+def test_fades_through_black_and_white_are_told(through):
+    out = [(shot(1, 1)[0] * (1 - share) + through * share) for share in dissolve(8)]
+    back = [(shot(2, 1)[0] * share + through * (1 - share)) for share in dissolve(8)]
+    fades = [np.round(luma).astype(np.uint8) for luma in (*out, *back)]
+    whole = [*joined([])[:CUT], *fades, *joined([])[CUT:]]
+    assert set(range(CUT, CUT + 16)) <= set(gradual(whole))
+
+
+def test_a_cut_is_clean_and_nothing_near_it_is_gradual():
+    assert gradual(joined([])) == []
+    assert seen(joined([])).clean(at(CUT))
+
+
+def test_a_cut_keeps_the_other_side_off_from_the_third_frame_on():
+    transitions = seen(joined([]))
+    apart = [frame for frame in range(CUT - 4, CUT + 4) if transitions.parts(at(CUT), at(frame))]
+    assert apart == [CUT - 4, CUT - 3, CUT + 2, CUT + 3]
+
+
+def test_a_cut_is_not_clean_before_the_frame_after_it_is_known():
+    lumas = joined([])
+    assert not seen(lumas[: CUT + 1]).clean(at(CUT))
+    assert seen(lumas[: CUT + 2]).clean(at(CUT))
+
+
+def test_a_cut_is_not_clean_where_nothing_jumps():
+    assert not seen(joined([])).clean(at(CUT - 5))
+    assert not seen(joined([])[:CUT]).clean(at(CUT + 5)), "a frame that nobody saw"
+
+
+def test_a_wipe_over_some_frames_has_no_clean_cut():
+    lumas = joined([])
+    first, second = lumas[CUT - 1], lumas[CUT]
+    border = [np.where(np.arange(64) < edge, second, first) for edge in (16, 32, 48)]
+    transitions = seen([*lumas[:CUT], *border, *lumas[CUT:]])
+    assert not any(transitions.clean(at(frame)) for frame in range(CUT - 2, CUT + 6))
+
+
+def pan(speed: int) -> list[Luma]:
+    rng = np.random.default_rng(3)
+    wide = np.kron(rng.uniform(30, 220, (9, 120)), np.ones((4, 4)))
+    return [wide[:, speed * frame : speed * frame + 64].astype(np.uint8) for frame in range(40)]
+
+
+def crossing() -> list[Luma]:
+    """Somebody large crosses the lens in half a second."""
+    room = shot(1, 1)[0]
+    lumas = []
+    for frame in range(40):
+        luma, left = room.copy(), frame * 4 - 40
+        luma[:, max(0, left) : max(0, left + 24)] = 15
+        lumas.append(luma.astype(np.uint8))
+    return lumas
+
+
+def light(gain: float) -> list[Luma]:
+    """An automatic exposure settles over ten frames."""
+    room = shot(1, 1)[0] * 0.7
+    gains = [1.0] * 10 + [1 + (gain - 1) * (frame + 1) / 10 for frame in range(10)] + [gain] * 10
+    return [np.clip(room * one, 0, 255).astype(np.uint8) for one in gains]
+
+
+@pytest.mark.parametrize(
+    "lumas",
+    [pan(1), pan(2), pan(4), crossing(), light(1.3), light(0.75), [shot(1, 1)[0].astype(np.uint8)] * 40],
+    ids=["slow pan", "pan", "fast pan", "crossing", "brighter", "darker", "still"],
+)
+def test_motion_and_light_are_no_transitions(lumas):
+    assert gradual(lumas) == []
+
+
+def test_a_frame_that_nobody_could_read_may_be_anything():
+    transitions = seen(joined([]))
+    transitions.add(at(60), None)
+    assert transitions.gradual(at(60))
+    assert transitions.gradual(at(61)), "not decoded"
+    assert not transitions.gradual(at(5))
+
+
+@pytest.mark.parametrize("frames", [1, 5, 15, 45])
+def test_the_end_of_a_transition_is_told_right_after_it(frames):
+    transitions, ends = Transitions(), []
+    for frame, luma in enumerate(joined(dissolve(frames))):
+        transitions.add(at(frame), luma)
+        if transitions.just_over():
+            ends.append(frame)
+        transitions.forget_before(at(frame))
+    assert ends, "of a long one perhaps more than once: what is seen of it at a time ends earlier"
+    assert ends[0] > CUT
+    assert CUT + frames < ends[-1] <= CUT + frames + 6
+
+
+def test_what_is_forgotten_is_bounded_and_changes_nothing_later():
+    lumas = joined(dissolve(5), after=40)
+    kept, forgetful = seen(lumas), Transitions()
+    for frame, luma in enumerate(lumas):
+        forgetful.add(at(frame), luma)
+        forgetful.forget_before(at(frame - 10))
+    assert len(forgetful) < 30
+    assert [forgetful.gradual(at(frame)) for frame in range(50, 60)] == [
+        kept.gradual(at(frame)) for frame in range(50, 60)
+    ]
+
+
+def test_a_picture_of_another_size_is_no_blend_and_no_clean_cut():
+    lumas = [*joined([])[:CUT], *[np.full((18, 32), 100, np.uint8)] * 5]
+    assert gradual(lumas) == []
+    assert not seen(lumas).clean(at(CUT))
