@@ -560,7 +560,7 @@ def _stand_in(sim: Simulation, patch: pytest.MonkeyPatch) -> None:
         show(engine, run, ready, now)
 
     patch.setattr(epoch_module, "PacketDecoder", lambda _: sim.compositor.decoder())
-    patch.setattr(epoch_module, "fingerprint_of", lambda frame: frame.fingerprint)
+    patch.setattr(epoch_module, "thumbnail_of", lambda frame: frame.thumbnail)
     patch.setattr(engine_module, "to_yuv420", lambda frame: frame)
     patch.setattr(
         engine_module, "paint", lambda frame, plan, style: _judge(result, frame, plan, clock.now - sim._start)

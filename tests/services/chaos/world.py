@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from mosaicast.adapters import jpeg
 from mosaicast.adapters.av_packets import Decoded, DecodeError
 from mosaicast.contracts.messages import CodecParameters, MediaPacket, TimeBase
-from mosaicast.core.fingerprint import fingerprint
 from mosaicast.core.types import Box, MediaTime
 
 ENROLLED = "ann"
@@ -92,7 +91,6 @@ class World:
         whole and shows who was there before."""
         self.coded = self._code(rng)
         self._thumbnails: dict[int, NDArray[np.uint8]] = {}
-        self._fingerprints: dict[int, bytes] = {}
 
     def scene(self, number: int) -> Scene:
         return next(scene for scene in reversed(self.scenes) if scene.start <= number)
@@ -112,11 +110,6 @@ class World:
             large = np.repeat(np.repeat(pattern, 4, axis=0), 4, axis=1)
             self._thumbnails[number] = large + _NOISE[number % len(_NOISE)]
         return self._thumbnails[number]
-
-    def fingerprint(self, number: int) -> bytes:
-        if number not in self._fingerprints:
-            self._fingerprints[number] = fingerprint(self.thumbnail(number))
-        return self._fingerprints[number]
 
     def _code(self, rng: Random) -> list[Coded]:
         group, bframes, at_cuts = rng.choice([8, 15, 30]), rng.random() < 0.4, rng.random() < 0.5
@@ -193,7 +186,7 @@ class Shown:
 
     number: int
     faces: list[tuple[str, Box]]
-    fingerprint: bytes
+    thumbnail: NDArray[np.uint8]
     width: int = SIZE_WH[0]
     height: int = SIZE_WH[1]
     color_range: int = 1
@@ -254,12 +247,12 @@ class Decoder:
         number = number if self._wrong is None else self._wrong
         if self._whole:
             self._stale = number
-            return Shown(number, list(world.faces(number).items()), world.fingerprint(number))
+            return Shown(number, list(world.faces(number).items()), world.thumbnail(number))
         assert self._stale is not None
         before = list(world.faces(self._stale).items())
         if world.broken_shows == "stale":
-            return Shown(self._stale, before, world.fingerprint(self._stale))
-        return Shown(number, [*before, *world.faces(number).items()], world.fingerprint(number))
+            return Shown(self._stale, before, world.thumbnail(self._stale))
+        return Shown(number, [*before, *world.faces(number).items()], world.thumbnail(number))
 
     def _another_scene(self, number: int) -> int:
         return self.rng.choice([scene.start for scene in self.world.scenes if scene is not self.world.scene(number)])
