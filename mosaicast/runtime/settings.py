@@ -96,9 +96,9 @@ class EdgeSettings(BaseModel):
     """Where streamers and viewers reach it."""
     public_hls_url: str = "http://127.0.0.1:8080/hls"
     control_url: str | None = None
-    """nginx-rtmp's control module, e.g. http://127.0.0.1:8080/control; None: not used."""
-    stat_url: str | None = None
-    """nginx-rtmp's statistics page; None: not used."""
+    """Where nginx-rtmp's `/stat` and `/control` are, e.g. http://127.0.0.1:8081; None: they are not used."""
+    control_token: SecretStr = SecretStr("")
+    """Presented there by the api."""
     token: SecretStr = SecretStr("")
     """Presented by our services to play raw pictures and to publish masked ones, and by the edge's hooks."""
 
@@ -258,6 +258,11 @@ class Settings(BaseSettings):
     def vault_key_path(self) -> Path:
         """Where the key lies that is made at the first start."""
         return self.data_dir / "secrets" / "vault_key"
+
+    @property
+    def hls_path(self) -> Path:
+        """Folder of HLS, written by the compositor and served by the edge. One compositor owns it: it empties it."""
+        return self.data_dir / "hls"
 
     @property
     def qdrant_path(self) -> Path:

@@ -77,7 +77,8 @@ def running_edge(folder: Path) -> Iterator[Edge]:
     port = free_port()
     assert hooks.connection.poll(START_S)
     config = EdgeConfig(
-        folder=folder, host="127.0.0.1", rtmp_port=port, http_port=free_port(),
+        folder=folder, hls_folder=folder / "hls", host="127.0.0.1", rtmp_port=port, http_port=free_port(),
+        control_port=free_port(), control_token="c",
         hooks_url=f"http://127.0.0.1:{hooks.connection.recv()}", token="t",
     )  # fmt: skip
     process = subprocess.Popen(taken_along(prepare(config)), stderr=subprocess.DEVNULL)

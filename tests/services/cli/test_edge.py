@@ -14,11 +14,14 @@ from services.cli.ports import PortTakenError, free_port, require_free
 def config(tmp_path: Path) -> edge.EdgeConfig:
     return edge.EdgeConfig(
         folder=tmp_path / "edge",
+        hls_folder=tmp_path / "hls",
         host="127.0.0.1",
         rtmp_port=free_port(),
         http_port=free_port(),
+        control_port=free_port(),
         hooks_url="http://127.0.0.1:8000/hooks/edge",
         token="to/ken?&",
+        control_token="control",
     )
 
 
