@@ -40,11 +40,12 @@ class EdgeConfig:
     control_token: str
     """What the api presents to the control port: a proxy on this machine makes everybody a local address. Letters,
     digits, `-` and `_`."""
+    memory_bytes: int = 208 * 1024**2
+    """Virtual memory of nginx. Beyond it nginx gets none, and hangs up on whoever asked for most: RTMP clients that
+    leave messages of megabytes unfinished, before any hook was asked (bench/edge_flood.py). A stream takes what its
+    slowest viewer lags behind, at most 256 packets: 4 MB at 720p, 40 MB at 4K."""
 
 
-ADDRESS_SPACE_BYTES = 2 * 1024**3
-"""Beyond it nginx gets no memory and hangs up on whoever asked, before the machine runs out of it. It is virtual: RTMP
-clients choose chunks of up to 10 MB, whose buffers count here before they are filled (bench/edge_flood.py)."""
 READY_PATH = "/healthz"
 
 # Only `error` and above is logged: at `info` the module writes stream keys. `master_process off`: one process that
@@ -203,7 +204,7 @@ def prepare(config: EdgeConfig) -> list[str]:
     path = config.folder / "nginx.conf"
     path.touch(mode=0o600)
     path.write_text(render(config, module))
-    return limited([nginx, "-e", "stderr", "-p", str(config.folder), "-c", str(path)], ADDRESS_SPACE_BYTES)
+    return limited([nginx, "-e", "stderr", "-p", str(config.folder), "-c", str(path)], config.memory_bytes)
 
 
 def _user_line() -> str:
