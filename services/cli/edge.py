@@ -145,15 +145,17 @@ http {
         location / { return 404; }
     }
 
-    map $$http_authorization $$may_control {
-        default 0;
-        "Bearer $control_token" 1;
-    }
     server {
         listen 127.0.0.1:$control_port;
         location = $ready { return 200 "ok\\n"; }
-        location = /stat { if ($$may_control = 0) { return 403; } rtmp_stat all; }
-        location /control/ { if ($$may_control = 0) { return 403; } rtmp_control all; }
+        location = /stat {
+            if ($$http_authorization != "Bearer $control_token") { return 403; }
+            rtmp_stat all;
+        }
+        location /control/ {
+            if ($$http_authorization != "Bearer $control_token") { return 403; }
+            rtmp_control all;
+        }
         location / { return 404; }
     }
 }

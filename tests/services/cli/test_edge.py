@@ -21,7 +21,7 @@ def config(tmp_path: Path) -> edge.EdgeConfig:
         control_port=free_port(),
         hooks_url="http://127.0.0.1:8000/hooks/edge",
         token="to/ken?&",
-        control_token="control",
+        control_token="c" * 43,
     )
 
 
