@@ -203,6 +203,7 @@ def prepare(config: EdgeConfig) -> list[str]:
     nginx, module = find_nginx()
     for folder in (config.folder, config.folder / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(config.folder / "hls", ignore_errors=True)  # nginx-rtmp's segments, which earlier versions left
     path = config.folder / "nginx.conf"
     path.touch(mode=0o600)
     path.write_text(render(config, module))

@@ -13,10 +13,13 @@ from services.compositor.wire import (
     encode_look,
     encode_report,
     encode_segment,
+    is_segment,
 )
 
-WAITING = 64
-"""Messages that may wait. A segment that finds no room is lost (to HLS alone); a report waits."""
+REPORTS = 64
+"""Reports that may wait; one more waits for room, and with it the child: its parent hangs."""
+SEGMENTS = 4
+"""Segments that may wait; one more is lost, to HLS alone."""
 _CLOSE_S = 1.0
 
 
@@ -29,7 +32,8 @@ class Mailbox:
 
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
-        self._waiting: queue.Queue[bytes | None] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[bytes | None] = queue.Queue(REPORTS + SEGMENTS)
+        self._room = threading.Semaphore(SEGMENTS)
         self._lost = self._broken = False
         self._thread = threading.Thread(target=self._send, name="mailbox", daemon=True)
         self._thread.start()
@@ -46,7 +50,7 @@ class Mailbox:
 
     def segment(self, segment: Segment) -> None:
         """Send a segment, or lose it; the next one is marked as a break then."""
-        if self._waiting.full() or len(segment.data) > LARGEST_SEGMENT_BYTES:
+        if len(segment.data) > LARGEST_SEGMENT_BYTES or not self._room.acquire(blocking=False):
             self._lost = True
             return
         broken = segment.discontinuity or self._lost
@@ -57,7 +61,7 @@ class Mailbox:
 
     def look(self, look: Look) -> None:
         """Send a look of the output guard, or lose it: it is a sample anyway."""
-        if not self._waiting.full():
+        if self._waiting.qsize() < REPORTS // 2:
             self._waiting.put(encode_look(look))
 
     def flush(self) -> None:
@@ -77,4 +81,6 @@ class Mailbox:
                     self._connection.send_bytes(data)
                 except (OSError, ValueError):
                     self._broken = True
+            if is_segment(data):
+                self._room.release()
             self._waiting.task_done()

@@ -152,6 +152,11 @@ def encode_segment(segment: Segment) -> bytes:
     return _SEGMENT_TAG + _encoder.encode(segment)
 
 
+def is_segment(data: bytes) -> bool:
+    """Return whether bytes from a child are a segment."""
+    return data[:1] == _SEGMENT_TAG
+
+
 def encode_look(look: Look) -> bytes:
     """Return the bytes of a look."""
     return _LOOK + _encoder.encode(look)
@@ -163,6 +168,6 @@ def from_child(data: bytes) -> Report | Look | Segment:
     Raises:
         msgspec.DecodeError: the child is broken (hostile media may have taken it over).
     """
-    if data[:1] == _SEGMENT_TAG:
+    if is_segment(data):
         return _segment.decode(memoryview(data)[1:])
     return _look.decode(data[1:]) if data[:1] == _LOOK else _report.decode(data)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mosaicast.core.types import Disposition
-from services.compositor.mailbox import WAITING, Mailbox
+from services.compositor.mailbox import SEGMENTS, Mailbox
 from services.compositor.wire import LARGEST_SEGMENT_BYTES, Outcome, Report, Segment, from_child
 
 WAIT_S = 20.0
@@ -43,16 +43,18 @@ def test_reports_and_segments_arrive_in_order(ends: Any) -> None:
 
 def test_a_parent_that_does_not_read_costs_segments_and_no_time(ends: Any) -> None:
     mailbox = Mailbox(ends[0])
-    for number in range(WAITING + 10):
+    for number in range(SEGMENTS + 10):
         mailbox.segment(segment(number, 1_000_000))
-    first = [receive(ends[1]) for _ in range(WAITING)]
+    first = [receive(ends[1]) for _ in range(SEGMENTS)]
     mailbox.segment(segment(500))
     got = [*first]
+    mailbox.report(Report((), "reports are not lost"))
     while not isinstance(got[-1], Segment) or got[-1].revision != 500:
         got.append(receive(ends[1]))
     numbers = [one.revision for one in got if isinstance(one, Segment)]
     assert numbers == sorted(numbers)
-    assert len(numbers) < WAITING + 11, "some were lost"
+    assert len(numbers) < SEGMENTS + 11, "some were lost"
+    assert Report((), "reports are not lost") in [*got, receive(ends[1])]
     assert got[-1] == segment(500, discontinuity=True), "and what follows says so"
     mailbox.close()
 
