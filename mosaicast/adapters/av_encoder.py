@@ -48,6 +48,8 @@ def encoder_options(video: VideoFormat) -> dict[str, str]:
                 "rc-lookahead=0",
                 "sync-lookahead=0",
                 "mbtree=0",
+                # Keyframes are where we put them: one at each flip to a full mosaic and back would cut HLS to shreds.
+                "scenecut=0",
                 f"threads={threads}",
                 # Slices cost a few per cent of bits; frame threads would cost a frame of delay each.
                 f"sliced-threads={int(threads > 1)}",

@@ -28,6 +28,7 @@ _OPTIONS = {
 _TICKS = 90_000
 """A second in MPEG-TS."""
 _ERRORS = (av.FFmpegError, OSError, ValueError)
+_SILENCE_S = 1.0
 _FIRST_STEP_S = 1 / 30
 """How long a frame is shown when no other tells."""
 _LONGEST_S = 10.0
@@ -140,13 +141,19 @@ class Segmenter:
         broken = self._break_s is not None and time_s >= self._break_s
         if broken:
             self._break_s = None
-        if self._muxer is not None and (broken or self._pauses(time_s) or self._muxer.has_audio != self._sounds):
+        if self._muxer is not None and (broken or self._pauses(time_s) or self._tracks_change(time_s)):
             self._finish()
         if self._muxer is None:
             self._open(time_s)
         if self._muxer is not None:
             self._muxer.cut(time_s, self._wall_ms(), self.revision)
         self._key_s, self._heard = time_s, 0
+
+    def _tracks_change(self, time_s: float) -> bool:
+        """Whether sound has come or gone; a group of pictures too short for it proves nothing."""
+        if self._muxer is None or (self._muxer.has_audio and time_s - self._key_s < _SILENCE_S):
+            return False
+        return self._muxer.has_audio != self._sounds
 
     def _pauses(self, time_s: float) -> bool:
         """Whether nothing came for so long that the segment would claim a length that it has no pictures for."""

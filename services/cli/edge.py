@@ -105,6 +105,7 @@ rtmp {
 http {
     access_log off;
     server_tokens off;
+    log_not_found off;
     sendfile on;
     client_max_body_size 1k;
     client_body_timeout 10s;

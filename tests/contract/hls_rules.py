@@ -90,7 +90,11 @@ def check_segments(items: Sequence[Item], read: Callable[[str], bytes]) -> None:
     for item in items:
         data = read(item.uri)
         seen = times(data)
-        assert seen.keys() == declared(data), "a PID for what is there, and only for that"
+        tracks = declared(data)
+        assert tracks >= seen.keys(), "a PID for what is there"
+        assert tracks == seen.keys() or item.duration_s < 0.5, (
+            "and only for that (a scrap at a break may hold no sound)"
+        )
         first_s = seen["video"][0]
         if end_s is not None and not item.discontinuity:
             assert abs(first_s - end_s) < 0.01, "without a discontinuity it follows"

@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import pytest
 
 from mosaicast.adapters.av_hls import HlsSegment, Segmenter
 from mosaicast.adapters.av_sink import AudioFormat, FlvSink
 from tests.contract.av_clips import RATE
 from tests.contract.hls_rules import declared, times
-from tests.contract.sink_tools import VIDEO, Sound, frame, make_sound, push, read
+from tests.contract.sink_tools import SIZE, VIDEO, Sound, frame, make_sound, push, read
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +196,23 @@ def test_a_keyframe_that_the_encoder_held_back_is_forgotten_too(rig: Rig) -> Non
     sink.close()
     (new,) = rig.made
     assert len(times(new.data)["video"]) == 19
+
+
+def test_a_picture_that_changes_altogether_is_no_cut(rig: Rig) -> None:
+    """A flip to a full mosaic and back, which x264 takes for a scene cut."""
+    sink = rig.open()
+    for number in range(120):
+        other = av.VideoFrame(*SIZE, "yuv420p")
+        for plane in other.planes:
+            plane.update(bytes([number]) * plane.buffer_size)
+        sink.write_frame(other if number % 40 > 20 else frame(number), number / RATE)
+    sink.close()
+    assert rig.durations == pytest.approx([2.0, 2.0], abs=0.01)
+
+
+def test_a_short_group_without_sound_is_no_silence(rig: Rig, sound: Sound) -> None:
+    sink = rig.open(sound.format)
+    push(sink, 90, sound, forced=frozenset({0}))
+    assert rig.segmenter._tracks_change(2.02) is False
+    sink.close()
+    assert rig.breaks == [True, False]
