@@ -37,7 +37,7 @@ class Playlist:
         self._target_s = TARGET_S
         self._entries: deque[Entry] = deque()
         self._leaving: deque[str] = deque()
-        self._broken = self._begun = False
+        self._broken = False
         self.ended = False
 
     def add(self, entry: Entry) -> list[str]:
@@ -47,8 +47,9 @@ class Playlist:
         """
         gone = self.clear() if self.ended else []
         self.ended = False
-        entry = Entry(entry.name, entry.duration_s, entry.began, self._begun and (entry.discontinuity or self._broken))
-        self._begun, self._broken = True, False
+        # Also the first one: players may have seen the list of an earlier run.
+        entry = Entry(entry.name, entry.duration_s, entry.began, entry.discontinuity or self._broken)
+        self._broken = False
         self._entries.append(entry)
         self._target_s = max(self._target_s, int(entry.duration_s + 0.5))
         while sum(one.duration_s for one in self._entries) - self._entries[0].duration_s >= WINDOW_S:

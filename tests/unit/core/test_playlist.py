@@ -26,11 +26,11 @@ def test_the_list_is_twelve_seconds_long_and_tells_what_to_delete() -> None:
     assert gone == [f"s/{number}.ts" for number in range(14 - GRACE)], "in order, each once"
 
 
-def test_the_first_segment_is_no_break_and_later_ones_are_where_they_say_so() -> None:
+def test_breaks_are_where_segments_say_so_the_first_one_too() -> None:
     playlist = Playlist(0)
     for number in range(4):
         playlist.add(entry(number, discontinuity=number in {0, 2}))
-    assert [item.discontinuity for item in parse(playlist.text()).items] == [False, False, True, False]
+    assert [item.discontinuity for item in parse(playlist.text()).items] == [True, False, True, False]
 
 
 def test_breaks_that_leave_the_list_are_counted() -> None:
@@ -38,7 +38,7 @@ def test_breaks_that_leave_the_list_are_counted() -> None:
     for number in range(30):
         playlist.add(entry(number, discontinuity=number % 3 == 0))
     listing = parse(playlist.text())
-    assert listing.discontinuity_sequence == sum(number % 3 == 0 for number in range(1, listing.sequence))
+    assert listing.discontinuity_sequence == sum(number % 3 == 0 for number in range(listing.sequence))
 
 
 def test_after_clearing_nothing_old_is_listed_and_the_next_is_a_break_with_a_higher_number() -> None:
