@@ -20,7 +20,9 @@ WAIT_S = 30.0
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[ChildProcess]:
-    process = ForkServer(["services.compositor.child"]).spawn(child.run, (str(tmp_path / "out.flv"),), name="child")
+    process = ForkServer(["services.compositor.child"]).spawn(
+        child.run, (str(tmp_path / "out.flv"), frozenset({"h264", "aac"})), name="child"
+    )
     yield process
     process.stop()
 

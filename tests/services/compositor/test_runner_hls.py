@@ -22,7 +22,7 @@ class Stage:
         self.root, self.now = root, 100.0
         self.spawn = FakeSpawn()
         self.hls = HlsOutput(Shelf(STREAM, HlsFolder(root), 1), lambda: self.now)
-        self.runner = StreamRunner(STREAM, self.spawn, lambda *_: None, lambda _: None, self.hls)
+        self.runner = StreamRunner(STREAM, self.spawn, lambda *_: None, lambda _: None, hls=self.hls)
 
     def live(self, state: StreamSpec) -> None:
         self.runner.on_spec(state)
