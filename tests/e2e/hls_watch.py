@@ -17,7 +17,6 @@ class HlsWatch:
 
     def __init__(self, stream: LiveStream) -> None:
         self._url = stream.hls_url
-        self._http = httpx.Client(timeout=5.0, trust_env=False)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hls", daemon=True)
         self.states: list[Listing] = []
@@ -44,7 +43,7 @@ class HlsWatch:
 
     def get(self, uri: str) -> httpx.Response:
         """Load something relative to the playlist."""
-        return self._http.get(httpx.URL(self._url).join(uri))
+        return httpx.get(httpx.URL(self._url).join(uri), timeout=5.0, trust_env=False)
 
     def check(self) -> None:
         """All states follow from each other, and every segment is what it says."""
@@ -56,7 +55,7 @@ class HlsWatch:
     def _run(self) -> None:
         while not self._stop.wait(EVERY_S):
             try:
-                answer = self._http.get(self._url)
+                answer = self.get(self._url)
             except httpx.HTTPError:
                 continue
             if answer.status_code == httpx.codes.OK:
