@@ -6,6 +6,9 @@ from fractions import Fraction
 
 KEYFRAME_S = 2.0
 """At least one keyframe in so many seconds: HLS segments and late viewers start there."""
+LONGEST_GROUP_S = 2.4
+"""Where frames are so far apart that the next one would come later than this, the keyframe comes early: a segment of
+HLS has to round to its target duration of 2 s."""
 _CRF = "23"
 _BITS_PER_PIXEL = 0.15
 """Ceiling of the bit rate: 4.1 Mbit/s at 720p30. Mosaics are cheap; what is left clear should stay as sent."""
@@ -45,6 +48,8 @@ def encoder_options(video: VideoFormat) -> dict[str, str]:
                 "rc-lookahead=0",
                 "sync-lookahead=0",
                 "mbtree=0",
+                # Keyframes are where we put them: one at each flip to a full mosaic and back would cut HLS to shreds.
+                "scenecut=0",
                 f"threads={threads}",
                 # Slices cost a few per cent of bits; frame threads would cost a frame of delay each.
                 f"sliced-threads={int(threads > 1)}",

@@ -1,8 +1,9 @@
-"""Output: x264 and FLV, pushed over RTMP or written to a file."""
+"""Output: x264 and FLV, pushed over RTMP or written to a file; what is encoded goes to HLS as it is."""
 
 import contextlib
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Protocol
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -10,7 +11,7 @@ from av.stream import Stream
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from mosaicast.adapters.av_encoder import KEYFRAME_S, TIME_BASE, VideoFormat, encoder_options
+from mosaicast.adapters.av_encoder import KEYFRAME_S, LONGEST_GROUP_S, TIME_BASE, VideoFormat, encoder_options
 from mosaicast.adapters.flv_audio import audio_template
 from mosaicast.contracts.messages import CodecParameters, MediaPacket
 
@@ -35,6 +36,30 @@ class AudioFormat:
     first_packet: bytes = field(compare=False, repr=False)
 
 
+class Tap(Protocol):
+    """Who else gets what was encoded for a push. Never raises: the push goes on whatever becomes of it."""
+
+    def expect(self, time_s: float, *, broken: bool) -> bool:
+        """A frame is about to be encoded: return whether it has to be a keyframe.
+
+        Args:
+            time_s: when it is shown.
+            broken: it does not follow from the frame before (an epoch began).
+        """
+
+    def begin(self, video: Stream, audio: AudioFormat | None) -> None:
+        """A push begins; `video` carries the encoder's parameters and stays open until `end`."""
+
+    def video(self, packet: av.Packet, time_s: float) -> None:
+        """Take in a picture. The packet is the tap's from here on."""
+
+    def audio(self, packet: MediaPacket, time_s: float) -> None:
+        """Take in a packet of sound."""
+
+    def end(self) -> None:
+        """The push has ended."""
+
+
 class FlvSink:
     """One push: an encoder, a muxer, a connection.
 
@@ -42,13 +67,21 @@ class FlvSink:
     and then says nothing holds the whole process for as long (PyAV's time-outs are for reading only, and it keeps the
     interpreter's lock): open sinks in a process that somebody watches.
 
+    Args:
+        url: where to.
+        video: what it looks like.
+        audio: what it sounds like; None: it is silent.
+        tap: gets the same packets.
+
     Raises:
         SinkError: the address does not take it.
     """
 
-    def __init__(self, url: str, video: VideoFormat, audio: AudioFormat | None) -> None:
+    def __init__(self, url: str, video: VideoFormat, audio: AudioFormat | None, tap: Tap | None = None) -> None:
         self.video, self.audio = video, audio
+        self._tap = tap
         self._last_keyframe_s: float | None = None
+        self._last_s = 0.0
         self._last_ms = -1
         self._template: InputContainer | None = None
         self._container: OutputContainer = av.open(url, "w", format="flv", container_options=_OPTIONS)  # no I/O yet
@@ -59,6 +92,8 @@ class FlvSink:
         except _ERRORS as exc:
             self._hang_up()
             raise SinkError(f"the output does not open: {type(exc).__name__}") from exc
+        if tap is not None:
+            tap.begin(self._video, audio)
 
     def write_frame(self, frame: av.VideoFrame, time_s: float, *, force_keyframe: bool = False) -> None:
         """Encode a yuv420p frame and send it. `time_s` of frames must rise.
@@ -69,12 +104,19 @@ class FlvSink:
         frame.pts = max(round(time_s * 1000), self._last_ms + 1)
         self._last_ms = frame.pts
         frame.time_base = TIME_BASE
-        due = self._last_keyframe_s is None or time_s - self._last_keyframe_s >= KEYFRAME_S - 1e-3
-        key = force_keyframe or due
+        wanted = self._tap is not None and self._tap.expect(frame.pts / 1000, broken=force_keyframe)
+        key = force_keyframe or wanted or self._due(time_s)
         frame.pict_type = PictureType.I if key else PictureType.NONE
         if key:
             self._last_keyframe_s = time_s
+        self._last_s = time_s
         self._encode(frame)
+
+    def _due(self, time_s: float) -> bool:
+        if self._last_keyframe_s is None:
+            return True
+        since_s, step_s = time_s - self._last_keyframe_s, time_s - self._last_s
+        return since_s >= KEYFRAME_S - 1e-3 or since_s + step_s > LONGEST_GROUP_S
 
     def write_audio(self, packet: MediaPacket, time_s: float) -> None:
         """Send an audio packet as it is; without an audio stream it is ignored.
@@ -84,6 +126,8 @@ class FlvSink:
         """
         if self._audio is None:
             return
+        if self._tap is not None:
+            self._tap.audio(packet, time_s)
         raw = av.Packet(packet.data)
         raw.stream = self._audio
         raw.time_base = TIME_BASE
@@ -101,6 +145,9 @@ class FlvSink:
         self._hang_up()
 
     def _hang_up(self) -> None:
+        if self._tap is not None:
+            self._tap.end()
+            self._tap = None
         with contextlib.suppress(*_ERRORS):
             self._container.close()
         if self._template is not None:
@@ -108,7 +155,11 @@ class FlvSink:
 
     def _encode(self, frame: av.VideoFrame | None) -> None:
         try:
-            self._container.mux(self._video.encode(frame))
+            for packet in self._video.encode(frame):
+                at_ms = packet.pts
+                self._container.mux(packet)
+                if self._tap is not None and at_ms is not None:
+                    self._tap.video(packet, at_ms / 1000)
         except _ERRORS as exc:
             raise SinkError(f"the output broke: {type(exc).__name__}") from exc
 

@@ -249,6 +249,15 @@ def taken_along(command: Sequence[str], number: signal.Signals = signal.SIGKILL)
     return [setpriv, "--pdeathsig", number.name.removeprefix("SIG"), "--", *command] if setpriv else list(command)
 
 
+def limited(command: Sequence[str], address_space_bytes: int) -> list[str]:
+    """Return a command line that runs `command` with a limit on its virtual memory.
+
+    By util-linux' `prlimit`, which turns into the command. Where there is none, the command itself is returned.
+    """
+    prlimit = shutil.which("prlimit")
+    return [prlimit, f"--as={address_space_bytes}", "--", *command] if prlimit else list(command)
+
+
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when its parent ends. No effect outside Linux."""
     parent = os.getppid()

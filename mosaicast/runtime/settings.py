@@ -95,12 +95,17 @@ class EdgeSettings(BaseModel):
     public_rtmp_url: str = "rtmp://127.0.0.1:1935"
     """Where streamers and viewers reach it."""
     public_hls_url: str = "http://127.0.0.1:8080/hls"
-    control_url: str | None = None
-    """nginx-rtmp's control module, e.g. http://127.0.0.1:8080/control; None: not used."""
-    stat_url: str | None = None
-    """nginx-rtmp's statistics page; None: not used."""
     token: SecretStr = SecretStr("")
     """Presented by our services to play raw pictures and to publish masked ones, and by the edge's hooks."""
+
+
+class ControlSettings(BaseModel):
+    """The media server's own pages, for the api: who publishes, and cutting somebody off."""
+
+    url: str | None = None
+    """Where nginx-rtmp's `/stat` and `/control` are, e.g. http://127.0.0.1:8081; None: they are not used."""
+    token: SecretStr = SecretStr("")
+    """Presented there."""
 
 
 class ApiSettings(BaseModel):
@@ -240,6 +245,7 @@ class Settings(BaseSettings):
     """0 lets the system choose."""
     kafka: KafkaSettings = KafkaSettings()
     edge: EdgeSettings = EdgeSettings()
+    control: ControlSettings = ControlSettings()
     media: MediaSettings = MediaSettings()
     api: ApiSettings = ApiSettings()
     qdrant: QdrantSettings = QdrantSettings()
@@ -258,6 +264,11 @@ class Settings(BaseSettings):
     def vault_key_path(self) -> Path:
         """Where the key lies that is made at the first start."""
         return self.data_dir / "secrets" / "vault_key"
+
+    @property
+    def hls_path(self) -> Path:
+        """Folder of HLS, written by the compositor and served by the edge. One compositor owns it: it empties it."""
+        return self.data_dir / "hls"
 
     @property
     def qdrant_path(self) -> Path:
@@ -283,7 +294,7 @@ class Settings(BaseSettings):
 Service = Literal["api", "ingest", "detector", "recognizer", "compositor"]
 
 BLOCKS: Mapping[Service, frozenset[str]] = {
-    "api": frozenset({"kafka", "edge", "api", "qdrant", "recognition", "database", "vault"}),
+    "api": frozenset({"kafka", "edge", "control", "api", "qdrant", "recognition", "database", "vault"}),
     "ingest": frozenset({"kafka", "edge", "media"}),
     "detector": frozenset({"kafka", "detector", "guard"}),
     "recognizer": frozenset({"kafka", "qdrant", "recognition", "vault"}),

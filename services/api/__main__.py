@@ -90,7 +90,7 @@ def run(settings: Settings) -> None:
         lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(),
         confirms=True,
     )
-    edge = EdgeControl(settings.edge.stat_url, settings.edge.control_url)
+    edge = EdgeControl(settings.control.url, settings.control.token.get_secret_value())
     models = ModelChild(
         children,
         partial(load_models, settings.recognition.networks, settings.cache_dir, settings.models_dir),

@@ -11,30 +11,31 @@ class EdgeControl:
     """Asks the edge who publishes, and cuts publishers off. What is not configured is not used.
 
     Args:
-        stat_url: the statistics page; None: unknown who publishes.
-        control_url: the control module; None: nobody is cut off.
+        url: the edge's control port; None: unknown who publishes, and nobody is cut off.
+        token: what the port asks for.
     """
 
-    def __init__(self, stat_url: str | None, control_url: str | None) -> None:
-        self._stat_url, self._control_url = stat_url, control_url
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False)
+    def __init__(self, url: str | None, token: str) -> None:
+        self._url = url
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, headers=headers)
 
     async def publishers(self) -> frozenset[str] | None:
         """Return the raw streams that somebody publishes now; None: the edge does not say."""
-        if self._stat_url is None:
+        if self._url is None:
             return None
         try:
-            answer = await self._http.get(self._stat_url)
+            answer = await self._http.get(f"{self._url}/stat")
             return parse_publishers(answer.text) if answer.is_success else None
         except httpx.HTTPError:
             return None
 
     async def drop_publisher(self, stream_id: str) -> None:
         """Cut off whoever publishes on a stream; an edge that is away has no publisher either."""
-        if self._control_url is None:
+        if self._url is None:
             return
         try:
-            await self._http.get(f"{self._control_url}/drop/publisher", params={"app": "live", "name": stream_id})
+            await self._http.get(f"{self._url}/control/drop/publisher", params={"app": "live", "name": stream_id})
         except httpx.HTTPError:
             return
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
+from mosaicast.runtime.children import limited
+
 MODULE_PATHS = (
     "/usr/lib/nginx/modules/ngx_rtmp_module.so",  # Debian, Ubuntu: libnginx-mod-rtmp
     "/usr/lib64/nginx/modules/ngx_rtmp_module.so",
@@ -24,25 +26,30 @@ class EdgeConfig:
     """What the edge's configuration is made from."""
 
     folder: Path
-    """Working folder: configuration, HLS segments, temporary files."""
+    """Working folder: configuration, temporary files."""
+    hls_folder: Path
+    """Where the compositor writes HLS, a folder a stream."""
     host: str
     rtmp_port: int
     http_port: int
+    control_port: int
+    """On 127.0.0.1 only: statistics, cutting off publishers, health."""
     hooks_url: str
     """The api's hooks, e.g. http://127.0.0.1:8000/hooks/edge."""
     token: str
-    hls_fragment_s: int = 2
-    """The compositor sends a keyframe at least every 2 s; segments can't be shorter."""
-    hls_playlist_s: int = 12
+    control_token: str
+    """What the api presents to the control port: a proxy on this machine makes everybody a local address. Letters,
+    digits, `-` and `_`."""
+    memory_bytes: int = 208 * 1024**2
+    """Virtual memory of nginx. Beyond it nginx gets none, and hangs up on whoever asked for most: RTMP clients that
+    leave messages of megabytes unfinished, before any hook was asked (bench/edge_flood.py). A stream takes what its
+    slowest viewer lags behind, at most 256 packets: 4 MB at 720p, 40 MB at 4K."""
 
-    @property
-    def hls_folder(self) -> Path:
-        """Where playlists and segments lie."""
-        return self.folder / "hls"
 
+READY_PATH = "/healthz"
 
 # Only `error` and above is logged: at `info` the module writes stream keys. `master_process off`: one process that
-# a supervisor can start, stop and take along when it dies. `max_message`: a keyframe may exceed the default of 1 MB.
+# a supervisor can start, stop and take along when it dies.
 _TEMPLATE = Template("""\
 load_module $module;
 daemon off;
@@ -55,10 +62,18 @@ events { worker_connections 2048; }
 
 rtmp {
     access_log off;
+    # Of all clients, half of what the worker takes: publishers, viewers, and those who only hold a socket.
+    max_connections 1024;
     server {
         listen $host:$rtmp_port;
         chunk_size 4096;
-        max_message 16M;
+        # A client may leave a message unfinished in each chunk stream, up to the largest size: 72 MB a connection.
+        # Ids up to 8 are in use (FFmpeg and librtmp send commands on 8); a keyframe of 4K at the highest quality
+        # measured 6 MB.
+        max_streams 9;
+        max_message 8M;
+        # Of a handshake, and of a viewer who takes nothing.
+        timeout 10s;
         ping 10s;
         ping_timeout 5s;
         notify_method post;
@@ -83,13 +98,6 @@ rtmp {
             drop_idle_publisher 30s;
             on_publish $hooks/publish?token=$token;
             on_play $hooks/play?token=$token;
-            hls on;
-            hls_path $folder/hls;
-            hls_fragment ${fragment}s;
-            hls_max_fragment ${max_fragment}s;
-            hls_playlist_length ${playlist}s;
-            hls_continuous on;
-            hls_cleanup on;
         }
     }
 }
@@ -97,6 +105,12 @@ rtmp {
 http {
     access_log off;
     server_tokens off;
+    log_not_found off;
+    sendfile on;
+    client_max_body_size 1k;
+    client_body_timeout 10s;
+    client_header_timeout 10s;
+    send_timeout 10s;
     types {
         application/vnd.apple.mpegurl m3u8;
         video/mp2t ts;
@@ -107,15 +121,43 @@ http {
     uwsgi_temp_path $folder/tmp;
     scgi_temp_path $folder/tmp;
 
+    # An empty key is not counted: behind a proxy on this machine everybody has its address.
+    geo $$counted { default 1; 127.0.0.1 0; ::1 0; }
+    map $$counted $$address { 1 $$binary_remote_addr; default ""; }
+    limit_conn_zone $$address zone=addresses:4m;
+    limit_conn addresses 64;
+
+    # HLS, as the compositor writes it. Any page may play it; nothing keeps a copy longer than the folder does.
     server {
         listen $host:$http_port;
-        location /hls/ {
-            alias $folder/hls/;
-            add_header Cache-Control no-cache always;
+        root /nonexistent;
+        location ~ "^/hls/(?<stream>[A-Za-z0-9_:-][A-Za-z0-9_.:-]*)\\.m3u8$$" {
+            alias "$hls/$$stream/index.m3u8";
+            limit_except GET { deny all; }
+            add_header Cache-Control no-store always;
             add_header Access-Control-Allow-Origin * always;
         }
-        location = /stat { allow 127.0.0.1; deny all; rtmp_stat all; }
-        location /control { allow 127.0.0.1; deny all; rtmp_control all; }
+        location ~ "^/hls/(?<stream>[A-Za-z0-9_:-][A-Za-z0-9_.:-]*)/(?<segment>[A-Za-z0-9_-]+\\.ts)$$" {
+            alias "$hls/$$stream/$$segment";
+            limit_except GET { deny all; }
+            add_header Cache-Control no-store always;
+            add_header Access-Control-Allow-Origin * always;
+        }
+        location / { return 404; }
+    }
+
+    server {
+        listen 127.0.0.1:$control_port;
+        location = $ready { return 200 "ok\\n"; }
+        location = /stat {
+            if ($$http_authorization != "Bearer $control_token") { return 403; }
+            rtmp_stat all;
+        }
+        location /control/ {
+            if ($$http_authorization != "Bearer $control_token") { return 403; }
+            rtmp_control all;
+        }
+        location / { return 404; }
     }
 }
 """)
@@ -144,11 +186,12 @@ def render(config: EdgeConfig, module: str) -> str:
         host=config.host,
         rtmp_port=config.rtmp_port,
         http_port=config.http_port,
+        control_port=config.control_port,
+        control_token=config.control_token,
+        ready=READY_PATH,
+        hls=config.hls_folder,
         hooks=config.hooks_url,
         token=quote(config.token, safe=""),
-        fragment=config.hls_fragment_s,
-        max_fragment=config.hls_fragment_s * 3,
-        playlist=config.hls_playlist_s,
     )
 
 
@@ -159,12 +202,13 @@ def prepare(config: EdgeConfig) -> list[str]:
         EdgeMissingError: nginx or its module is not installed.
     """
     nginx, module = find_nginx()
-    for folder in (config.folder, config.hls_folder, config.folder / "tmp"):
+    for folder in (config.folder, config.folder / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(config.folder / "hls", ignore_errors=True)  # nginx-rtmp's segments, which earlier versions left
     path = config.folder / "nginx.conf"
     path.touch(mode=0o600)
     path.write_text(render(config, module))
-    return [nginx, "-e", "stderr", "-p", str(config.folder), "-c", str(path)]
+    return limited([nginx, "-e", "stderr", "-p", str(config.folder), "-c", str(path)], config.memory_bytes)
 
 
 def _user_line() -> str:

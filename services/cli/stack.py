@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -88,6 +89,7 @@ class Stack:
         self._stopping = threading.Event()
         self._ports = self._choose_ports()
         self._edge_token = _kept_secret(options.data_dir / "edge.token")
+        self._control_token = secrets.token_urlsafe(32)
         self._addresses: Addresses | None = None
 
     @property
@@ -148,6 +150,7 @@ class Stack:
         for name in STOP_ORDER:
             if name in self._supervisors:
                 self._supervisors.pop(name).stop(STOP_GRACE_S)
+        shutil.rmtree(self._hls_folder, ignore_errors=True)  # a compositor that was killed has left it
         self._resources.close()
 
     def _choose_ports(self) -> dict[str, int]:
@@ -156,6 +159,7 @@ class Stack:
             "rtmp": require_free(options.host, options.rtmp_port, "--rtmp-port"),
             "http": require_free(options.host, options.http_port, "--http-port"),
             "api": require_free(options.host, options.api_port, "--api-port"),
+            "control": free_port(),
             # Of the api this is the port of its metrics alone: what it serves is for the public.
             **{_private(service): free_port() for service in SERVICES},
         }
@@ -174,6 +178,10 @@ class Stack:
     def _kafka(self, bootstrap: str) -> KafkaConfig:
         options = security_options(self.options.security)
         return KafkaConfig(bootstrap, "mosaicast-up", embedded=self._embedded, options=options)
+
+    @property
+    def _hls_folder(self) -> Path:
+        return (self.options.data_dir / "hls").resolve()  # `Settings.hls_path` of the compositor
 
     @property
     def _embedded(self) -> bool:
@@ -214,14 +222,17 @@ class Stack:
     def _edge_spec(self) -> ProcessSpec:
         config = edge.EdgeConfig(
             folder=(self.options.data_dir / "edge").resolve(),
+            hls_folder=self._hls_folder,
             host=self.options.host,
             rtmp_port=self._ports["rtmp"],
             http_port=self._ports["http"],
+            control_port=self._ports["control"],
             hooks_url=f"http://127.0.0.1:{self._ports['api']}/hooks/edge",
             token=self._edge_token,
+            control_token=self._control_token,
         )
         command = edge.prepare(config)
-        ready = f"http://127.0.0.1:{self._ports['http']}/stat"
+        ready = f"http://127.0.0.1:{self._ports['control']}{edge.READY_PATH}"
         return ProcessSpec(
             "edge", command, self._log_path("edge"), foreign(os.environ), ready_url=ready, health_url=ready
         )
@@ -240,8 +251,8 @@ class Stack:
             "MOSAICAST_EDGE__RTMP_URL": rtmp,
             "MOSAICAST_EDGE__PUBLIC_RTMP_URL": f"rtmp://{options.public_host}:{ports['rtmp']}",
             "MOSAICAST_EDGE__PUBLIC_HLS_URL": f"http://{options.public_host}:{ports['http']}/hls",
-            "MOSAICAST_EDGE__CONTROL_URL": f"http://127.0.0.1:{ports['http']}/control",
-            "MOSAICAST_EDGE__STAT_URL": f"http://127.0.0.1:{ports['http']}/stat",
+            "MOSAICAST_CONTROL__URL": f"http://127.0.0.1:{ports['control']}",
+            "MOSAICAST_CONTROL__TOKEN": self._control_token,
             "MOSAICAST_EDGE__TOKEN": self._edge_token,
             "MOSAICAST_API__HOST": options.host,
             "MOSAICAST_API__PORT": str(ports["api"]),

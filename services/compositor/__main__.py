@@ -1,12 +1,15 @@
 """Composition root of the compositor: `python -m services.compositor`."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
+from mosaicast.adapters.hls_folder import HlsFolder, HlsStoreError
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader
 from mosaicast.contracts.topics import MEDIA, OUTGOING_FACES, STREAMS, VERDICTS, Topic
 from mosaicast.runtime import logs, rights
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
+from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.dumps import forbid_dumps
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
@@ -14,6 +17,7 @@ from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.sandbox import Access
 from mosaicast.runtime.settings import Settings, load_or_exit
 from services.compositor import child
+from services.compositor.hls import HlsOutput, Shelf
 from services.compositor.service import CompositorService
 from services.wiring import kafka_config
 
@@ -57,7 +61,7 @@ def run(settings: Settings, stop: StopEvent) -> None:
 
     kafka = kafka_config(settings, "compositor")
     producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
-    service = CompositorService(spawn, producer, metrics, settings.instance)
+    service = CompositorService(spawn, producer, metrics, settings.instance, make_hls=_hls_maker(settings))
     health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, lambda: service.ready)
     health.start()
 
@@ -74,6 +78,20 @@ def run(settings: Settings, stop: StopEvent) -> None:
         specs.close()
         producer.close()
         health.close()
+
+
+def _hls_maker(settings: Settings) -> Callable[[str], HlsOutput]:
+    folder = HlsFolder(settings.hls_path)
+    try:
+        folder.sweep()
+    except HlsStoreError as exc:
+        logs.get_logger(__name__).error("hls_left_behind", reason=str(exc))
+
+    def make(stream_id: str) -> HlsOutput:
+        # Numbers of segments go on from any earlier run without a record of it: there is less than one a second.
+        return HlsOutput(Shelf(stream_id, folder, first_sequence=wall_ms() // 1000), monotonic_s)
+
+    return make
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The child of one stream: pipe in, RTMP out. Whatever hostile media does to FFmpeg happens here."""
+"""The child of one stream: pipe in, RTMP out, HLS to the parent. What hostile media does to FFmpeg happens here."""
 
 from multiprocessing.connection import Connection
 from typing import Any
@@ -6,18 +6,14 @@ from typing import Any
 import av.logging
 
 from mosaicast.adapters.av_encoder import VideoFormat
+from mosaicast.adapters.av_hls import HlsSegment, Segmenter
 from mosaicast.adapters.av_sink import AudioFormat, FlvSink
 from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec, VerdictMessage
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from services.compositor.engine import Engine
-from services.compositor.wire import (
-    Report,
-    Settled,
-    encode_look,
-    encode_report,
-    from_parent,
-    with_known_codecs,
-)
+from services.compositor.hls import takes_away
+from services.compositor.mailbox import Mailbox
+from services.compositor.wire import Report, Segment, Settled, from_parent, with_known_codecs
 
 REPORT_S = 0.1
 
@@ -32,54 +28,81 @@ def run(connection: "Connection[Any, Any]", url: str, codecs: frozenset[str], lo
         looks_per_s: of the output guard; 0 switches it off.
     """
     av.logging.set_level(av.logging.PANIC)
-
-    def open_sink(video: VideoFormat, audio: AudioFormat | None) -> FlvSink:
-        # FFmpeg holds the whole process while the edge is silent, without a limit: the parent has to know why.
-        connection.send_bytes(encode_report(Report(engine.take_outcomes(), engine.note, connecting=True)))
-        return FlvSink(url, video, audio)
-
-    engine = Engine(open_sink, wall_ms, looks_per_s)
+    child = _Child(connection, url, codecs, looks_per_s)
     try:
-        _serve(connection, engine, codecs)
+        child.serve()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     finally:
-        engine.close()
+        child.close()
 
 
-def _serve(connection: "Connection[Any, Any]", engine: Engine, codecs: frozenset[str]) -> None:
-    reported_s = monotonic_s()
-    while True:
-        now = monotonic_s()
-        if connection.poll(_wait_s(engine.next_wake(), now)):
-            _take(connection, engine, codecs)
-        engine.step(monotonic_s())
-        now = monotonic_s()
-        if now - reported_s >= REPORT_S:
-            reported_s = now
-            report = Report(engine.take_outcomes(), engine.note, trips=engine.guard.take_trips())
-            connection.send_bytes(encode_report(report))
-        for look in engine.guard.take_looks():
-            connection.send_bytes(encode_look(look))
+class _Child:
+    def __init__(
+        self, connection: "Connection[Any, Any]", url: str, codecs: frozenset[str], looks_per_s: float
+    ) -> None:
+        self._connection, self._url, self._codecs = connection, url, codecs
+        self._mailbox = Mailbox(connection)
+        self._segmenter = Segmenter(self._send_segment, wall_ms)
+        self._engine = Engine(self._open_sink, wall_ms, looks_per_s)
+        self._spec: StreamSpec | None = None
+
+    def serve(self) -> None:
+        """Work until the parent hangs up. Raises EOFError or a sort of OSError then."""
+        reported_s = monotonic_s()
+        while True:
+            now = monotonic_s()
+            if self._connection.poll(_wait_s(self._engine.next_wake(), now)):
+                self._take()
+            self._engine.step(monotonic_s())
+            now = monotonic_s()
+            if now - reported_s >= REPORT_S:
+                reported_s = now
+                self._report()
+            for look in self._engine.guard.take_looks():
+                self._mailbox.look(look)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._engine.close()
+        self._mailbox.close()
+
+    def _open_sink(self, video: VideoFormat, audio: AudioFormat | None) -> FlvSink:
+        # FFmpeg holds the whole process while the edge is silent, without a limit: the parent has to know why.
+        self._report(connecting=True)
+        self._mailbox.flush()
+        return FlvSink(self._url, video, audio, self._segmenter)
+
+    def _report(self, *, connecting: bool = False) -> None:
+        engine = self._engine
+        self._mailbox.report(Report(engine.take_outcomes(), engine.note, connecting, engine.guard.take_trips()))
+
+    def _send_segment(self, made: HlsSegment) -> None:
+        self._mailbox.segment(Segment(made.revision, made.began_ms, made.duration_s, made.discontinuity, made.data))
+
+    def _take(self) -> None:
+        """Hand over what has arrived, but look at the clock at least every few dozen messages."""
+        for _ in range(64):
+            message = from_parent(self._connection.recv_bytes())
+            if isinstance(message, MediaPacket):
+                self._engine.on_media(with_known_codecs(message, self._codecs), monotonic_s())
+            elif isinstance(message, VerdictMessage):
+                self._engine.on_verdict(message, monotonic_s())
+            elif isinstance(message, OutgoingFaces):
+                self._engine.on_faces(message, monotonic_s())
+            elif isinstance(message, StreamSpec):
+                self._on_spec(message)
+            elif isinstance(message, Settled):
+                self._engine.on_settled(message)
+            if not self._connection.poll(0):
+                return
+
+    def _on_spec(self, spec: StreamSpec) -> None:
+        self._engine.on_spec(spec)
+        if takes_away(self._spec, spec):
+            self._segmenter.forget()
+        self._spec, self._segmenter.revision = spec, spec.revision
 
 
 def _wait_s(wake_s: float | None, now: float) -> float:
     return REPORT_S if wake_s is None else min(REPORT_S, max(0.0, wake_s - now))
-
-
-def _take(connection: "Connection[Any, Any]", engine: Engine, codecs: frozenset[str]) -> None:
-    """Hand over what has arrived, but look at the clock at least every few dozen messages."""
-    for _ in range(64):
-        message = from_parent(connection.recv_bytes())
-        if isinstance(message, MediaPacket):
-            engine.on_media(with_known_codecs(message, codecs), monotonic_s())
-        elif isinstance(message, VerdictMessage):
-            engine.on_verdict(message, monotonic_s())
-        elif isinstance(message, OutgoingFaces):
-            engine.on_faces(message, monotonic_s())
-        elif isinstance(message, StreamSpec):
-            engine.on_spec(message)
-        elif isinstance(message, Settled):
-            engine.on_settled(message)
-        if not connection.poll(0):
-            return

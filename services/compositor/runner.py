@@ -13,15 +13,26 @@ from mosaicast.core.restarts import Quarantine, RestartState
 from mosaicast.core.types import Disposition
 from mosaicast.runtime import logs
 from mosaicast.runtime.children import ChildProcess
+from services.compositor.hls import HlsOutput, takes_away
 from services.compositor.ledger import Ledger
 from services.compositor.replay import Replay
-from services.compositor.wire import Look, Outcome, Report, Settled, Tripped, from_child, to_child
+from services.compositor.wire import (
+    LARGEST_SEGMENT_BYTES,
+    Look,
+    Outcome,
+    Report,
+    Segment,
+    Settled,
+    Tripped,
+    from_child,
+    to_child,
+)
 
 SILENCE_S = 5.0
 """A child reports ten times a second; one that is silent so long hangs (in FFmpeg, or on a dead connection)."""
 PIPE_MESSAGES = 4000
 """Messages waiting for a child, besides a replay: more than a minute of a stream. A full queue means that it hangs."""
-LARGEST_REPORT_BYTES = 16 * 1024 * 1024
+LARGEST_REPORT_BYTES = LARGEST_SEGMENT_BYTES + 1024
 """A child that sends more at once is broken: hostile media may have taken it over."""
 EPOCHS = 32
 """So many epochs are remembered, to tell late packets of an old one from repeated ones."""
@@ -60,25 +71,30 @@ class StreamRunner:
         on_outcomes: told every new outcome, once.
         on_restart: told why a child is to be replaced.
         on_guard: told the output guard's looks and trips.
+        hls: writes the child's segments; None: there is no HLS.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it starts, and whom it tells
         self,
         stream_id: str,
         spawn: Spawn,
         on_outcomes: OnOutcomes,
         on_restart: Callable[[str], object],
         on_guard: OnGuard = lambda _stream, _told: None,
+        *,
+        hls: HlsOutput | None = None,
     ) -> None:
         self.stream_id = stream_id
         self.ledger = Ledger()
-        self.note = ""
+        self._note = ""
         self.quarantined = False
         self.stopped = False
         self.restarts = 0
         self.last_packet_s = 0.0
         self._spawn, self._on_outcomes, self._on_restart = spawn, on_outcomes, on_restart
         self._on_guard = on_guard
+        self._hls = hls
+        self._source_ended = False
         self._spec: StreamSpec | None = None
         self._replay = Replay()
         self._seen: dict[int, int] = {}
@@ -87,13 +103,18 @@ class StreamRunner:
         self._state = RestartState()
         self._restart_s = 0.0
         self._link: _Link | None = None
-        self._reports: queue.SimpleQueue[tuple[_Link, Report | Look]] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[tuple[_Link, Report | Look | Segment]] = queue.SimpleQueue()
         self._log = logs.get_logger(__name__)
 
     @property
     def epoch(self) -> int:
         """The newest epoch."""
         return self._replay.epoch
+
+    @property
+    def note(self) -> str:
+        """A sentence for the user about what is wrong; empty when all is well."""
+        return self._note or (self._hls.note if self._hls is not None else "")
 
     @property
     def child_pid(self) -> int:
@@ -103,6 +124,8 @@ class StreamRunner:
     def on_spec(self, spec: StreamSpec) -> None:
         """Follow a new desired state; a new publication lifts the quarantine."""
         old, self._spec = self._spec, spec
+        if self._hls is not None and takes_away(old, spec):
+            self._hls.purge(spec.revision)
         if self.quarantined and (old is None or old.publication != spec.publication):
             self.quarantined = False
             self._state.lifted()
@@ -121,6 +144,7 @@ class StreamRunner:
             old = Outcome(packet.epoch, packet.index, Disposition.DROPPED, "old_epoch")
             self._tell(self.ledger.settle([old]))
             return
+        self._source_ended = packet.end_of_epoch
         self._replay.add_packet(packet)
         if self.quarantined:
             self._tell(self.ledger.drop("quarantined"))
@@ -167,6 +191,8 @@ class StreamRunner:
     def tick(self, now: float) -> None:
         """Book what the child told, and look whether it lives."""
         heard, link = self._book_reports(), self._link
+        if self._hls is not None:
+            self._hls.tick(over=self._over)
         if link is None:
             if self._restart_s and now >= self._restart_s and self._replay.packets and not self.quarantined:
                 self._start(now)
@@ -184,6 +210,8 @@ class StreamRunner:
         if self._link is not None:
             self._end(self._link)
         self._tell(self.ledger.drop("stopped"))
+        if self._hls is not None:
+            self._hls.close()
 
     def rest(self) -> None:
         """Let the child go; the books stay, and the next packet starts another."""
@@ -195,6 +223,12 @@ class StreamRunner:
         """Whether nothing has come for so long that the child may go."""
         quiet_s = now - self.last_packet_s
         return self._link is not None and quiet_s > idle_s and (self.ledger.in_flight == 0 or quiet_s > STUCK_S)
+
+    @property
+    def _over(self) -> bool:
+        """Whether the source has ended, as far as anybody knows."""
+        unpublished = self._spec is not None and self._spec.source.kind == "push" and self._spec.publication is None
+        return self._source_ended or self.quarantined or unpublished
 
     def _start(self, now: float) -> None:
         self._restart_s = 0.0
@@ -224,11 +258,15 @@ class StreamRunner:
             if isinstance(report, Look):
                 self._on_guard(self.stream_id, report)
                 continue
+            if isinstance(report, Segment):
+                if self._hls is not None:
+                    self._hls.on_segment(report)
+                continue
             self._tell(self.ledger.settle(report.outcomes))
             for trip in report.trips:
                 self._on_guard(self.stream_id, trip)
             if link is self._link:
-                heard, self.note, link.connecting = True, report.note, report.connecting
+                heard, self._note, link.connecting = True, report.note, report.connecting
         return heard
 
     def _hangs(self, link: _Link, now: float) -> None:
@@ -238,7 +276,7 @@ class StreamRunner:
         self._end(link)
         self._restart_s = now + EDGE_PAUSE_S  # not the media's fault: it counts for no quarantine
         self._restarted("edge_silent")
-        self.note = "the edge does not answer; trying again"
+        self._note = "the edge does not answer; trying again"
         self._log.warning("the edge does not answer", stream=self.stream_id)
 
     def _crashed(self, link: _Link, how: str, now: float) -> None:

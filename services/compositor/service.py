@@ -10,6 +10,7 @@ from mosaicast.contracts.topics import STATUS, Topic
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
+from services.compositor.hls import HlsOutput
 from services.compositor.looks import GuardLooks
 from services.compositor.reports import Reports
 from services.compositor.runner import Spawn, StreamRunner
@@ -61,17 +62,21 @@ class CompositorService:
         metrics: where outcomes are counted.
         instance: our name in reports.
         clock: monotonic seconds.
+        make_hls: makes the HLS of a stream; it returns None where there is none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the last two have defaults that only tests and the composition root replace
         self,
         spawn: Spawn,
         producer: Producer,
         metrics: Metrics,
         instance: str,
         clock: Callable[[], float] = monotonic_s,
+        *,
+        make_hls: Callable[[str], HlsOutput | None] = lambda _: None,
     ) -> None:
         self._spawn = spawn
+        self._make_hls = make_hls
         self._producer = producer
         self._metrics = metrics
         self._reports = Reports(metrics, instance)
@@ -157,6 +162,7 @@ class CompositorService:
                 self._reports.on_outcomes,
                 lambda reason: self._metrics.child_restarts.labels(reason).inc(),
                 self._guard.on_told,
+                hls=self._make_hls(stream_id),
             )
             self._partition_of[stream_id] = partition
             if stream_id in self._specs:

@@ -79,6 +79,23 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     trips: Annotated[tuple[Tripped, ...], msgspec.Meta(max_length=64)] = ()
 
 
+LARGEST_SEGMENT_BYTES = 32 * 1024 * 1024
+"""2 s of 4K at 60 a second, at our encoder's ceiling, are 19 MB."""
+
+
+class Segment(msgspec.Struct, frozen=True, array_like=True):
+    """A segment of HLS, made by a child in memory, for its parent to write."""
+
+    revision: Annotated[int, msgspec.Meta(ge=0)]
+    """Of the spec when it began: no frame in it was painted by an older one."""
+    began_ms: Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+    """Wall time at which its first frame left."""
+    duration_s: Annotated[float, msgspec.Meta(gt=0.0, le=60.0)]
+    discontinuity: bool
+    """It does not follow from the segment before."""
+    data: Annotated[bytes, msgspec.Meta(min_length=188, max_length=LARGEST_SEGMENT_BYTES)]
+
+
 _TOPICS: dict[bytes, Topic[Any]] = {b"M": MEDIA, b"V": VERDICTS, b"S": STREAMS, b"G": OUTGOING_FACES}
 _TAGS = {topic.schema: tag for tag, topic in _TOPICS.items()}
 _encoder = msgspec.msgpack.Encoder()
@@ -87,6 +104,9 @@ _report = msgspec.msgpack.Decoder(Report)
 _look = msgspec.msgpack.Decoder(Look)
 _LOOK = b"L"
 """No report begins so: it would be the number 76, where a list has to be."""
+_segment = msgspec.msgpack.Decoder(Segment)
+_SEGMENT_TAG = b"H"
+"""Nor so."""
 
 
 def to_child(message: MediaPacket | VerdictMessage | StreamSpec | OutgoingFaces | Settled) -> bytes:
@@ -127,13 +147,14 @@ def encode_report(report: Report) -> bytes:
     return _encoder.encode(report)
 
 
-def decode_report(data: bytes) -> Report:
-    """Return the report in bytes from a child.
+def encode_segment(segment: Segment) -> bytes:
+    """Return the bytes of a segment."""
+    return _SEGMENT_TAG + _encoder.encode(segment)
 
-    Raises:
-        msgspec.DecodeError: the child is broken (hostile media may have taken it over).
-    """
-    return _report.decode(data)
+
+def is_segment(data: bytes) -> bool:
+    """Return whether bytes from a child are a segment."""
+    return data[:1] == _SEGMENT_TAG
 
 
 def encode_look(look: Look) -> bytes:
@@ -141,10 +162,12 @@ def encode_look(look: Look) -> bytes:
     return _LOOK + _encoder.encode(look)
 
 
-def from_child(data: bytes) -> Report | Look:
-    """Return the report or look in bytes from a child.
+def from_child(data: bytes) -> Report | Look | Segment:
+    """Return what a child told in bytes.
 
     Raises:
         msgspec.DecodeError: the child is broken (hostile media may have taken it over).
     """
-    return _look.decode(data[1:]) if data[:1] == _LOOK else decode_report(data)
+    if is_segment(data):
+        return _segment.decode(memoryview(data)[1:])
+    return _look.decode(data[1:]) if data[:1] == _LOOK else _report.decode(data)

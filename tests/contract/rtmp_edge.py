@@ -22,8 +22,9 @@ START_S = 30.0
 class Edge:
     """A running nginx. Publishing and playing is allowed until `refuse`."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int, hooks: ChildProcess) -> None:
-        self.url = f"rtmp://127.0.0.1:{port}/masked/s1?token=t"
+    def __init__(self, process: "subprocess.Popen[bytes]", config: EdgeConfig, hooks: ChildProcess) -> None:
+        self.url = f"rtmp://127.0.0.1:{config.rtmp_port}/masked/s1?token=t"
+        self.config = config
         self._process, self._hooks = process, hooks
 
     def refuse(self) -> None:
@@ -77,13 +78,14 @@ def running_edge(folder: Path) -> Iterator[Edge]:
     port = free_port()
     assert hooks.connection.poll(START_S)
     config = EdgeConfig(
-        folder=folder, host="127.0.0.1", rtmp_port=port, http_port=free_port(),
+        folder=folder, hls_folder=folder / "hls", host="127.0.0.1", rtmp_port=port, http_port=free_port(),
+        control_port=free_port(), control_token="c",
         hooks_url=f"http://127.0.0.1:{hooks.connection.recv()}", token="t",
     )  # fmt: skip
     process = subprocess.Popen(taken_along(prepare(config)), stderr=subprocess.DEVNULL)
     try:
         _await_port(port, process)
-        yield Edge(process, port, hooks)
+        yield Edge(process, config, hooks)
     finally:
         process.kill()
         process.wait(START_S)

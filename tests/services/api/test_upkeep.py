@@ -105,7 +105,7 @@ def test_another_page_is_not_taken_for_an_empty_edge(page: str) -> None:
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:1"])
 def test_an_edge_that_is_away_says_nothing_and_cuts_off_nobody(url: str | None) -> None:
     async def scene() -> frozenset[str] | None:
-        edge = EdgeControl(url, url)
+        edge = EdgeControl(url, "t")
         await edge.drop_publisher("s")
         publishers = await edge.publishers()
         await edge.close()

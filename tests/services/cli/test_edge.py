@@ -14,11 +14,14 @@ from services.cli.ports import PortTakenError, free_port, require_free
 def config(tmp_path: Path) -> edge.EdgeConfig:
     return edge.EdgeConfig(
         folder=tmp_path / "edge",
+        hls_folder=tmp_path / "hls",
         host="127.0.0.1",
         rtmp_port=free_port(),
         http_port=free_port(),
+        control_port=free_port(),
         hooks_url="http://127.0.0.1:8000/hooks/edge",
         token="to/ken?&",
+        control_token="c" * 43,
     )
 
 
@@ -61,3 +64,15 @@ def test_a_taken_port_names_the_option() -> None:
 
 def test_port_zero_is_any_port() -> None:
     assert require_free("127.0.0.1", 0, "--rtmp-port") > 0
+
+
+def test_pictures_that_earlier_versions_left_are_deleted(config: edge.EdgeConfig) -> None:
+    left = config.folder / "hls" / "stream-1.ts"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"pictures")
+    edge.prepare(config)
+    assert not left.parent.exists()
+
+
+def test_the_edge_has_a_limit_of_memory(config: edge.EdgeConfig) -> None:
+    assert f"--as={config.memory_bytes}" in edge.prepare(config)

@@ -60,5 +60,5 @@ def group(first: int, count: int, epoch: int = 1) -> list[MediaPacket]:
     return [packet(first + n, key=n == 0, epoch=epoch) for n in range(count)]
 
 
-def published(publication: str, revision: int) -> Any:
-    return spec(revision, publication=Publication(publication_id=publication, started_ms=0))
+def published(publication: str | None, revision: int) -> Any:
+    return spec(revision, publication=publication and Publication(publication_id=publication, started_ms=0))

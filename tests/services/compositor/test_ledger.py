@@ -9,7 +9,7 @@ from mosaicast.core.timeline import MaskPolicy
 from mosaicast.core.types import Disposition
 from services.compositor.ledger import Ledger
 from services.compositor.replay import LARGEST_BYTES, MOST_VERDICTS, VERDICTS_S, Replay
-from services.compositor.wire import Outcome, Report, decode_report, encode_report
+from services.compositor.wire import Outcome, Report, encode_report, from_child
 from tests.services.compositor.fakes import look
 
 units = st.tuples(st.integers(1, 3), st.integers(0, 20))
@@ -97,4 +97,4 @@ def test_units_that_the_log_lost_are_booked_as_dropped() -> None:
 
 def test_reports_cross_the_pipe() -> None:
     report = Report((Outcome(1, 2, Disposition.DROPPED, "late", None, 0.1, 1.0),), "a note")
-    assert decode_report(encode_report(report)) == report
+    assert from_child(encode_report(report)) == report

@@ -1,0 +1,89 @@
+"""HLS on disk: a folder a stream, which the edge serves as plain files."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+PLAYLIST = "index.m3u8"
+
+
+class HlsStoreError(Exception):
+    """The folder for HLS can't be written or emptied: full, missing, not ours. The operator's to mend; try again."""
+
+
+class HlsFolder:
+    """Files of all streams below one folder. Whoever reads sees a file whole or not at all.
+
+    Args:
+        root: the folder; made when it is needed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def sweep(self) -> None:
+        """Delete whatever an earlier run has left.
+
+        Raises:
+            HlsStoreError: something stays.
+        """
+        try:
+            for path in self.root.iterdir() if self.root.is_dir() else ():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        except OSError as exc:
+            raise _error(exc) from exc
+
+    def write(self, stream_id: str, name: str, data: bytes) -> None:
+        """Write a file of a stream in one step.
+
+        Raises:
+            HlsStoreError: it is not there.
+        """
+        folder = self._of(stream_id)
+        path, temporary = folder / name, folder / f".{name}"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                temporary.write_bytes(data)
+                os.replace(temporary, path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+        except OSError as exc:
+            raise _error(exc) from exc
+
+    def delete(self, stream_id: str, names: Iterable[str]) -> None:
+        """Delete files of a stream; those that are gone already are no error.
+
+        Raises:
+            HlsStoreError: one stays.
+        """
+        folder = self._of(stream_id)
+        try:
+            for name in names:
+                (folder / name).unlink(missing_ok=True)
+        except OSError as exc:
+            raise _error(exc) from exc
+
+    def remove(self, stream_id: str) -> None:
+        """Delete everything of a stream.
+
+        Raises:
+            HlsStoreError: something stays.
+        """
+        try:
+            shutil.rmtree(self._of(stream_id))
+        except FileNotFoundError:
+            return
+        except OSError as exc:
+            raise _error(exc) from exc
+
+    def _of(self, stream_id: str) -> Path:
+        if stream_id.startswith(".") or "/" in stream_id:  # the log's keys may hold dots, and `..` is a folder
+            raise HlsStoreError("a stream of this name can't have a folder")
+        return self.root / stream_id
+
+
+def _error(exc: OSError) -> HlsStoreError:
+    return HlsStoreError(exc.strerror or type(exc).__name__)

@@ -1,0 +1,234 @@
+"""The HLS of one stream, in the parent: it owns the files, from the first segment until nothing is left.
+
+The child only cuts segments in memory and sends them; the disk is written by a thread of its own here. A disk that is
+slow, full or away stops the HLS of this stream and nothing else: no picture waits for it.
+"""
+
+import contextlib
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from mosaicast.adapters.hls_folder import PLAYLIST, HlsStoreError
+from mosaicast.contracts.messages import StreamSpec
+from mosaicast.core.playlist import Entry, Playlist
+from mosaicast.runtime import logs
+from services.compositor.wire import Segment
+
+WAITING = 4
+"""Segments that may wait for the disk, 8 s of a stream; what comes then is left out."""
+ENDED_S = 10.0
+"""After the last segment of a source that has ended: a publisher that reconnects finds its viewers still waiting ..."""
+STALLED_S = 60.0
+"""... and so long when nobody said that it ended."""
+GONE_S = 60.0
+"""Players may load the last segments for so long after the end."""
+FIRST_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 60.0
+"""Between tries at a store that fails; each doubles the pause."""
+TOO_SLOW = "HLS pauses: its disk is too slow; RTMP goes on"
+
+_LOG = logs.get_logger(__name__)
+
+
+class Folder(Protocol):
+    """Where files go. Every method raises HlsStoreError."""
+
+    def write(self, stream_id: str, name: str, data: bytes) -> None:
+        """Write a file of a stream in one step."""
+
+    def delete(self, stream_id: str, names: Iterable[str]) -> None:
+        """Delete files of a stream."""
+
+    def remove(self, stream_id: str) -> None:
+        """Delete everything of a stream."""
+
+
+def takes_away(old: StreamSpec | None, new: StreamSpec) -> bool:
+    """Return whether pictures that were fine under `old` may not be shown under `new`.
+
+    Panic began, or somebody may be seen less long than before (also when a consent ran out and is not named any more).
+    """
+    if old is None:
+        return False
+    if new.panic and not old.panic:
+        return True
+    return any(new.visible_until.get(person, 0) < end_ms for person, end_ms in old.visible_until.items())
+
+
+class Shelf:
+    """The files of one stream and the playlist that names them. Belongs to one thread.
+
+    Args:
+        first_sequence: more than players have seen of this stream from any earlier run.
+        new_name: makes names that nobody can guess.
+    """
+
+    def __init__(
+        self,
+        stream_id: str,
+        folder: Folder,
+        first_sequence: int,
+        new_name: Callable[[], str] = lambda: secrets.token_urlsafe(12),
+    ) -> None:
+        self._stream_id, self._folder, self._new_name = stream_id, folder, new_name
+        self._playlist = Playlist(first_sequence)
+
+    def add(self, segment: Segment) -> None:
+        """Write a segment, then the playlist that names it, then delete what is too old.
+
+        Raises:
+            HlsStoreError: it did not work; nothing is listed that is not there.
+        """
+        name = f"{self._new_name()}.ts"
+        self._folder.write(self._stream_id, name, segment.data)
+        began = datetime.fromtimestamp(segment.began_ms / 1000, UTC).isoformat(timespec="milliseconds")
+        address = f"{self._stream_id}/{name}"
+        gone = self._playlist.add(Entry(address, segment.duration_s, began, segment.discontinuity))
+        self._write_playlist()
+        self._delete(gone)
+
+    def leave_out(self) -> None:
+        """A segment was not written: the next one is a break."""
+        self._playlist.lost()
+
+    def purge(self) -> None:
+        """Delete every segment. The playlist's text stays until the next one: players that have all of it wait on.
+
+        Raises:
+            HlsStoreError: something stays.
+        """
+        self._delete(self._playlist.clear())
+
+    def end(self) -> None:
+        """Tell players that nothing follows.
+
+        Raises:
+            HlsStoreError: they were not told.
+        """
+        self._playlist.end()
+        self._write_playlist()
+
+    def remove(self) -> None:
+        """Delete everything; numbers go on.
+
+        Raises:
+            HlsStoreError: something stays.
+        """
+        self._playlist.clear()
+        self._folder.remove(self._stream_id)
+
+    def _write_playlist(self) -> None:
+        self._folder.write(self._stream_id, PLAYLIST, self._playlist.text().encode())
+
+    def _delete(self, addresses: list[str]) -> None:
+        self._folder.delete(self._stream_id, [address.rpartition("/")[2] for address in addresses])
+
+
+class HlsOutput:
+    """What the runner tells, done on a thread of its own. No method but `close` waits for the disk.
+
+    Args:
+        shelf: the files.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, shelf: Shelf, clock: Callable[[], float]) -> None:
+        self.note = ""
+        """A sentence for the user; empty when all is well."""
+        self._shelf, self._clock = shelf, clock
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._waiting = threading.Semaphore(WAITING)
+        self._least_revision = 0
+        self._pause_s, self._retry_s = FIRST_PAUSE_S, 0.0
+        self._unclean = False
+        self._last_s: float | None = None
+        self._ended_s: float | None = None
+
+    def on_segment(self, segment: Segment) -> None:
+        """Take in a segment from the child."""
+        if segment.revision < self._least_revision:
+            return
+        self._last_s, self._ended_s = self._clock(), None
+        if not self._waiting.acquire(blocking=False):
+            self.note = TOO_SLOW
+            self._do(self._shelf.leave_out)
+            return
+        self._do(lambda: self._add(segment))
+
+    def purge(self, revision: int) -> None:
+        """Delete all segments, and take none that began before this revision of the spec."""
+        self._least_revision = revision
+        if self._last_s is not None:
+            self._do(self._shelf.purge)
+
+    def tick(self, *, over: bool) -> None:
+        """Do what is due.
+
+        Args:
+            over: the source has ended, as far as anybody knows.
+        """
+        now = self._clock()
+        if self._unclean and now >= self._retry_s:
+            self._retry_s = now + self._pause_s
+            self._do(self._shelf.remove)
+        if self._last_s is None:
+            return
+        if self._ended_s is None and now - self._last_s > (ENDED_S if over else STALLED_S):
+            self._ended_s = now
+            self._do(self._shelf.end)
+        elif self._ended_s is not None and now - self._ended_s > GONE_S:
+            self._last_s = self._ended_s = None
+            self._do(self._shelf.remove)
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Delete everything and stop. Waits at most `timeout_s` for a disk that hangs; the next start sweeps then."""
+        if self._thread is not None:
+            self._do(self._shelf.remove)
+            self._jobs.put(None)
+            self._thread.join(timeout_s)
+            self._thread = None
+
+    def settle(self, timeout_s: float = 10.0) -> bool:
+        """Wait until everything told so far is done; return whether it is."""
+        done = threading.Event()
+        self._do(done.set)
+        return done.wait(timeout_s)
+
+    def _do(self, job: Callable[[], None]) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="hls", daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+                if job == self._shelf.remove:
+                    self._unclean, self.note = False, ""
+            except HlsStoreError as exc:
+                self._fail(exc)
+
+    def _add(self, segment: Segment) -> None:
+        self._waiting.release()
+        if segment.revision < self._least_revision or self._clock() < self._retry_s:
+            self._shelf.leave_out()
+            return
+        self._shelf.add(segment)
+        self.note, self._pause_s, self._retry_s = "", FIRST_PAUSE_S, 0.0
+
+    def _fail(self, exc: HlsStoreError) -> None:
+        """Clear away what is there (players would take it for live) and pause."""
+        self.note = f"HLS pauses: its folder can't be written ({exc}); RTMP goes on"
+        _LOG.error("hls_store_failed", reason=str(exc), pause_s=self._pause_s)
+        self._retry_s = self._clock() + self._pause_s
+        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+        self._unclean = True
+        with contextlib.suppress(HlsStoreError):
+            self._shelf.remove()
+            self._unclean = False

@@ -1,0 +1,86 @@
+"""What a child tells its parent, sent by a thread of its own: segments of megabytes don't hold up the delay line."""
+
+import queue
+import threading
+from multiprocessing.connection import Connection
+from typing import Any
+
+from services.compositor.wire import (
+    LARGEST_SEGMENT_BYTES,
+    Look,
+    Report,
+    Segment,
+    encode_look,
+    encode_report,
+    encode_segment,
+    is_segment,
+)
+
+REPORTS = 64
+"""Reports that may wait; one more waits for room, and with it the child: its parent hangs."""
+SEGMENTS = 4
+"""Segments that may wait; one more is lost, to HLS alone."""
+_CLOSE_S = 1.0
+
+
+class Mailbox:
+    """Sends in order.
+
+    Args:
+        connection: to the parent; nobody else sends on it.
+    """
+
+    def __init__(self, connection: "Connection[Any, Any]") -> None:
+        self._connection = connection
+        self._waiting: queue.Queue[bytes | None] = queue.Queue(REPORTS + SEGMENTS)
+        self._room = threading.Semaphore(SEGMENTS)
+        self._lost = self._broken = False
+        self._thread = threading.Thread(target=self._send, name="mailbox", daemon=True)
+        self._thread.start()
+
+    def report(self, report: Report) -> None:
+        """Send a report.
+
+        Raises:
+            BrokenPipeError: the parent has hung up.
+        """
+        if self._broken:
+            raise BrokenPipeError
+        self._waiting.put(encode_report(report))
+
+    def segment(self, segment: Segment) -> None:
+        """Send a segment, or lose it; the next one is marked as a break then."""
+        if len(segment.data) > LARGEST_SEGMENT_BYTES or not self._room.acquire(blocking=False):
+            self._lost = True
+            return
+        broken = segment.discontinuity or self._lost
+        self._lost = False
+        self._waiting.put(
+            encode_segment(Segment(segment.revision, segment.began_ms, segment.duration_s, broken, segment.data))
+        )
+
+    def look(self, look: Look) -> None:
+        """Send a look of the output guard, or lose it: it is a sample anyway."""
+        if self._waiting.qsize() < REPORTS // 2:
+            self._waiting.put(encode_look(look))
+
+    def flush(self) -> None:
+        """Wait until everything is sent."""
+        self._waiting.join()
+
+    def close(self) -> None:
+        """Send the rest, as far as the parent still takes it."""
+        if not self._broken:
+            self._waiting.put(None)
+            self._thread.join(_CLOSE_S)
+
+    def _send(self) -> None:
+        while (data := self._waiting.get()) is not None:
+            if not self._broken:
+                try:
+                    self._connection.send_bytes(data)
+                except (OSError, ValueError):
+                    self._broken = True
+            if is_segment(data):
+                self._room.release()
+            self._waiting.task_done()

@@ -1,0 +1,218 @@
+"""Segments of HLS: what is pushed is cut at keyframes, whole, and says what it holds."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+
+from mosaicast.adapters.av_hls import HlsSegment, Segmenter
+from mosaicast.adapters.av_sink import AudioFormat, FlvSink
+from tests.contract.av_clips import RATE
+from tests.contract.hls_rules import declared, times
+from tests.contract.sink_tools import SIZE, VIDEO, Sound, frame, make_sound, push, read
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
+    return make_sound(tmp_path_factory.mktemp("clips"))
+
+
+@dataclass
+class Rig:
+    """A push into a file, with segments kept."""
+
+    folder: Path
+    made: list[HlsSegment] = field(default_factory=list)
+    wall_ms: int = 1_000
+
+    def __post_init__(self) -> None:
+        self.segmenter = Segmenter(self.made.append, lambda: self.wall_ms)
+
+    def open(self, audio: AudioFormat | None = None) -> FlvSink:
+        return FlvSink(str(self.folder / "out.flv"), VIDEO, audio, self.segmenter)
+
+    @property
+    def durations(self) -> list[float]:
+        return [round(one.duration_s, 3) for one in self.made]
+
+    @property
+    def breaks(self) -> list[bool]:
+        return [one.discontinuity for one in self.made]
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
+
+
+def frames(sink: FlvSink, times_s: list[float]) -> None:
+    for number, time_s in enumerate(times_s):
+        sink.write_frame(frame(number), time_s)
+
+
+def test_segments_are_two_seconds_and_begin_with_a_keyframe(rig: Rig) -> None:
+    sink = rig.open()
+    push(sink, 150)
+    assert rig.durations == [2.0, 2.0], "each as soon as the next one has begun"
+    sink.close()
+    assert rig.durations == pytest.approx([2.0, 2.0, 1.0], abs=0.002)
+    assert rig.breaks == [True, False, False]
+    seen = [times(one.data)["video"] for one in rig.made]
+    assert [len(one) for one in seen] == [60, 60, 30]
+    assert [one[0] - seen[0][0] for one in seen] == pytest.approx([0.0, 2.0, 4.0])
+    assert len(read(rig.folder / "out.flv").video) == 150, "the push has them all too"
+
+
+def test_without_sound_no_sound_is_declared(rig: Rig) -> None:
+    sink = rig.open()
+    push(sink, 70)
+    sink.close()
+    assert [declared(one.data) for one in rig.made] == [{"video"}] * 2
+
+
+def test_sound_is_there_in_step_and_declared(rig: Rig, sound: Sound) -> None:
+    sink = rig.open(sound.format)
+    push(sink, 120, sound)
+    sink.close()
+    assert [declared(one.data) for one in rig.made] == [{"video", "audio"}] * 2
+    for one in rig.made:
+        seen = times(one.data)
+        assert seen["audio"][0] == pytest.approx(seen["video"][0], abs=0.1)
+        assert len(seen["audio"]) > 40
+
+
+def test_sound_that_stops_is_not_declared_any_more_and_comes_back(rig: Rig, sound: Sound) -> None:
+    sink = rig.open(sound.format)
+    sent = 0
+    for number in range(330):
+        time_s = number / RATE
+        sink.write_frame(frame(number), time_s)
+        while sent * 0.022 <= time_s:
+            if not 2.0 < time_s < 7.0:
+                sink.write_audio(sound.packets[sent % len(sound.packets)], sent * 0.022)
+            sent += 1
+    sink.close()
+    kinds = [declared(one.data) for one in rig.made]
+    assert kinds[0] == {"video", "audio"}
+    assert {"video"} in kinds
+    assert kinds[-1] == {"video", "audio"}
+    changed = [now != before for before, now in pairwise(kinds)]
+    assert rig.breaks[1:] == changed, "a break where the tracks change, and nowhere else"
+
+
+@pytest.mark.parametrize(
+    ("step_s", "durations"),
+    [(0.1, [2.0, 2.0]), (0.5, [2.0, 2.0]), (0.7, [2.1, 2.1]), (1.0, [2.0, 2.0]), (1.3, [1.3, 1.3, 1.3])],
+)
+def test_slow_sources_keep_to_the_target(rig: Rig, step_s: float, durations: list[float]) -> None:
+    sink = rig.open()
+    frames(sink, [number * step_s for number in range(int(6.5 / step_s) + 1)])
+    sink.close()
+    assert rig.durations[: len(durations)] == pytest.approx(durations)
+    assert rig.breaks == [True] + [False] * (len(rig.made) - 1)
+    assert all(one.duration_s < 2.5 for one in rig.made)
+
+
+def test_a_source_slower_than_the_target_has_longer_segments_and_no_breaks(rig: Rig) -> None:
+    sink = rig.open()
+    frames(sink, [0.0, 4.0, 8.0, 12.0, 16.0])
+    sink.close()
+    assert rig.durations[1:-1] == [4.0, 4.0, 4.0]
+    assert rig.breaks[2:] == [False, False, False]
+
+
+def test_a_pause_of_the_source_is_a_break_not_a_long_segment(rig: Rig) -> None:
+    sink = rig.open()
+    frames(sink, [n / 30 for n in range(30)] + [9 + n / 30 for n in range(90)])
+    sink.close()
+    assert rig.durations == pytest.approx([1.0, 2.0, 1.0], abs=0.01)
+    assert rig.breaks == [True, True, False]
+
+
+def test_an_epoch_is_a_break(rig: Rig) -> None:
+    sink = rig.open()
+    for number in range(60):
+        sink.write_frame(frame(number), number / RATE + (number >= 30) * 1.2, force_keyframe=number in {0, 30})
+    sink.close()
+    assert rig.durations == pytest.approx([1.0, 1.0], abs=0.01)
+    assert rig.breaks == [True, True]
+
+
+def test_a_new_push_is_a_break(rig: Rig, sound: Sound) -> None:
+    for audio in (None, sound.format):
+        sink = rig.open(audio)
+        push(sink, 30, sound if audio else None)
+        sink.close()
+    assert rig.durations == pytest.approx([1.0, 1.0], abs=0.01)
+    assert rig.breaks == [True, True]
+    assert [declared(one.data) for one in rig.made] == [{"video"}, {"video", "audio"}]
+
+
+def test_what_is_to_be_forgotten_never_comes_out_and_the_next_frame_begins_anew(rig: Rig) -> None:
+    sink = rig.open()
+    rig.segmenter.revision = 3
+    push(sink, 75)
+    rig.segmenter.forget()
+    rig.segmenter.revision = 4
+    for number in range(75, 150):
+        sink.write_frame(frame(number), number / RATE)
+    sink.close()
+    assert [one.revision for one in rig.made] == [3, 4, 4]
+    assert rig.durations == pytest.approx([2.0, 2.0, 0.5], abs=0.01)
+    assert rig.breaks == [True, True, False]
+    keys = [at_ms for at_ms, is_key in read(rig.folder / "out.flv").video if is_key]
+    assert 2500 in keys, "a keyframe at once"
+
+
+def test_a_segment_has_the_revision_that_it_began_with(rig: Rig) -> None:
+    sink = rig.open()
+    push(sink, 30)
+    rig.segmenter.revision, rig.wall_ms = 8, 9_000
+    frames_from = 30
+    for number in range(frames_from, 70):
+        sink.write_frame(frame(number), number / RATE)
+    sink.close()
+    assert [(one.revision, one.began_ms) for one in rig.made] == [(0, 1_000), (8, 9_000)]
+
+
+def test_sound_that_cannot_be_muxed_costs_the_sound_only(rig: Rig, sound: Sound) -> None:
+    sink = rig.open(sound.format)
+    broken = AudioFormat(sound.format.parameters, b"")
+    rig.segmenter.begin(sink._video, broken)  # the push itself would refuse it
+    push(sink, 150)
+    sink.close()
+    assert len(rig.made) >= 2
+    assert {frozenset(declared(one.data)) for one in rig.made[-2:]} == {frozenset({"video"})}
+
+
+def test_a_keyframe_that_the_encoder_held_back_is_forgotten_too(rig: Rig) -> None:
+    sink = rig.open()
+    push(sink, 61)  # the last one begins a group, and is still in the encoder
+    rig.segmenter.forget()
+    for number in range(61, 80):
+        sink.write_frame(frame(number), number / RATE)
+    sink.close()
+    (new,) = rig.made
+    assert len(times(new.data)["video"]) == 19
+
+
+def test_a_picture_that_changes_altogether_is_no_cut(rig: Rig) -> None:
+    """A flip to a full mosaic and back, which x264 takes for a scene cut."""
+    sink = rig.open()
+    for number in range(120):
+        other = av.VideoFrame(*SIZE, "yuv420p")
+        for plane in other.planes:
+            plane.update(bytes([number]) * plane.buffer_size)
+        sink.write_frame(other if number % 40 > 20 else frame(number), number / RATE)
+    sink.close()
+    assert rig.durations == pytest.approx([2.0, 2.0], abs=0.01)
+
+
+def test_a_short_group_without_sound_is_no_silence(rig: Rig, sound: Sound) -> None:
+    sink = rig.open(sound.format)
+    push(sink, 90, sound, forced=frozenset({0}))
+    assert rig.segmenter._tracks_change(2.02) is False
+    sink.close()
+    assert rig.breaks == [True, False]
