@@ -1,5 +1,6 @@
 """The child of one stream: pipe in, RTMP out, HLS to the parent. What hostile media does to FFmpeg happens here."""
 
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -53,7 +54,7 @@ class _Child:
         while True:
             now = monotonic_s()
             if self._connection.poll(_wait_s(self._engine.next_wake(), now)):
-                self._take()
+                take(self._connection, self._engine, self._codecs, self._on_spec)
             self._engine.step(monotonic_s())
             now = monotonic_s()
             if now - reported_s >= REPORT_S:
@@ -80,28 +81,34 @@ class _Child:
     def _send_segment(self, made: HlsSegment) -> None:
         self._mailbox.segment(Segment(made.revision, made.began_ms, made.duration_s, made.discontinuity, made.data))
 
-    def _take(self) -> None:
-        """Hand over what has arrived, but look at the clock at least every few dozen messages."""
-        for _ in range(64):
-            message = from_parent(self._connection.recv_bytes())
-            if isinstance(message, MediaPacket):
-                self._engine.on_media(with_known_codecs(message, self._codecs), monotonic_s())
-            elif isinstance(message, VerdictMessage):
-                self._engine.on_verdict(message, monotonic_s())
-            elif isinstance(message, OutgoingFaces):
-                self._engine.on_faces(message, monotonic_s())
-            elif isinstance(message, StreamSpec):
-                self._on_spec(message)
-            elif isinstance(message, Settled):
-                self._engine.on_settled(message)
-            if not self._connection.poll(0):
-                return
-
     def _on_spec(self, spec: StreamSpec) -> None:
         self._engine.on_spec(spec)
         if takes_away(self._spec, spec):
             self._segmenter.forget()
         self._spec, self._segmenter.revision = spec, spec.revision
+
+
+def take(
+    connection: "Connection[Any, Any]",
+    engine: Engine,
+    codecs: frozenset[str],
+    on_spec: Callable[[StreamSpec], None],
+) -> None:
+    """Hand over what has arrived, but look at the clock at least every few dozen messages."""
+    for _ in range(64):
+        message = from_parent(connection.recv_bytes())
+        if isinstance(message, MediaPacket):
+            engine.on_media(with_known_codecs(message, codecs), monotonic_s())
+        elif isinstance(message, VerdictMessage):
+            engine.on_verdict(message, monotonic_s())
+        elif isinstance(message, OutgoingFaces):
+            engine.on_faces(message, monotonic_s())
+        elif isinstance(message, StreamSpec):
+            on_spec(message)
+        elif isinstance(message, Settled):
+            engine.on_settled(message)
+        if not connection.poll(0):
+            return
 
 
 def _wait_s(wake_s: float | None, now: float) -> float:

@@ -535,7 +535,7 @@ class CompositorHost(Part):
         dies = self.dies()
         pipe = FakePipe(link.outbox)
         while pipe.poll(0):
-            child_module._take(pipe, child.engine, frozenset({"h264"}))  # type: ignore[arg-type]
+            child_module.take(pipe, child.engine, frozenset({"h264"}), child.engine.on_spec)  # type: ignore[arg-type]
         child.engine.step(self.clock.now)
         if dies:
             self.sim.result.crashes += 1
