@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Literal
 
 from mosaicast.core.evidence import LEAD_S, MAX_GAP_S, Lack
@@ -44,7 +45,8 @@ class MaskPolicy:
     """Believed movement, in boxes a second: a face of 16 cm at a walk (1.4 m/s) moves 9 of its widths a second."""
     leap: float = 0.5
     """Displacement between two looks, in boxes, beyond which the straight line between them is not trusted alone: two
-    ids that were exchanged would draw both masks into the middle. Both places are painted as well."""
+    ids that were exchanged would draw both masks into the middle. Both places are painted as well, the one that was
+    left for as long as masks are held."""
     jump: float = 1.0
     """The same beyond which a clear track is masked: the boxes no longer meet, it may be somebody else."""
 
@@ -279,6 +281,17 @@ class Timeline:
             for looks in (past, future):
                 if looks:
                     yield self._reach(looks, at_s)
+        for looks, reach_s in ((past, self.policy.hold_s), (future, self.policy.lead_s)):
+            yield from self._left_behind(looks, at_s, reach_s)
+
+    def _left_behind(self, looks: list[_Look], at_s: float, reach_s: float) -> Iterator[Box]:
+        """Yield where the track was before it leapt: somebody else may be there still, half covered by a wipe, say."""
+        for nearer, farther in pairwise(looks):
+            distance_s = abs(at_s - farther.at_s)
+            if distance_s > reach_s + _ROUNDING_S:
+                return
+            if _displacement(nearer, farther) > self.policy.leap:
+                yield self._grow(farther.track.box, distance_s, self.policy.growth_per_s)
 
     def _grow(self, box: Box, distance_s: float, growth_per_s: float) -> Box:
         share = min(self.policy.max_growth, self.policy.margin + growth_per_s * distance_s)

@@ -100,3 +100,14 @@ def test_only_a_clean_cut_spares_the_look_ahead(transitions: Transitions, lack: 
         evidence.add_verdict(Verdict(ms(at), (), at == CUT_MS, bytes(144), seq, seq - 1))
     assert evidence.lack(ms(280)) == lack
     assert evidence.lack(ms(360)) == "verdicts_late", "the second frame before the cut may show what comes"
+
+
+def test_where_a_track_leapt_away_from_is_held_too() -> None:
+    """In a wipe one detection may go from a face that is half covered to one that is half uncovered beside it."""
+    line = Timeline()
+    beside = Box(26, 100, 66, 150)
+    for seq, box in enumerate((HERE, HERE, HERE, beside, beside, beside, beside)):
+        line.add(Verdict(ms(seq * 100), (stranger(1, box),)))
+    assert covers(line.plan(ms(300)), HERE)
+    assert covers(line.plan(ms(500)), HERE)
+    assert covers(line.plan(ms(100)), beside), "and led, where it will be"
