@@ -50,11 +50,12 @@ class Folder(Protocol):
 def takes_away(old: StreamSpec | None, new: StreamSpec) -> bool:
     """Return whether pictures that were fine under `old` may not be shown under `new`.
 
-    Panic began, or somebody may be seen less long than before (also when a consent ran out and is not named any more).
+    Panic began, an always-masked zone is new, or somebody may be seen less long than before (also when a consent ran out
+    and is not named any more).
     """
     if old is None:
         return False
-    if new.panic and not old.panic:
+    if (new.panic and not old.panic) or set(new.policy.zones) - set(old.policy.zones):
         return True
     return any(new.visible_until.get(person, 0) < end_ms for person, end_ms in old.visible_until.items())
 
@@ -144,6 +145,7 @@ class HlsOutput:
         self._thread: threading.Thread | None = None
         self._waiting = threading.Semaphore(WAITING)
         self._least_revision = 0
+        self._tripped_ms = -1
         self._pause_s, self._retry_s = FIRST_PAUSE_S, 0.0
         self._unclean = False
         self._last_s: float | None = None
@@ -151,7 +153,7 @@ class HlsOutput:
 
     def on_segment(self, segment: Segment) -> None:
         """Take in a segment from the child."""
-        if segment.revision < self._least_revision:
+        if segment.revision < self._least_revision or segment.began_ms <= self._tripped_ms:
             return
         self._last_s, self._ended_s = self._clock(), None
         if not self._waiting.acquire(blocking=False):
@@ -163,6 +165,12 @@ class HlsOutput:
     def purge(self, revision: int) -> None:
         """Delete all segments, and take none that began before this revision of the spec."""
         self._least_revision = revision
+        if self._last_s is not None:
+            self._do(self._shelf.purge)
+
+    def purge_until(self, wall_ms: int) -> None:
+        """The output guard saw a bare face: delete all segments, and take none that began by then."""
+        self._tripped_ms = max(self._tripped_ms, wall_ms)
         if self._last_s is not None:
             self._do(self._shelf.purge)
 

@@ -13,6 +13,7 @@ from mosaicast.core.restarts import Quarantine, RestartState
 from mosaicast.core.types import Disposition
 from mosaicast.runtime import logs
 from mosaicast.runtime.children import ChildProcess
+from mosaicast.runtime.clocks import wall_ms
 from services.compositor.hls import HlsOutput, takes_away
 from services.compositor.ledger import Ledger
 from services.compositor.replay import Replay
@@ -265,6 +266,8 @@ class StreamRunner:
             self._tell(self.ledger.settle(report.outcomes))
             for trip in report.trips:
                 self._on_guard(self.stream_id, trip)
+            if report.trips and self._hls is not None:
+                self._hls.purge_until(wall_ms())
             if link is self._link:
                 heard, self._note, link.connecting = True, report.note, report.connecting
         return heard

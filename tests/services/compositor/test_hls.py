@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mosaicast.adapters.hls_folder import PLAYLIST, HlsFolder, HlsStoreError
-from mosaicast.contracts.messages import Source, StreamSpec
+from mosaicast.contracts.messages import Policy, Source, StreamSpec, Zone
 from services.compositor.hls import (
     ENDED_S,
     FIRST_PAUSE_S,
@@ -65,10 +65,14 @@ class Rig:
         self.hls = HlsOutput(Shelf(STREAM, self.disk, FIRST), lambda: self.now)
         self.number = 0
 
+    @property
+    def wall_ms(self) -> int:
+        return 1_700_000_000_000 + self.number
+
     def segment(self, *, revision: int = 1, discontinuity: bool = False, wait: bool = True) -> bytes:
         self.number += 1
         data = f"{self.number:04}".encode() * 47
-        self.hls.on_segment(Segment(revision, 1_700_000_000_000 + self.number, 2.0, discontinuity, data))
+        self.hls.on_segment(Segment(revision, self.wall_ms, 2.0, discontinuity, data))
         if wait:
             self.done()
         return data
@@ -114,6 +118,21 @@ def test_segments_are_listed_and_old_ones_deleted_at_once(rig: Rig) -> None:
     assert rig.pictures == set(data[-7:]), "one more, for players that are about to ask for it"
     assert all(is_unguessable(item.uri) for item in listing.items)
     assert len({item.uri for item in listing.items}) == 6
+
+
+def test_what_the_guard_may_have_seen_a_face_in_is_gone_and_so_is_the_segment_in_the_making(rig: Rig) -> None:
+    for _ in range(3):
+        rig.segment()
+    before = rig.listing
+    rig.hls.purge_until(rig.wall_ms + 1)
+    rig.done()
+    assert rig.pictures == set()
+    rig.segment()  # it had begun
+    assert rig.pictures == set()
+    fresh = rig.segment()
+    assert rig.pictures == {fresh}
+    check_follows(before, rig.listing)
+    assert [item.discontinuity for item in rig.listing.items] == [True]
 
 
 def test_what_is_taken_back_is_gone_at_once_and_only_newer_segments_are_taken(rig: Rig) -> None:
@@ -231,6 +250,7 @@ def test_what_could_not_be_deleted_is_deleted_later(rig: Rig) -> None:
 
 
 ANN = {"ann": 9_000}
+ZONE = Zone(x=0.0, y=0.0, width=0.5, height=0.5)
 
 
 @pytest.mark.parametrize(
@@ -241,6 +261,9 @@ ANN = {"ann": 9_000}
         (spec(), spec(2, panic=True), True),
         (spec(panic=True), spec(2, panic=True), False),
         (spec(panic=True), spec(2), False),
+        (spec(), spec(2, policy=Policy(zones=(ZONE,))), True),
+        (spec(policy=Policy(zones=(ZONE,))), spec(2, policy=Policy(zones=(ZONE,), delay_s=2.0)), False),
+        (spec(policy=Policy(zones=(ZONE,))), spec(2), False),
         (spec(visible_until=ANN), spec(2), True),
         (spec(visible_until=ANN), spec(2, visible_until={"bob": 9_000}), True),
         (spec(visible_until=ANN), spec(2, visible_until={"ann": 8_000}), True),

@@ -7,9 +7,10 @@ import pytest
 from mosaicast.adapters.hls_folder import PLAYLIST, HlsFolder
 from mosaicast.contracts.messages import StreamSpec
 from mosaicast.core.consents import FOREVER_MS
+from mosaicast.runtime.clocks import wall_ms
 from services.compositor.hls import ENDED_S, GONE_S, HlsOutput, Shelf
 from services.compositor.runner import StreamRunner
-from services.compositor.wire import Segment, encode_segment
+from services.compositor.wire import Report, Segment, Tripped, encode_report, encode_segment
 from tests.services.compositor.fakes import FakeSpawn, packet, shown
 from tests.services.compositor.media import STREAM, spec
 from tests.services.compositor.runner_stage import published
@@ -28,9 +29,9 @@ class Stage:
         self.runner.on_spec(state)
         self.runner.on_media(packet(0, key=True), self.now)
 
-    def cuts(self, mark: bytes, revision: int = 1) -> bytes:
+    def cuts(self, mark: bytes, revision: int = 1, began_ms: int = 1_000) -> bytes:
         data = mark * 188
-        self.spawn.last.connection.say(encode_segment(Segment(revision, 1_000, 2.0, False, data)))
+        self.spawn.last.connection.say(encode_segment(Segment(revision, began_ms, 2.0, False, data)))
         self.tick()
         return data
 
@@ -70,6 +71,19 @@ def test_what_may_not_be_seen_any_more_is_deleted_and_newer_segments_go_on(stage
     stage.cuts(b"b", revision=1)
     assert stage.pictures == set(), "cut before the child knew"
     fresh = stage.cuts(b"c", revision=2)
+    assert stage.pictures == {fresh}
+
+
+def test_a_trip_of_the_guard_deletes_what_may_show_a_bare_face(stage: Stage) -> None:
+    stage.live(spec())
+    stage.cuts(b"a")
+    trip = Tripped(1, 0, (1, 2, 30, 40), 0.9, 1)
+    stage.spawn.last.connection.say(encode_report(Report((), trips=(trip,))))
+    stage.tick()
+    assert stage.pictures == set()
+    stage.cuts(b"b")
+    assert stage.pictures == set(), "it began before the trip"
+    fresh = stage.cuts(b"c", began_ms=wall_ms() + 1)
     assert stage.pictures == {fresh}
 
 
