@@ -50,8 +50,8 @@ class Folder(Protocol):
 def takes_away(old: StreamSpec | None, new: StreamSpec) -> bool:
     """Return whether pictures that were fine under `old` may not be shown under `new`.
 
-    Panic began, an always-masked zone is new, or somebody may be seen less long than before (also when a consent ran out
-    and is not named any more).
+    Panic began, an always-masked zone is new, or somebody may be seen less long than before (also when a consent ran
+    out and is not named any more).
     """
     if old is None:
         return False
