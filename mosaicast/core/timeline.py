@@ -213,12 +213,12 @@ class Timeline:
 
     def _is_mixed(self, time: MediaTime, index: int) -> bool:
         """Whether the frame at `time` may show people of two scenes at once: in a gradual transition, or beside a cut
-        that is not clean."""
+        that mixes them."""
         known = self._transitions
         if known is None or known.gradual(time):
             return known is not None
         cuts = [entry.time for entry in self._entries[max(0, index - 2) : index + 4] if entry.verdict.scene_cut]
-        return any(known.beside(time, cut) and not known.clean(cut) for cut in cuts)
+        return any(known.beside(time, cut) and known.mixes(cut) for cut in cuts)
 
     def _earlier(self, time: MediaTime, index: int) -> _LooksById:
         """Return the looks at each track at or before `time` in this scene, the nearest first.

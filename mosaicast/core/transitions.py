@@ -58,8 +58,10 @@ class TransitionPolicy:
     """Farthest from its own shot that a frame beside a clean cut lies, of the way across: a weight that nobody sees."""
     beside: int = 2
     """Frames on each side of any cut that masks of the other side reach into."""
-    least_jump: float = 3.0
-    """A cut that changes less is not seen well enough to be called clean."""
+    cutting: float = 0.7
+    """So much of what changes at a clean cut goes all the way in one frame: of a wipe in three steps two thirds do."""
+    least_cut: float = 0.25
+    """A cut that changes less of the picture is not seen well enough to be called clean, nor does it mix two shots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +151,40 @@ class Transitions:
         Args:
             cut: time of the first frame of the new shot.
         """
+        lumas = self._around(cut)
+        return lumas is not None and self._is_clean_step(lumas)
+
+    def mixes(self, cut: MediaTime) -> bool:
+        """Return whether frames beside a cut may be mixtures: it is not clean, and the picture does change there."""
+        lumas = self._around(cut)
+        if lumas is None:
+            return True
+        changed = np.abs(lumas[3] - lumas[0]) > self.policy.changed
+        return float(changed.mean()) >= self.policy.least_cut and not self._is_clean_step(lumas)
+
+    def _around(self, cut: MediaTime) -> Floats | None:
+        """Return the two frames before a cut and the two from it on; None unless all are known, and no blend there."""
         place = bisect_left(self._frames, cut, key=_time)
         around = self._frames[place - 2 : place + 2] if place >= 2 else []
         number = self._first + place
         if len(around) < 4 or around[2].time != cut or any(b.first <= number <= b.last + 1 for b in self._blends):
-            return False
-        lumas = _lumas(around)
-        return lumas is not None and self._is_clean_step(lumas)
+            return None
+        return _lumas(around)
 
     def _is_clean_step(self, lumas: Floats) -> bool:
+        """Whether most of what changes goes all the way from the second frame to the third."""
         way = lumas[3] - lumas[0]
-        if float(np.abs(way).mean()) < self.policy.least_jump:
+        changed = np.flatnonzero(np.abs(way) > self.policy.changed)
+        if len(changed) < self.policy.least_cut * len(way):
             return False
-        before, after = _shares(lumas, way)[1:3]
-        return bool(abs(before) <= self.policy.pure and abs(1 - after) <= self.policy.pure)
+        before, after = (lumas[1:3, changed] - lumas[0, changed]) / way[changed]
+        slack = self.policy.slack[0] + self.policy.slack[1] / np.abs(way[changed])
+        # Medians, and most of the picture: people who move in either shot, or a clock that ticks, do not count.
+        pure = (
+            abs(float(np.median(before))) <= self.policy.pure and abs(1 - float(np.median(after))) <= self.policy.pure
+        )
+        most = min(float((np.abs(off) < slack).mean()) for off in (before, 1 - after))
+        return pure and most >= self.policy.cutting
 
     def _note(self, first: int, last: int) -> None:
         """Join a blend with the one before it if they are near, in time."""

@@ -116,6 +116,15 @@ def test_a_wipe_over_some_frames_has_no_clean_cut():
     assert not any(transitions.clean(at(frame)) for frame in range(CUT - 2, CUT + 6))
 
 
+def test_only_a_change_of_the_picture_that_is_no_clean_cut_mixes_shots():
+    transitions = seen(joined([]))
+    assert not transitions.mixes(at(CUT)), "clean"
+    assert transitions.mixes(at(CUT - 1)), "told a frame early"
+    assert transitions.mixes(at(CUT + 1)), "told a frame late"
+    assert not transitions.mixes(at(CUT - 5)), "told where nothing happens"
+    assert transitions.mixes(at(CUT + 19)), "not known yet"
+
+
 def pan(speed: int) -> list[Luma]:
     rng = np.random.default_rng(3)
     wide = np.kron(rng.uniform(30, 220, (9, 120)), np.ones((4, 4)))
