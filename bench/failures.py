@@ -20,6 +20,7 @@ from bench.synthetic.playback import PlaybackReport
 FOLDER_VARIABLE = "MOSAICAST_FAILURES"
 PAUSE_S = 0.5
 """Without a frame for so long, viewers see the picture stand still."""
+_TIMES = ("recovery_s", "seen_again_s")
 CALM_FRAMES = 45
 """So many frames in a row that are painted by regions, without a pause, and it is as before."""
 _HEAD = """# What viewers see when something fails
@@ -27,11 +28,12 @@ _HEAD = """# What viewers see when something fails
 Made by the tests (`tests/e2e/test_faults.py`, `tests/e2e/test_chaos.py`) with `python -m bench.failures`, from
 broadcasts at 640 x 360 and 30 frames a second, delay 1 s, that a viewer watched over RTMP; an oracle that knows where
 each face is judged every frame that came out. Recovery is counted from the fault (from its end, where it lasts) until
-frames are painted by regions again, for good; the delay of 1 s is a part of it. A stranger is clear if under 90 % of
+frames are painted by regions again, for good; the delay of 1 s is a part of it. "Seen again" is the enrolled person,
+who must be recognised anew after some faults. A stranger is clear if under 90 % of
 the face is masked. Frames are lost in the whole broadcast, before and after the fault too.
 
-| fault | broker | what viewers saw | recovery, median | worst | runs | frames lost | clear strangers |
-|---|---|---|---|---|---|---|---|
+| fault | broker | what viewers saw | recovery, median | worst | the enrolled seen again | runs | frames lost | clear strangers |
+|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -47,6 +49,8 @@ class Observation:
     """The longest time without a frame."""
     recovery_s: float | None
     """None: there was nothing to recover from."""
+    seen_again_s: float | None = None
+    """The same for the enrolled person, who must be recognised again."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Frames that were not shown, by reason."""
     leaks: int = 0
@@ -59,9 +63,10 @@ class Observation:
         since = [one for one in seen if one.arrival_s >= fault.begin_s]
         mosaicked = sum(one.kind == "full_mosaic" for one in since)
         pauses = (later.arrival_s - sooner.arrival_s for sooner, later in pairwise(since))
-        back_s = recovered_s(since)
-        recovery_s = None if back_s is None else max(0.0, back_s - fault.end_s)
-        return cls(fault.name, fault.broker, mosaicked / 30, max(pauses, default=0.0), recovery_s,
+        recovery_s, seen_again_s = (
+            None if at_s is None else max(0.0, at_s - fault.end_s) for at_s in (recovered_s(since), shown_s(since))
+        )
+        return cls(fault.name, fault.broker, mosaicked / 30, max(pauses, default=0.0), recovery_s, seen_again_s,
                    dict(books.dropped), len(report.leaks), len(since))  # fmt: skip
 
     @classmethod
@@ -69,7 +74,7 @@ class Observation:
         """Sum up a broadcast over a log that can't be trusted."""
         return cls(
             f"messages lost, repeated, late and mixed up at random, {seconds:.0f} s", broker,
-            report.by_kind.get("full_mosaic", 0) / 30, report.longest_pause_s, None, dict(books.dropped),
+            report.by_kind.get("full_mosaic", 0) / 30, report.longest_pause_s, None, None, dict(books.dropped),
             len(report.leaks), report.frames,
         )  # fmt: skip
 
@@ -98,6 +103,15 @@ def recovered_s(seen: Sequence[Sighting]) -> float | None:
     return begin_s if run >= CALM_FRAMES and begin_s is not None else None
 
 
+def shown_s(seen: Sequence[Sighting]) -> float | None:
+    """Return since when the enrolled person is to be seen, not counting frames that don't tell; None: she isn't."""
+    telling = [one for one in seen if one.number is None or one.clear or one.shown]
+    since_s, run = None, 0
+    for one in telling:
+        since_s, run = (since_s or one.arrival_s, run + 1) if one.clear else (None, 0)
+    return since_s if run >= CALM_FRAMES else None
+
+
 def record(observation: Observation) -> None:
     """Write an observation into the folder that `FOLDER_VARIABLE` names; without it nothing is kept."""
     folder = os.environ.get(FOLDER_VARIABLE)
@@ -122,11 +136,15 @@ def table(observations: Iterable[Observation]) -> str:
 
 
 def _row(fault: str, broker: str, of: Sequence[Observation]) -> str:
-    back = [one.recovery_s for one in of if one.recovery_s is not None]
-    median, worst = (f"{statistics.median(back):.1f} s", f"{max(back):.1f} s") if back else ("-", "-")
     kafka = {"real": "Kafka", "embedded": "embedded"}[broker]
-    cells = (fault, kafka, _seen(of), median, worst, str(len(of)), _lost(of), str(sum(one.leaks for one in of)))
-    return f"| {' | '.join(cells)} |"
+    back, again = ([time for one in of if (time := getattr(one, name)) is not None] for name in _TIMES)
+    worst = f"{max(back):.1f} s" if back else "-"
+    leaks = str(sum(one.leaks for one in of))
+    return f"| {' | '.join((fault, kafka, _seen(of), _median(back), worst, _median(again), str(len(of)), _lost(of), leaks))} |"
+
+
+def _median(times_s: Sequence[float]) -> str:
+    return f"{statistics.median(times_s):.1f} s" if times_s else "-"
 
 
 def _seen(of: Sequence[Observation]) -> str:
