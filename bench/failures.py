@@ -32,7 +32,7 @@ frames are painted by regions again, for good; the delay of 1 s is a part of it.
 who must be recognised anew after some faults. A stranger is clear if under 90 % of
 the face is masked. Frames are lost in the whole broadcast, before and after the fault too.
 
-| fault | broker | what viewers saw | recovery, median | worst | the enrolled seen again | runs | frames lost | clear strangers |
+| fault | broker | what viewers saw | recovery, median | worst | seen again | runs | frames lost | clear strangers |
 |---|---|---|---|---|---|---|---|---|
 """
 
@@ -70,10 +70,10 @@ class Observation:
                    dict(books.dropped), len(report.leaks), len(since))  # fmt: skip
 
     @classmethod
-    def of_chaos(cls, broker: str, seconds: float, report: PlaybackReport, books: Books) -> "Observation":
-        """Sum up a broadcast over a log that can't be trusted."""
+    def of_whole(cls, fault: str, broker: str, report: PlaybackReport, books: Books) -> "Observation":
+        """Sum up a broadcast that was disturbed all along."""
         return cls(
-            f"messages lost, repeated, late and mixed up at random, {seconds:.0f} s", broker,
+            fault, broker,
             report.by_kind.get("full_mosaic", 0) / 30, report.longest_pause_s, None, None, dict(books.dropped),
             len(report.leaks), report.frames,
         )  # fmt: skip
@@ -97,10 +97,15 @@ def recovered_s(seen: Sequence[Sighting]) -> float | None:
     """
     begin_s, run, last_s = None, 0, None
     for one in seen:
-        broken = one.kind != "clean" or (last_s is not None and one.arrival_s - last_s > PAUSE_S)
-        begin_s, run = (one.arrival_s, 1) if broken or begin_s is None else (begin_s, run + 1)
+        paused = last_s is not None and one.arrival_s - last_s > PAUSE_S
         last_s = one.arrival_s
-    return begin_s if run >= CALM_FRAMES and begin_s is not None else None
+        if one.kind != "clean":
+            begin_s, run = None, 0
+        elif begin_s is None or paused:
+            begin_s, run = one.arrival_s, 1
+        else:
+            run += 1
+    return begin_s if run >= CALM_FRAMES else None
 
 
 def shown_s(seen: Sequence[Sighting]) -> float | None:
@@ -139,8 +144,9 @@ def _row(fault: str, broker: str, of: Sequence[Observation]) -> str:
     kafka = {"real": "Kafka", "embedded": "embedded"}[broker]
     back, again = ([time for one in of if (time := getattr(one, name)) is not None] for name in _TIMES)
     worst = f"{max(back):.1f} s" if back else "-"
-    leaks = str(sum(one.leaks for one in of))
-    return f"| {' | '.join((fault, kafka, _seen(of), _median(back), worst, _median(again), str(len(of)), _lost(of), leaks))} |"
+    leaks = sum(one.leaks for one in of)
+    cells = (fault, kafka, _seen(of), _median(back), worst, _median(again), len(of), _lost(of), leaks)
+    return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 
 def _median(times_s: Sequence[float]) -> str:

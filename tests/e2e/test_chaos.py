@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,14 @@ from services.cli.process import ProcessSpec
 from services.cli.stack import Stack, StackOptions
 from tests.e2e.chaotic import CALM_S
 from tests.e2e.conftest import BROKERS, TOKEN, MakeClip, Products, missing
+from tests.e2e.retimed import SteppingPublisher
 from tests.e2e.test_live import balance
 from tests.e2e.watching import KeepingOracle
 
 SECONDS = float(os.environ.get("MOSAICAST_CHAOS_SECONDS", "30"))
+STEPS = 6
+RANDOM = f"messages lost, repeated, late and mixed up at random, {SECONDS:.0f} s"
+BACK = "the publisher's clock goes back"
 SEED = int(os.environ.get("MOSAICAST_CHAOS_SEED", "1"))
 CHAOTIC = ("detector", "recognizer", "compositor")
 SLACK_S = 60.0
@@ -74,7 +79,7 @@ def test_whatever_the_log_loses_repeats_or_mixes_up_nobody_is_shown(
         wait_until(lambda: chaotic.status(stream)["state"] == "waiting", SLACK_S, "the end")
         report = watch.report()
     books = chaotic.books(stream)
-    record(Observation.of_chaos(chaotic.stack.options.kafka, SECONDS, report, books))
+    record(Observation.of_whole(RANDOM, chaotic.stack.options.kafka, report, books))
     for service in CHAOTIC:
         assert "chaos" in log_of(chaotic, service), f"nothing happened before {service}"
     assert report.leaks == ()
@@ -90,3 +95,27 @@ def test_whatever_the_log_loses_repeats_or_mixes_up_nobody_is_shown(
 def log_of(session: Session, service: str) -> str:
     path: Path = session.stack.process(service).spec.log_path
     return path.read_text(errors="replace")
+
+
+def test_a_source_whose_clock_goes_back_shows_nobody_and_plays_on(
+    session: Session, people: Mapping[str, Person], make_clip: MakeClip
+) -> None:
+    clip = make_clip("restless", presets.restless(["astronaut", "admiral"], "coach"))
+    session.enrol("Eileen", people["astronaut"], owner="stepping")
+    stream = session.create("stepping", owner="stepping")
+    url = f"{session.stack.addresses.publish_url}/{stream.key}"
+    with (
+        SteppingPublisher(clip, url, every_s=3.7, back_ms=(40, 417, 2000)) as publisher,
+        LiveWatch(stream.rtmp_url, KeepingOracle([SourceClip.load(clip)], ["astronaut"])) as watch,
+    ):
+        wait_until(lambda: publisher.steps >= STEPS, 120, "the steps")
+        since_s = time.monotonic()
+        wait_until(lambda: watch.count("clean", since_s) >= 30, SLACK_S, "masked frames after them")
+        report = watch.report()
+    record(Observation.of_whole(BACK, session.stack.options.kafka, report, session.books(stream)))
+    assert report.leaks == ()
+    assert report.by_kind.get("unreadable", 0) == report.by_kind.get("foreign", 0) == 0
+    assert report.order_violations == ()
+    assert report.by_kind.get("clean", 0) >= 0.1 * report.frames, "mosaicking everything proves nothing"
+    assert session.books(stream).dropped["old_epoch"] >= STEPS, "each step begins an epoch: what waits of the old goes"
+    balance(session, stream)
