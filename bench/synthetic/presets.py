@@ -88,13 +88,27 @@ def small(
     return Script(SMALL, seconds, tuple(scenes))
 
 
+def restless(stays: Sequence[str], visitor: str) -> Script:
+    """Return 24 s of 640x360 with a cut every 2 to 4 s: those who stay change places, the visitor comes and goes."""
+    scenes, start_s = [], 0.0
+    place = Waypoint(0, (1 - 0.5 / (len(stays) + 1), 0.36), 0.11)
+    for turn, length_s in enumerate((2.0, 3.0, 4.0, 3.0) * 2):
+        span_s = start_s, start_s + length_s
+        actors = _line_up(_rotated(stays, turn), (), span_s, 0.11, places=len(stays) + 1)
+        visit = _visit(visitor, (start_s + 0.2, span_s[1] - 0.1), 1.08, place)
+        scenes.append(Scene(start_s, _BACKDROPS[turn % len(_BACKDROPS)], (*actors, visit)))
+        start_s = span_s[1]
+    return Script(SMALL, start_s, tuple(scenes))
+
+
 def _line_up(
-    persons: Sequence[str], entering: Sequence[str], span_s: tuple[float, float], width: float
+    persons: Sequence[str], entering: Sequence[str], span_s: tuple[float, float], width: float, places: int = 0
 ) -> Iterator[Actor]:
     slots = [*entering[1:], *persons, *entering[:1]]
+    places = max(places, len(slots))
     # The player's shoulder is as high as his neighbours' faces: he stands behind them.
     for name in sorted(slots, key=lambda name: name != "player"):
-        x, y = (slots.index(name) + 0.5) / len(slots), 0.36
+        x, y = (slots.index(name) + 0.5) / places, 0.36
         if name in entering:
             outside_x = 1.3 if name == entering[0] else -0.3
             yield from _visits(name, span_s, outside_x, Waypoint(0, (x, y), width))

@@ -21,7 +21,8 @@ from services.compositor.wire import Outcome, Settled
 UNKNOWN_RATE = 30.0
 """Frames a second for rate control, where the source does not say."""
 LATE_S = 0.5
-"""A frame that could not be sent so long after it was due is dropped: late pictures would only grow the delay."""
+"""A frame that could not be sent so long after it was due is dropped: late pictures would only grow the delay. So is
+sound: after a stop of 10 s the burst of it made players take the stream for one without pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Engine:
             self._apply(run)
         self._emit(run, run.step(now), now)
         for packet in run.due_audio(now):
-            if self._carries(run):
+            if self._carries(run) and now - run.pacer_due(packet) <= LATE_S:
                 self._output.audio(packet, now)
         if run.ended and run.empty:
             self._output.close()

@@ -162,7 +162,6 @@ class StreamRunner:
             if packet.epoch < oldest:
                 return False
             del self._seen[oldest]
-            self._units.pop(oldest, None)
         if packet.index <= self._seen.get(packet.epoch, -1):
             return False
         self._seen[packet.epoch] = packet.index
@@ -170,15 +169,24 @@ class StreamRunner:
 
     def _miss_units(self, packet: MediaPacket) -> None:
         """Book the video packets that are missing before this one."""
-        expected = self._units.get(packet.epoch)
-        # The first packet that we see of an epoch may lie in its middle: what was before is another instance's.
-        missing = 0 if expected is None else max(0, packet.unit - expected)
-        is_unit = packet.track == "video" and not packet.end_of_epoch
-        self._units[packet.epoch] = max(expected or 0, packet.unit + is_unit)
-        if missing > MOST_MISSED:
-            self._log.warning("numbers_jump", stream=self.stream_id, missing=missing)
-        elif missing:
-            self._tell(self.ledger.miss(packet.epoch, missing))
+        if not self._units:
+            # It may lie in the middle of its epoch: what was before is another instance's. What follows is ours.
+            self._units[packet.epoch] = packet.unit
+        elif packet.after_epoch:
+            self._miss_until(packet.after_epoch, packet.after_units)
+        self._miss_until(packet.epoch, packet.unit)
+        self._units[packet.epoch] += packet.track == "video" and not packet.end_of_epoch
+
+    def _miss_until(self, epoch: int, units: int) -> None:
+        """Book what is missing of an epoch's first so many video packets."""
+        expected = self._units.get(epoch, 0 if min(self._units) < epoch else units)
+        self._units[epoch] = max(expected, units)
+        if len(self._units) > 2 * EPOCHS:
+            del self._units[min(self._units)]
+        if units - expected > MOST_MISSED:
+            self._log.warning("numbers_jump", stream=self.stream_id, missing=units - expected)
+        elif units > expected:
+            self._tell(self.ledger.miss(epoch, units - expected))
 
     def on_verdict(self, verdict: VerdictMessage) -> None:
         """Take in a verdict from the log."""

@@ -3,7 +3,9 @@
 import threading
 from collections import Counter
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.messages import MediaPacket, Message, SampledFrame
@@ -21,6 +23,16 @@ MOST_EPOCHS = 1_000
 """... and it counts on from what it had. Further up, a hostile child would leave its successors no numbers."""
 
 
+class Extent(NamedTuple):
+    """An epoch, and how many video packets it had."""
+
+    epoch: int
+    units: int
+
+
+NOTHING = Extent(0, 0)
+
+
 class Relay:
     """Reads one child's pipe in a thread of its own, so that a child that stops in mid-message delays no other.
 
@@ -29,9 +41,17 @@ class Relay:
     Args:
         job: the child's; it may speak only for its stream, and not for older epochs.
         tally: counters of the stream over all its children; see `StatusReport`.
+        after: what was read before.
     """
 
-    def __init__(self, job: Job, connection: "Connection[Any, Any]", around: Surroundings, tally: Counter[str]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        connection: "Connection[Any, Any]",
+        around: Surroundings,
+        tally: Counter[str],
+        after: Extent = NOTHING,
+    ) -> None:
         self._stream_id = job.stream_id
         self._allowed = job.allows
         self._connection = connection
@@ -49,6 +69,7 @@ class Relay:
         self.lossy = threading.Event()
         """The bus refused or lost a video packet of this epoch."""
         self._next_unit = 0
+        self._after = after
         self._thread = threading.Thread(target=self._read_all, name=f"relay-{job.stream_id}", daemon=True)
 
     def start(self) -> "Relay":
@@ -60,6 +81,11 @@ class Relay:
     def live(self) -> bool:
         """Whether packets of an epoch have come."""
         return self._newest is not None
+
+    @property
+    def extent(self) -> Extent:
+        """The newest epoch with packets, of this child or of those before."""
+        return Extent(self.epoch, self._next_unit) if self.live else self._after
 
     @property
     def finished(self) -> bool:
@@ -124,7 +150,9 @@ class Relay:
 
     def _pass_packet(self, packet: MediaPacket) -> None:
         if packet.epoch != self.epoch or self._newest is None:
-            self._next_unit = 0
+            self._after, self._next_unit = self.extent, 0
+        if packet.codecs:
+            packet = replace(packet, after_epoch=self._after.epoch, after_units=self._after.units)
         self.epoch, self._newest = packet.epoch, packet
         for codec in packet.codecs:
             if codec.track == "video":

@@ -8,7 +8,7 @@ from mosaicast.core.restarts import Quarantine, RestartState
 from mosaicast.core.types import StreamId
 from services.ingest.around import Child, Surroundings
 from services.ingest.plan import Reading, Refusal
-from services.ingest.relay import Relay
+from services.ingest.relay import NOTHING, Relay
 from services.ingest.wire import Command, End, Job, pack_command
 
 SILENT_AFTER_S = 20.0
@@ -33,6 +33,7 @@ class StreamRunner:
         """When to start the child, monotonic; None while it runs or is not to run."""
         self._state: PublicationState = "waiting"
         self._reason = ""
+        self._after = NOTHING
         self._frames_before = 0
         self._overtaken_s = float("-inf")
         self._reported_s = around.now_s()
@@ -124,7 +125,7 @@ class StreamRunner:
         self._child = self._around.spawn(job)
         self._crashes.started(now_s)
         self._failures.started(now_s)
-        self._relay = Relay(job, self._child.connection, self._around, self._tally).start()
+        self._relay = Relay(job, self._child.connection, self._around, self._tally, self._after).start()
 
     def _watch(self, child: Child, relay: Relay) -> None:
         if relay.violation is not None:
@@ -204,7 +205,7 @@ class StreamRunner:
         if self._child.exit is None:
             self._child.kill()  # it holds nothing that is worth the time of an orderly end
         self._relay.close()
-        self._epoch = self._newest_epoch()
+        self._epoch, self._after = self._newest_epoch(), self._relay.extent
         self._child = self._relay = None
 
     def _newest_epoch(self) -> int:

@@ -22,6 +22,7 @@ from bench.synthetic.scene import Script
 from mosaicast.adapters.kafka_server import missing
 from services.cli.client import ApiClient
 from services.cli.stack import SERVICES, Stack, StackOptions
+from tests.e2e.brokers import BrokerStack
 
 TOKEN = "end-to-end-administrator"
 BROKERS = [
@@ -158,7 +159,7 @@ def running(folder: Path, kafka: str) -> Iterator[Session]:
         media_dir=media,
         admin_token=TOKEN,
     )
-    with Stack(options) as stack:
+    with BrokerStack(options) as stack:
         addresses = stack.start()
         with ApiClient(addresses.api_url, TOKEN) as api:
             yield Session(stack, api, folder)

@@ -10,7 +10,6 @@ from mosaicast.core import evidence as evidence_module
 from mosaicast.core import timeline as timeline_module
 from mosaicast.core.evidence import Evidence
 from mosaicast.core.timeline import MaskPolicy
-from services.compositor.engine import Engine
 from services.compositor.epoch import _Chain
 from services.detector.waiting import WaitingFrames
 from services.ingest.epoch import EpochWriter
@@ -58,7 +57,14 @@ def refused_packets(patch: pytest.MonkeyPatch) -> None:
 
 def fresh_decoders(patch: pytest.MonkeyPatch) -> None:
     """A decoder that lost packets goes on at the next keyframe, whatever is called so."""
-    patch.setattr(_Chain, "mended", property(lambda self: False, lambda self, value: None), raising=False)
+    take = _Chain.take
+
+    def going_on(self: Any, packet: Any) -> bool:
+        whole = take(self, packet)
+        self.mended = False
+        return whole
+
+    patch.setattr(_Chain, "take", going_on)
 
 
 def look_ahead(patch: pytest.MonkeyPatch) -> None:
@@ -98,16 +104,6 @@ def scene_cuts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(EpochWriter, "_message", silent)
 
 
-def epochs_of_verdicts(patch: pytest.MonkeyPatch) -> None:
-    """Verdicts of another epoch count, for their times fit."""
-    take = Engine.on_verdict
-
-    def mixing(self: Any, verdict: Any, now: float) -> None:
-        take(self, verdict if self._run is None else replace(verdict, epoch=self._run.epoch), now)
-
-    patch.setattr(Engine, "on_verdict", mixing)
-
-
 SAFEGUARDS: tuple[tuple[Remove, frozenset[str]], ...] = (
     (fingerprints, frozenset({"compositor decodes wrongly"})),
     (verdict_chain, frozenset({"treacherous verdicts"})),
@@ -121,6 +117,5 @@ SAFEGUARDS: tuple[tuple[Remove, frozenset[str]], ...] = (
     (lost_cuts, frozenset({"treacherous frames"})),
     (largest_gap, frozenset({"stalled frames", "slow detector"})),
     (scene_cuts, frozenset({"lossy frames"})),
-    (epochs_of_verdicts, frozenset({"time goes back", "lossy verdicts"})),
 )
 """Each safeguard, and what goes wrong in the broadcasts in which it matters."""

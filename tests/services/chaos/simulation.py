@@ -38,7 +38,7 @@ from services.ingest import epoch as writer_module
 from services.ingest import relay as relay_module
 from services.ingest import wire as ingest_wire
 from services.ingest.epoch import EpochWriter
-from services.ingest.relay import Relay
+from services.ingest.relay import NOTHING, Relay
 from services.recognizer import service as recognizer_module
 from services.recognizer.looking import Answer, People
 from services.recognizer.opinions import Look
@@ -97,7 +97,8 @@ class Result:
     outcomes: int = 0
     in_flight: int = 0
     unseen: int = 0
-    """Units before the first message of an epoch that came, and after its last one: nobody can know of them."""
+    """Units before the first message that came, and those after the last keyframe that did, if their epoch's end was
+    lost: nobody downstream can know of them."""
     crashes: int = 0
 
 
@@ -164,10 +165,11 @@ class Simulation:
         result.ingested = self.ingest.frames_ingested
         result.taken, result.in_flight = ledger.taken, ledger.in_flight
         result.outcomes = ledger.outcomes.total()
-        seen = self.compositor.seen
-        for epoch, units in self.ingest.units.items():
-            first, after = seen.get(epoch, (0, 0))
-            result.unseen += first + units - after
+        units, known = self.ingest.units, self.compositor.known
+        first = self.compositor.first
+        if first is not None:
+            result.unseen += sum(count for epoch, count in units.items() if epoch < first[0]) + first[1]
+            result.unseen += sum(count - known.get(epoch, 0) for epoch, count in units.items() if epoch >= first[0])
 
 
 class Part:
@@ -231,6 +233,7 @@ class Ingest(Part):
         self._writer: EpochWriter | None = None
         self._decoder = Decoder(sim.world, self.rng)
         self._numbers: dict[int, int] = {}
+        self.relay: Relay = None  # type: ignore[assignment]
         self.relay = self._new_relay()
 
     @property
@@ -303,7 +306,8 @@ class Ingest(Part):
             now_s=self.clock.monotonic_s, now_ms=self.clock.wall_ms, metrics=_METRICS, bus=self.sim.producer
         )
         job = ingest_wire.Job(STREAM, "", live=True, epoch=self._epoch, analysis_fps=10, detection_threshold=0.2)
-        return Relay(job, None, around, self.tally)  # type: ignore[arg-type]
+        after = self.relay.extent if self.relay is not None else NOTHING
+        return Relay(job, None, around, self.tally, after)  # type: ignore[arg-type]
 
 
 class DetectorHost(Part):
@@ -451,17 +455,17 @@ class FakePipe:
 
 
 class MediaLog(Reader):
-    """Notes the first unit of each epoch that comes out of the log."""
+    """Notes the first packet that comes out of the log."""
 
     def __init__(self, *hops: Hop) -> None:
         super().__init__(*hops)
-        self.first: dict[int, int] = {}
+        self.first: tuple[int, int] | None = None
 
     def poll(self, timeout_s: float) -> list[Any]:
         received = super().poll(timeout_s)
         for one in received:
-            if isinstance(one.message, MediaPacket):
-                self.first.setdefault(one.message.epoch, one.message.unit)
+            if isinstance(one.message, MediaPacket) and self.first is None:
+                self.first = one.message.epoch, one.message.unit
         return received
 
 
@@ -494,13 +498,19 @@ class CompositorHost(Part):
         self.spec = sim.spec()
         self._fails = 0.02 if sim.on("compositor cannot decode") else 0.0
         self._errs = 0.4 if sim.on("compositor decodes wrongly") else 0.0
-        self.seen: dict[int, tuple[int, int]] = {}
+        self.known: dict[int, int] = {}
+        """What the runner knows of each epoch's units."""
         self.child: FakeChild | None = None
         self.service = CompositorService(self._spawn, sim.producer, _METRICS, "c", self.clock.monotonic_s)
         self.service.on_assigned(frozenset({0}))
         self._log = MediaLog(sim.hops[MEDIA.name], sim.hops[VERDICTS.name])
         self._specs = OneSpec(sim)
         self._last_runner: StreamRunner | None = None
+
+    @property
+    def first(self) -> tuple[int, int] | None:
+        """Epoch and unit of the first packet that came."""
+        return self._log.first
 
     def decoder(self) -> Decoder:
         """Make the child's decoder."""
@@ -517,8 +527,7 @@ class CompositorHost(Part):
         if STREAM not in self.service._runners:
             return
         runner = self.runner
-        for epoch, after in runner._units.items():
-            self.seen[epoch] = self._log.first[epoch], after
+        self.known = dict(runner._units)
         link = runner._link
         if link is not None:
             self._work(link)

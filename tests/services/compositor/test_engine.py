@@ -327,6 +327,17 @@ def test_late_frames_are_dropped_not_sent_late(rig: Rig, clip: Path) -> None:
     assert rig.kinds()[DROPPED, "late"] > 0
 
 
+def test_sound_of_late_frames_is_dropped_with_them(rig: Rig, clip: Path) -> None:
+    media = packets(clip)
+    rig.feed(media[: len(media) // 2])
+    rig.drain(0.2)
+    before = sum(len(sink.sound) for sink in rig.sinks)
+    rig.now += 30.0
+    rig.step()
+    assert rig.kinds()[DROPPED, "late"] > 0
+    assert sum(len(sink.sound) for sink in rig.sinks) == before
+
+
 @pytest.mark.parametrize("size_wh", [(322, 182), (64, 36)])
 def test_a_real_file_comes_out(tmp_path: Path, size_wh: tuple[int, int]) -> None:
     make_clip(tmp_path / "in.flv", frames=75, size_wh=size_wh)

@@ -84,8 +84,16 @@ def test_units_that_the_log_lost_are_booked_as_dropped(stage: Stage) -> None:
     assert stage.counts()["taken"] == 4 + 6, "late is lost: it was booked"
 
 
+def test_the_lost_end_of_an_epoch_and_beginning_of_the_next_are_booked_too(stage: Stage) -> None:
+    stage.media(*group(0, 2, epoch=1), packet(3, epoch=3, unit=2), packet(9, epoch=3, unit=5, key=True, after=(2, 4)))
+    assert stage.counts()["dropped.lost_in_log"] == 2 + 2 + 4, "of epoch 3 first and then, and all of epoch 2"
+    stage.media(packet(20, epoch=3, unit=6, key=True, after=(2, 4)), packet(0, epoch=4, unit=0, key=True, after=(3, 9)))
+    assert stage.counts()["dropped.lost_in_log"] == 8 + 2
+    assert stage.counts()["taken"] == 2 + 3 + 1 + 10
+
+
 def test_what_was_before_the_first_packet_that_we_see_is_not_ours(stage: Stage) -> None:
-    stage.media(packet(40, unit=30, key=True))
+    stage.media(packet(40, epoch=2, unit=30, key=True, after=(1, 500)))
     assert stage.counts()["taken"] == 1
 
 

@@ -81,6 +81,8 @@ class Play(Stage):
         self._next_unit: Counter[int] = Counter()
         self._untold: Counter[int] = Counter()
         self._begun: set[int] = set()
+        self._known: set[int] = set()
+        """Epochs of which the runner knows: what is lost of them and of later ones is told by later packets."""
         self._sent: dict[int, int] = {}
         self._revision = 0
 
@@ -102,15 +104,22 @@ class Play(Stage):
         self._next[epoch] += 1
         self._next_unit[epoch] += kind in {"key", "delta", "lost"}
         if kind == "lost":
-            self._untold[epoch] += epoch in self._begun
+            self._untold[epoch] += 1
             return
+        after = (1, self._next_unit[1]) if (kind, epoch) == ("key", 2) and self._next[1] else (0, 0)
+        for told in (after[0], epoch) if self._known and after[0] else (epoch,):
+            # What was lost before the first packet that came is another instance's.
+            lost = self._untold.pop(told, 0)
+            self.lost += lost if any(known <= told for known in self._known) else 0
+            self._known.add(told)
         self._begun.add(epoch)
         self._sent[epoch] = index
-        self.lost += self._untold.pop(epoch, 0)
         if kind in {"key", "delta"}:
             self.units.add((epoch, index))
         track = "audio" if kind == "audio" else "video"
-        self.media(packet(index, epoch=epoch, unit=unit, key=kind == "key", track=track, end=kind == "end"))
+        self.media(
+            packet(index, epoch=epoch, unit=unit, key=kind == "key", track=track, end=kind == "end", after=after)
+        )
 
     def do_tell(self, picks: list[int]) -> None:
         if self.runner.child_pid and self.child.exit is None:
