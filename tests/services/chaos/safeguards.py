@@ -10,6 +10,7 @@ from mosaicast.core import evidence as evidence_module
 from mosaicast.core import timeline as timeline_module
 from mosaicast.core.evidence import Evidence
 from mosaicast.core.timeline import MaskPolicy
+from mosaicast.core.transitions import Transitions
 from services.compositor.epoch import _Chain
 from services.detector.waiting import WaitingFrames
 from services.ingest.epoch import EpochWriter
@@ -56,7 +57,11 @@ def refused_packets(patch: pytest.MonkeyPatch) -> None:
 
 
 def fresh_decoders(patch: pytest.MonkeyPatch) -> None:
-    """A decoder that lost packets goes on at the next keyframe, whatever is called so."""
+    """A decoder that lost packets goes on at the next keyframe, whatever is called so.
+
+    The half-old pictures that it makes are taken for a transition as well, so that is out too.
+    """
+    patch.setattr(Transitions, "gradual", lambda self, time: False)
     take = _Chain.take
 
     def going_on(self: Any, packet: Any) -> bool:

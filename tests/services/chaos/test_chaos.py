@@ -14,7 +14,7 @@ import structlog
 from tests.services.chaos.safeguards import SAFEGUARDS, Remove
 from tests.services.chaos.simulation import Result, simulate
 
-SEEDS = int(os.environ.get("MOSAICAST_CHAOS_SEEDS", "500"))
+SEEDS = int(os.environ.get("MOSAICAST_CHAOS_SEEDS", "200"))
 
 
 @pytest.fixture(autouse=True)
