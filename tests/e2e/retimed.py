@@ -30,7 +30,7 @@ class Tag(NamedTuple):
 
     def at(self, ms: int) -> bytes:
         """Return it with another time: three bytes of milliseconds and one above them."""
-        return self.data[:4] + (ms & 0xFFFFFF).to_bytes(3, "big") + bytes([ms >> 24]) + self.data[7:]
+        return self.data[:4] + (ms & 0xFFFFFF).to_bytes(3, "big") + bytes([ms >> 24]) + self.data[8:]
 
 
 def tags(path: Path) -> Iterator[Tag]:
@@ -58,7 +58,8 @@ class SteppingPublisher:
         self._every_ms, self._back_ms = round(every_s * 1000), cycle(back_ms)
         self.steps = 0
         self._stop = threading.Event()
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-f", "data", "-i", "pipe:0"]
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-probesize", "32"]
+        command += ["-analyzeduration", "0", "-fflags", "nobuffer", "-f", "data", "-i", "pipe:0"]
         command += ["-map", "0", "-c", "copy", "-f", "data", url]
         self._process = subprocess.Popen(taken_along(command), stdin=subprocess.PIPE, start_new_session=True)
         self._thread = threading.Thread(target=self._send, name="stepping-publisher", daemon=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.failures import CALM_FRAMES, Observation, load, record, recovered_s, shown_s, table
+from bench.failures import CALM_FRAMES, Fault, Observation, load, record, recovered_s, shown_s, table
 from bench.session import Sighting
 from tests.e2e.test_faults import EMBEDDED_LACKS, FAULTS
 
@@ -24,24 +24,33 @@ def frames(kinds: str, *, clear: bool = True, begin_s: float = 0.0) -> list[Sigh
     ("kinds", "back"),
     [
         ("", None),
-        ("c" * 10 + "m" * 20, None),
-        ("c" * 10 + "m" * 20 + "c" * (CALM_FRAMES - 1), None),
-        ("c" * 10 + "m" * 20 + "c" * CALM_FRAMES, 30),
-        ("c" * 10 + "m" * 20 + "c" * 40 + "m" + "c" * CALM_FRAMES, 71),
-        ("c" * 10 + "-" * 40 + "c" * CALM_FRAMES, 50),
-        ("c" * CALM_FRAMES, 0),
+        ("c" * 60 + "m" * 20, None),
+        ("c" * 40 + "m" * 20 + "c" * (CALM_FRAMES - 1), None),
+        ("c" * 60 + "m" * 20 + "c" * CALM_FRAMES, 80),
+        ("c" * 60 + "m" * 20 + "c" * CALM_FRAMES + "m", 80),
+        ("c" * 60 + "m" * 20 + "c" * 20 + "m" + "c" * CALM_FRAMES, 101),
+        ("c" * 60 + "-" * 40 + "c" * CALM_FRAMES, 100),
+        ("c" * 100, 45),
     ],
 )
-def test_it_has_recovered_when_nothing_more_disturbs_the_picture(kinds: str, back: int | None) -> None:
-    assert recovered_s(frames(kinds)) == (None if back is None else pytest.approx(back / 30))
+def test_it_has_recovered_after_a_second_of_frames_that_were_not_on_their_way(kinds: str, back: int | None) -> None:
+    fault = Fault("a fault", "real", 0.0, 0.0)
+    expected = None if back is None else pytest.approx(back / 30, abs=1e-6)
+    assert recovered_s(frames(kinds), fault) == expected
+
+
+def test_a_fault_that_lasts_is_recovered_from_after_its_end() -> None:
+    assert recovered_s(frames("c" * 200), Fault("a fault", "real", 0.0, 4.0)) == pytest.approx(4.0)
 
 
 def test_the_enrolled_are_back_when_they_stay() -> None:
-    hidden = frames("c" * 20, clear=False)
-    unknown = [Sighting(one.arrival_s, "clean", 1, clear=False, shown=False) for one in frames("c" * 5, begin_s=0.7)]
-    assert shown_s(hidden) is None
-    back = frames("c" * 50, begin_s=1.0)
-    assert shown_s([*hidden, *unknown, *back]) == pytest.approx(1.0)
+    fault = Fault("a fault", "real", 0.0, 0.0)
+    hidden = frames("c" * 60, clear=False)
+    unknown = [Sighting(one.arrival_s, "clean", 1, clear=False, shown=False) for one in frames("c" * 5, begin_s=2.0)]
+    back = frames("c" * 50, begin_s=2.3)
+    masked = [Sighting(one.arrival_s, "full_mosaic", None, clear=False, shown=False) for one in hidden]
+    assert shown_s(masked, fault) is None
+    assert shown_s([*masked, *unknown, *back], fault) == pytest.approx(2.3)
 
 
 def test_rows_are_medians_of_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
