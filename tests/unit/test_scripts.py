@@ -50,8 +50,9 @@ def run(checkout: Path) -> Run:
     return run
 
 
-def test_all_of_it_is_run_and_summed_up_in_the_last_line(run: Run, checkout: Path) -> None:
-    done = run()
+@pytest.mark.parametrize("at_once", ["", "1"])
+def test_all_of_it_is_run_and_summed_up_in_the_last_line(run: Run, checkout: Path, at_once: str) -> None:
+    done = run(MOSAICAST_TESTS_AT_ONCE=at_once)
     assert done.returncode == 0, done.stderr
     *_, last = done.stdout.splitlines()
     assert last.startswith("33 passed, 4 skipped in ")
@@ -93,7 +94,7 @@ def test_ctrl_c_ends_all_of_it(checkout: Path) -> None:
     # Like pytest, it takes the signal, says so and exits.
     waiting = '#!/bin/sh\ntrap "echo ended; exit 2" INT\necho "$*" >> asked\nwhile :; do sleep 0.1; done\n'
     program(checkout / ".venv/bin/python", waiting)
-    environment = {"PATH": "/usr/bin:/bin"}
+    environment = {"PATH": "/usr/bin:/bin", "MOSAICAST_TESTS_AT_ONCE": "1"}
     # A shell can't trap what it was started deaf to, as anything behind `nohup ... &` is.
     command = ["/usr/bin/env", "--default-signal=INT", str(checkout / "scripts/test")]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as script:
