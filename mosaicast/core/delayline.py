@@ -54,6 +54,7 @@ class DelayLine:
         self._newest: MediaTime | None = None
         self._last_out: MediaTime | None = None
         self._zones: tuple[Box, ...] = ()
+        self._end: MediaTime | None = None
         self._panic = False
         self._ended = False
 
@@ -96,6 +97,7 @@ class DelayLine:
         self._newest = time
         self._evidence.add_frame(time, fingerprint, intact=intact)
         self._transitions.add(time, cells(fingerprint) if thumbnail is None else thumbnail)
+        self._end_transitions()
         if self._last_out is not None and time <= self._last_out:
             return [Drop(time, "late")]
         self._waiting.append(time)
@@ -111,9 +113,15 @@ class DelayLine:
         """Return the verdicts around a frame that was just let out; None: there are none."""
         return self._timeline.bracket(time)
 
+    def begins_midway(self) -> None:
+        """The first frame is not the first of its epoch: another line had those before it."""
+        self._transitions.begins_midway()
+
     def ends_at(self, last: MediaTime) -> None:
         """No frame after `last` will come: verdicts need not reach further."""
         self._evidence.end(last)
+        self._end = last
+        self._end_transitions()
 
     def end(self, now: float) -> list[Command]:
         """No frame and no verdict follows: in a job, let the rest out; live frames keep their times."""
@@ -162,6 +170,10 @@ class DelayLine:
             return full("panic")
         lack = self._evidence.lack(time)
         return self._timeline.plan(time, self._zones) if lack is None else full(lack)
+
+    def _end_transitions(self) -> None:
+        if self._end is not None and self._newest is not None and self._newest >= self._end:
+            self._transitions.end()
 
     def _misplaced(self, time: MediaTime) -> DropReason:
         if self._last_out is not None and time <= self._last_out:

@@ -23,6 +23,8 @@ def binding(vault_id: str | None, database_id: str | None, in_vault: Set[str], i
     """
     if vault_id is not None and database_id is not None:
         return "bound" if vault_id == database_id else "refuse"
+    if database_id is not None and in_database and not in_vault:
+        return "refuse"  # its folder is away: a volume that is not mounted, say
     return "bind" if not in_vault or not in_vault.isdisjoint(in_database) else "refuse"
 
 

@@ -28,6 +28,9 @@ class TransitionPolicy:
 
     spans: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 27)
     """Lengths that are tried, in frames from end to end: 2 has one frame between its ends."""
+    ahead_s: Fraction = Fraction(3, 10)
+    """So much after a frame must have been decoded when it leaves, or it would leave before it is seen to be one of a
+    blend: of a dissolve, a third of the other shot did when frames were decoded late (0.2 s are too little)."""
     longest_s: Fraction = Fraction(9, 20)
     """Of longer transitions a part is seen at a time: a live frame leaves 0.35 s after it is decoded."""
     least_difference: float = 4.0
@@ -88,6 +91,9 @@ class Transitions:
         self._first = 0
         """Number of the oldest frame that is kept."""
         self._blends: list[_Blend] = []
+        self._begun: MediaTime | None = None
+        """Time of the first frame of all."""
+        self._midway = self._ended = False
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -100,6 +106,7 @@ class Transitions:
         """
         if self._frames and time <= self._frames[-1].time:
             return
+        self._begun = time if self._begun is None else self._begun
         flat = None if luma is None else luma.astype(np.float32).ravel()
         self._frames.append(_Frame(time, flat))
         newest = self._first + len(self._frames) - 1
@@ -124,8 +131,28 @@ class Transitions:
         place = bisect_left(self._frames, time, key=_time)
         if place == len(self._frames) or self._frames[place].time != time or self._frames[place].luma is None:
             return True
+        if self._unsettled(place):
+            return True
         number, margin = self._first + place, self.policy.margin
         return any(blend.first - margin <= number <= blend.last + margin for blend in self._blends)
+
+    def begins_midway(self) -> None:
+        """The first frame is not the first of its epoch: a blend may have begun before it."""
+        self._midway = True
+
+    def end(self) -> None:
+        """No frame follows the newest."""
+        self._ended = True
+
+    def _unsettled(self, place: int) -> bool:
+        """Whether too little is known around a frame to tell that it is no blend."""
+        policy, time = self.policy, self._frames[place].time
+        if not self._ended and self._frames[-1].time < time + policy.ahead_s:
+            return True
+        if self._midway and self._begun is not None and time - self._begun <= policy.longest_s:
+            return True
+        around = self._frames[max(0, place - 1) : place + 2]
+        return len(around) == 3 and around[2].time - around[0].time > policy.longest_s
 
     def just_over(self) -> bool:
         """Return whether a transition is taken to have ended at the newest frame: another shot begins here."""

@@ -97,6 +97,7 @@ def run(settings: Settings) -> None:
         Access(read=(settings.models_dir,), write=(settings.cache_dir,)),
     )
     teller = Teller(storage, producer, wall_ms)
+    teller.hold_repeats()
     deps = _deps(settings, storage, teller, edge, Enroller(PhotoDecoder(children), models))
     refuses = bind(storage, deps.vault)
     if refuses is not None:
@@ -152,6 +153,7 @@ def _align(settings: Settings, storage: Storage, teller: Teller, stop: threading
     align(
         lambda: StateReader(kafka_config(settings, "api-align"), STREAMS), storage, wall_ms, wake=teller.wake, stop=stop
     )
+    teller.release_repeats()
 
 
 def _deps(settings: Settings, storage: Storage, teller: Teller, edge: EdgeControl, enroller: Enroller) -> Deps:

@@ -57,7 +57,9 @@ def align(
 
 
 def read_all(reader: Reader, stop: threading.Event) -> dict[str, StreamSpec] | None:
-    """Return what the log holds of each stream; None: stopped before its end.
+    """Return the highest revision that the log holds of each stream; None: stopped before its end.
+
+    Not the newest message: a restored database may have been told already, and who knows a higher revision ignores it.
 
     Raises:
         BusError: the client is beyond repair.
@@ -68,7 +70,9 @@ def read_all(reader: Reader, stop: threading.Event) -> dict[str, StreamSpec] | N
             return None
         for received in reader.poll(_POLL_S):
             if isinstance(received.message, StreamSpec):
-                held[received.key] = received.message
+                known = held.get(received.key)
+                if known is None or received.message.revision >= known.revision:
+                    held[received.key] = received.message
             else:
                 held.pop(received.key, None)
     return held

@@ -54,7 +54,17 @@ class Teller:
         """Held from reading a state until it is handed over: what was read later is told later."""
         self._flights: dict[Place, _Flight] = {}
         self._awake = threading.Event()
+        self._aligned = threading.Event()
+        self._aligned.set()
         self._failing = False
+
+    def hold_repeats(self) -> None:
+        """Repeat nothing until `release_repeats`: what the log knows must be read before more is said."""
+        self._aligned.clear()
+
+    def release_repeats(self) -> None:
+        """Database and log were compared."""
+        self._aligned.set()
 
     def tell_stream(self, stream_id: str, wait_s: float = CONFIRM_S) -> bool:
         """Tell of a change of a stream; see `tell`."""
@@ -91,6 +101,8 @@ class Teller:
         Raises:
             StorageError: the database is away.
         """
+        if not self._aligned.is_set():
+            return
         said = [stream.stream_id for stream in self._storage.streams() if self._say(stream.stream_id)]
         gone = frozenset(said) - {stream.stream_id for stream in self._storage.streams()}
         # Another process may have told of their end before we said that they are there.

@@ -82,6 +82,9 @@ class Engine:
                 self._lose(packet.epoch, Lost(packet.index, "old_epoch"))
         elif packet.end_of_epoch:
             run.end()
+        elif run.ended:  # it said that nothing follows, and the look ahead relies on it
+            if packet.track == "video":
+                self._lose(packet.epoch, Lost(packet.index, "after_the_end"))
         elif packet.track == "audio":
             run.add_audio(packet)
         else:

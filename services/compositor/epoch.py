@@ -15,9 +15,10 @@ from mosaicast.core.pacing import Pacer, PacingPolicy
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import MediaTime, Verdict
 
-AHEAD_S = 0.35
+AHEAD_S = 0.45
 """Decoded so long before it is due. A frame leaves only when the picture of the next verdict (0.2 s later at most) has
-been decoded too and found to be the one that was looked at; the rest is for a stall of the scheduler."""
+been decoded too and found to be the one that was looked at, and what follows for 0.3 s, to tell whether it is one of a
+blend; the rest is for a stall of the scheduler."""
 MOST_HELD_BYTES = 256 * 1024 * 1024
 """Decoded pictures that may wait: 20 of 4K (8 bit 4:2:0), which is `AHEAD_S` at 60 a second. A source whose pictures
 are shown long after they are decoded would hold more; beyond it decoding waits, and what comes too late is dropped."""
@@ -104,6 +105,8 @@ class EpochRun:
         self.pacer.observe(packet.decode_time, now)
         if self._encoded_bytes + len(packet.data) > MOST_ENCODED_BYTES:
             return [Lost(packet.index, "too_many_bytes")]
+        if self._last is None and packet.unit > 0:
+            self.line.begins_midway()
         self._last = packet.time if self._last is None else max(self._last, packet.time)
         self._encoded.append(packet)
         self._encoded_bytes += len(packet.data)

@@ -169,7 +169,7 @@ class HlsOutput:
             self._do(self._shelf.purge)
 
     def purge_until(self, wall_ms: int) -> None:
-        """The output guard saw a bare face: delete all segments, and take none that began by then."""
+        """Delete all segments, and take none that began by then: they may show what should not have been seen."""
         self._tripped_ms = max(self._tripped_ms, wall_ms)
         if self._last_s is not None:
             self._do(self._shelf.purge)

@@ -127,6 +127,8 @@ class StreamRunner:
         old, self._spec = self._spec, spec
         if self._hls is not None and takes_away(old, spec):
             self._hls.purge(spec.revision)
+            # Two specs may bear one revision: a consent that runs out is no change. What began before is out anyway.
+            self._hls.purge_until(wall_ms())
         if self.quarantined and (old is None or old.publication != spec.publication):
             self.quarantined = False
             self._state.lifted()

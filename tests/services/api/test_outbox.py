@@ -309,6 +309,27 @@ def test_what_an_older_copy_of_the_database_says_counts_for_more_than_what_the_l
     assert (newest.revision, newest.visible_until) == (41, {})
 
 
+def test_what_a_restored_database_has_told_already_hides_no_higher_revision(desk: Desk) -> None:
+    """The half-minute's repeat came first, and panic was told at a revision that everybody ignored."""
+    stream_id = desk.create()["stream_id"]
+    before = spec(desk, stream_id, revision=40, visible_until={"erased": desk.now_ms + 1})
+    aligned(desk, Log([logged(stream_id, before)], [logged(stream_id, spec(desk, stream_id))]))
+    newest = desk.producer.newest(stream_id)
+    assert newest is not None
+    assert newest.revision == 41
+
+
+def test_nothing_is_repeated_before_the_log_was_read(desk: Desk) -> None:
+    desk.create()
+    desk.producer.sent.clear()
+    desk.deps.teller.hold_repeats()
+    desk.deps.teller.repeat()
+    assert desk.producer.sent == []
+    desk.deps.teller.release_repeats()
+    desk.deps.teller.repeat()
+    assert len(desk.producer.sent) == 1
+
+
 def test_the_comparison_outlives_a_broker_that_fails(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alignment, "RETRY_S", 0.0)
     stream_id = desk.create()["stream_id"]

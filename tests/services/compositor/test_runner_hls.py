@@ -68,9 +68,11 @@ def test_what_may_not_be_seen_any_more_is_deleted_and_newer_segments_go_on(stage
     stage.runner.on_spec(spec(2, **{"visible_until": {"ann": FOREVER_MS}, **change}))
     assert stage.hls.settle()
     assert stage.pictures == set()
-    stage.cuts(b"b", revision=1)
+    stage.cuts(b"b", revision=1, began_ms=wall_ms() + 1)
     assert stage.pictures == set(), "cut before the child knew"
-    fresh = stage.cuts(b"c", revision=2)
+    stage.cuts(b"d", revision=2)
+    assert stage.pictures == set(), "two specs may bear one revision: it began before the change"
+    fresh = stage.cuts(b"c", revision=2, began_ms=wall_ms() + 1)
     assert stage.pictures == {fresh}
 
 

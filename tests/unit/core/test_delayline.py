@@ -58,12 +58,25 @@ def outcome(commands: list[Command]) -> list[tuple[int, object]]:
 
 def test_a_live_frame_leaves_at_its_time_and_not_before() -> None:
     live = Live()
-    assert live.frame(0, now=10.0) == []
+    for at in range(0, 400, 100):
+        assert live.frame(at, now=10.0 + at / 1000) == []
     live.looks(400, now=10.6)
     assert live.line.next_due() == pytest.approx(11.0)
     assert live.line.tick(10.999) == []
     assert outcome(live.line.tick(11.0)) == [(0, CLEAR)]
+    assert live.line.next_due() == pytest.approx(11.1)
+    live.line.tick(11.3)
     assert live.line.next_due() is None
+
+
+def test_a_frame_that_is_decoded_as_it_leaves_may_be_one_of_a_dissolve() -> None:
+    """After a stall, or a child's restart, frames were shown before what follows was decoded: 25 % of another shot."""
+    live = Live()
+    live.looks(400, now=10.6)
+    live.frame(0, now=10.0)
+    (released,) = live.line.tick(11.0)
+    assert isinstance(released, Release)
+    assert released.plan.full_reason == "transition"
 
 
 def test_without_a_verdict_it_leaves_in_time_but_mosaicked() -> None:
@@ -117,7 +130,7 @@ def test_what_comes_after_its_place_is_dropped() -> None:
 
 def test_panic_mosaics_what_leaves_while_it_lasts() -> None:
     live = Live()
-    for at in (0, 40, 100):
+    for at in (0, 40, 100, 200, 300, 400):
         live.frame(at, now=10.0 + at / 1000)
     live.looks(500, now=10.6)
     live.line.set_panic(True)

@@ -19,7 +19,8 @@ from mosaicast.core.holdings import Enrolled, binding, compare
         ("v", None, set(), {"zoe"}, "bind"),
         (None, "v", {"ann"}, {"ann"}, "bind"),
         (None, "v", {"ann"}, set(), "refuse"),
-        (None, "v", set(), {"ann"}, "bind"),
+        (None, "v", set(), {"ann"}, "refuse"),  # its volume is not mounted: erasing would spare the photos there
+        (None, "v", set(), set(), "bind"),
         ("v", "v", {"ann"}, set(), "bound"),
         ("v", "v", {"ann"}, {"zoe"}, "bound"),
         ("v", "w", {"ann"}, {"ann"}, "refuse"),

@@ -45,6 +45,7 @@ def seen(lumas: list[Luma]) -> Transitions:
     transitions = Transitions()
     for frame, luma in enumerate(lumas):
         transitions.add(at(frame), luma)
+    transitions.end()
     return transitions
 
 
@@ -54,6 +55,8 @@ def gradual(lumas: list[Luma]) -> list[int]:
     for frame in range(len(lumas) + 10):
         if frame < len(lumas):
             transitions.add(at(frame), lumas[frame])
+        else:
+            transitions.end()
         if frame >= 10:
             if transitions.gradual(at(frame - 10)):
                 told.append(frame - 10)
@@ -158,6 +161,34 @@ def test_motion_and_light_are_no_transitions(lumas):
     assert gradual(lumas) == []
 
 
+@pytest.mark.parametrize("frames", [12, 20, 30])
+def test_a_frame_that_was_decoded_late_may_be_one_of_a_blend(frames):
+    """After a stall frames leave as they are decoded: the first third of a dissolve is not yet told from motion."""
+    transitions = Transitions()
+    for frame, luma in enumerate(joined(dissolve(frames))):
+        transitions.add(at(frame), luma)
+        assert transitions.gradual(at(frame))
+        if frame >= 9:
+            in_time = transitions.gradual(at(frame - 9))
+            assert in_time or not CUT <= frame - 9 < CUT + frames
+
+
+def test_a_line_that_begins_inside_of_an_epoch_may_begin_inside_of_a_blend():
+    lumas = joined(dissolve(12))[CUT + 8 :]
+    midway = seen(lumas)
+    midway.begins_midway()
+    assert [frame for frame in range(len(lumas)) if midway.gradual(at(frame))] == list(range(14))
+
+
+@pytest.mark.parametrize("frames_per_s", [4.0, 4.2])
+def test_frames_too_far_apart_tell_nothing(frames_per_s):
+    transitions = Transitions()
+    for frame, luma in enumerate(joined([0.5])):
+        transitions.add(Fraction(frame) / Fraction(frames_per_s), luma)
+    transitions.end()
+    assert transitions.gradual(CUT / Fraction(frames_per_s))
+
+
 def test_a_frame_that_nobody_could_read_may_be_anything():
     transitions = seen(joined([]))
     transitions.add(at(60), None)
@@ -185,6 +216,7 @@ def test_what_is_forgotten_is_bounded_and_changes_nothing_later():
     for frame, luma in enumerate(lumas):
         forgetful.add(at(frame), luma)
         forgetful.forget_before(at(frame - 10))
+    forgetful.end()
     assert len(forgetful) < 30
     assert [forgetful.gradual(at(frame)) for frame in range(50, 60)] == [
         kept.gradual(at(frame)) for frame in range(50, 60)
