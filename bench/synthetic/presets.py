@@ -91,13 +91,15 @@ def small(
 def restless(stays: Sequence[str], visitor: str) -> Script:
     """Return 24 s of 640x360 with a cut every 2 to 4 s: those who stay change places, the visitor comes and goes."""
     scenes, start_s = [], 0.0
-    place = Waypoint(0, (1 - 0.5 / (len(stays) + 1), 0.36), 0.11)
+    # Slowly, and high up: a mask that reaches for somebody who hurries would cover the frame's number.
+    place = Waypoint(0, (1 - 0.5 / (len(stays) + 1), 0.30), 0.11)
     for turn, length_s in enumerate((2.0, 3.0, 4.0, 3.0) * 2):
-        span_s = start_s, start_s + length_s
-        actors = _line_up(_rotated(stays, turn), (), span_s, 0.11, places=len(stays) + 1)
-        visit = _visit(visitor, (start_s + 0.2, span_s[1] - 0.1), 1.08, place)
-        scenes.append(Scene(start_s, _BACKDROPS[turn % len(_BACKDROPS)], (*actors, visit)))
-        start_s = span_s[1]
+        end_s = start_s + length_s
+        actors = list(_line_up(_rotated(stays, turn), (), (start_s, end_s), 0.11, places=len(stays) + 1))
+        if length_s > 2:
+            actors.append(_visit(visitor, (start_s + 0.2, end_s - 0.1), 1.08, place))
+        scenes.append(Scene(start_s, _BACKDROPS[turn % len(_BACKDROPS)], tuple(actors)))
+        start_s = end_s
     return Script(SMALL, start_s, tuple(scenes))
 
 
