@@ -144,10 +144,11 @@ class MediaPacket(Message, frozen=True, kw_only=True):
     index: NonNegative
     unit: NonNegative
     """Video packets of this epoch before this message: a reader that lost some knows how many."""
-    after_epoch: NonNegative = 0
-    """At every video keyframe: the epoch that ingest read before this one, 0 if it knows of none ..."""
-    after_units: NonNegative = 0
-    """... and how many video packets that had: the last ones of an epoch may be lost, and its end."""
+    since_epoch: NonNegative = 0
+    """At every video keyframe: the first epoch of this stream that this ingest has read ..."""
+    units_since: NonNegative = 0
+    """... and how many video packets it read from there until this epoch began. The last packets of an epoch may be
+    lost with its end, and whole epochs too; so their reader knows how many."""
     track: Literal["video", "audio"]
     pts: int
     dts: int

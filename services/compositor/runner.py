@@ -16,6 +16,7 @@ from mosaicast.runtime.children import ChildProcess
 from mosaicast.runtime.clocks import wall_ms
 from services.compositor.hls import HlsOutput, takes_away
 from services.compositor.ledger import Ledger
+from services.compositor.numbers import Numbers
 from services.compositor.replay import Replay
 from services.compositor.wire import (
     LARGEST_SEGMENT_BYTES,
@@ -99,8 +100,7 @@ class StreamRunner:
         self._spec: StreamSpec | None = None
         self._replay = Replay()
         self._seen: dict[int, int] = {}
-        self._units: dict[int, int] = {}
-        """Number of the next video packet of each epoch."""
+        self._numbers = Numbers()
         self._state = RestartState()
         self._restart_s = 0.0
         self._link: _Link | None = None
@@ -139,8 +139,10 @@ class StreamRunner:
         self.last_packet_s = now
         if not self._is_new(packet):
             return
-        self._miss_units(packet)
         is_unit = packet.track == "video" and not packet.end_of_epoch
+        if is_unit and self._numbers.told(packet):
+            return
+        self._miss_units(packet)
         if is_unit:
             self.ledger.take(packet.epoch, packet.index)
         if packet.epoch < self.epoch:
@@ -171,24 +173,11 @@ class StreamRunner:
 
     def _miss_units(self, packet: MediaPacket) -> None:
         """Book the video packets that are missing before this one."""
-        if not self._units:
-            # It may lie in the middle of its epoch: what was before is another instance's. What follows is ours.
-            self._units[packet.epoch] = packet.unit
-        elif packet.after_epoch:
-            self._miss_until(packet.after_epoch, packet.after_units)
-        self._miss_until(packet.epoch, packet.unit)
-        self._units[packet.epoch] += packet.track == "video" and not packet.end_of_epoch
-
-    def _miss_until(self, epoch: int, units: int) -> None:
-        """Book what is missing of an epoch's first so many video packets."""
-        expected = self._units.get(epoch, 0 if min(self._units) < epoch else units)
-        self._units[epoch] = max(expected, units)
-        if len(self._units) > 2 * EPOCHS:
-            del self._units[min(self._units)]
-        if units - expected > MOST_MISSED:
-            self._log.warning("numbers_jump", stream=self.stream_id, missing=units - expected)
-        elif units > expected:
-            self._tell(self.ledger.miss(epoch, units - expected))
+        missing = self._numbers.missing(packet)
+        if missing > MOST_MISSED:
+            self._log.warning("numbers_jump", stream=self.stream_id, missing=missing)
+        elif missing:
+            self._tell(self.ledger.miss(packet.epoch, missing))
 
     def on_verdict(self, verdict: VerdictMessage) -> None:
         """Take in a verdict from the log."""

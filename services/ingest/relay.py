@@ -23,14 +23,14 @@ MOST_EPOCHS = 1_000
 """... and it counts on from what it had. Further up, a hostile child would leave its successors no numbers."""
 
 
-class Extent(NamedTuple):
-    """An epoch, and how many video packets it had."""
+class Total(NamedTuple):
+    """All epochs of a stream that were read: the first one, and how many video packets there were."""
 
-    epoch: int
+    since_epoch: int
     units: int
 
 
-NOTHING = Extent(0, 0)
+NOTHING = Total(0, 0)
 
 
 class Relay:
@@ -41,7 +41,7 @@ class Relay:
     Args:
         job: the child's; it may speak only for its stream, and not for older epochs.
         tally: counters of the stream over all its children; see `StatusReport`.
-        after: what was read before.
+        before: what was read before.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Relay:
         connection: "Connection[Any, Any]",
         around: Surroundings,
         tally: Counter[str],
-        after: Extent = NOTHING,
+        before: Total = NOTHING,
     ) -> None:
         self._stream_id = job.stream_id
         self._allowed = job.allows
@@ -69,7 +69,7 @@ class Relay:
         self.lossy = threading.Event()
         """The bus refused or lost a video packet of this epoch."""
         self._next_unit = 0
-        self._after = after
+        self._before = before
         self._thread = threading.Thread(target=self._read_all, name=f"relay-{job.stream_id}", daemon=True)
 
     def start(self) -> "Relay":
@@ -83,9 +83,11 @@ class Relay:
         return self._newest is not None
 
     @property
-    def extent(self) -> Extent:
-        """The newest epoch with packets, of this child or of those before."""
-        return Extent(self.epoch, self._next_unit) if self.live else self._after
+    def total(self) -> Total:
+        """All that was read, by this child and those before."""
+        if not self.live:
+            return self._before
+        return Total(self._before.since_epoch or self.epoch, self._before.units + self._next_unit)
 
     @property
     def finished(self) -> bool:
@@ -150,9 +152,10 @@ class Relay:
 
     def _pass_packet(self, packet: MediaPacket) -> None:
         if packet.epoch != self.epoch or self._newest is None:
-            self._after, self._next_unit = self.extent, 0
+            self._before, self._next_unit = self.total, 0
         if packet.codecs:
-            packet = replace(packet, after_epoch=self._after.epoch, after_units=self._after.units)
+            since = self._before.since_epoch or packet.epoch
+            packet = replace(packet, since_epoch=since, units_since=self._before.units)
         self.epoch, self._newest = packet.epoch, packet
         for codec in packet.codecs:
             if codec.track == "video":

@@ -33,7 +33,7 @@ class StreamRunner:
         """When to start the child, monotonic; None while it runs or is not to run."""
         self._state: PublicationState = "waiting"
         self._reason = ""
-        self._after = NOTHING
+        self._total = NOTHING
         self._frames_before = 0
         self._overtaken_s = float("-inf")
         self._reported_s = around.now_s()
@@ -125,7 +125,7 @@ class StreamRunner:
         self._child = self._around.spawn(job)
         self._crashes.started(now_s)
         self._failures.started(now_s)
-        self._relay = Relay(job, self._child.connection, self._around, self._tally, self._after).start()
+        self._relay = Relay(job, self._child.connection, self._around, self._tally, self._total).start()
 
     def _watch(self, child: Child, relay: Relay) -> None:
         if relay.violation is not None:
@@ -205,7 +205,7 @@ class StreamRunner:
         if self._child.exit is None:
             self._child.kill()  # it holds nothing that is worth the time of an orderly end
         self._relay.close()
-        self._epoch, self._after = self._newest_epoch(), self._relay.extent
+        self._epoch, self._total = self._newest_epoch(), self._relay.total
         self._child = self._relay = None
 
     def _newest_epoch(self) -> int:

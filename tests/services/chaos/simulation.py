@@ -306,7 +306,7 @@ class Ingest(Part):
             now_s=self.clock.monotonic_s, now_ms=self.clock.wall_ms, metrics=_METRICS, bus=self.sim.producer
         )
         job = ingest_wire.Job(STREAM, "", live=True, epoch=self._epoch, analysis_fps=10, detection_threshold=0.2)
-        after = self.relay.extent if self.relay is not None else NOTHING
+        after = self.relay.total if self.relay is not None else NOTHING
         return Relay(job, None, around, self.tally, after)  # type: ignore[arg-type]
 
 
@@ -527,7 +527,7 @@ class CompositorHost(Part):
         if STREAM not in self.service._runners:
             return
         runner = self.runner
-        self.known = dict(runner._units)
+        self.known = dict(runner._numbers._next)
         link = runner._link
         if link is not None:
             self._work(link)

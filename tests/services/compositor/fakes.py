@@ -129,10 +129,10 @@ def packet(
     size: int = 10,
     stream: str = STREAM,
     unit: int | None = None,
-    after: tuple[int, int] = (0, 0),
+    since: tuple[int, int] = (0, 0),
 ) -> MediaPacket:
     return MediaPacket(
-        after_epoch=after[0], after_units=after[1],
+        since_epoch=since[0], units_since=since[1],
         stream_id=stream, epoch=epoch, index=index, unit=index if unit is None else unit, track=track,
         pts=index * 33, dts=index * 33, time_base=MS,
         keyframe=key, data=b"" if end else b"x" * size, end_of_epoch=end, read_ms=1,

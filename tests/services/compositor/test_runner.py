@@ -84,16 +84,19 @@ def test_units_that_the_log_lost_are_booked_as_dropped(stage: Stage) -> None:
     assert stage.counts()["taken"] == 4 + 6, "late is lost: it was booked"
 
 
-def test_the_lost_end_of_an_epoch_and_beginning_of_the_next_are_booked_too(stage: Stage) -> None:
-    stage.media(*group(0, 2, epoch=1), packet(3, epoch=3, unit=2), packet(9, epoch=3, unit=5, key=True, after=(2, 4)))
-    assert stage.counts()["dropped.lost_in_log"] == 2 + 2 + 4, "of epoch 3 first and then, and all of epoch 2"
-    stage.media(packet(20, epoch=3, unit=6, key=True, after=(2, 4)), packet(0, epoch=4, unit=0, key=True, after=(3, 9)))
-    assert stage.counts()["dropped.lost_in_log"] == 8 + 2
-    assert stage.counts()["taken"] == 2 + 3 + 1 + 10
+def test_lost_ends_and_beginnings_of_epochs_and_whole_ones_are_booked_too(stage: Stage) -> None:
+    stage.media(packet(0, epoch=3, unit=0, key=True, since=(1, 70)), packet(1, epoch=3, unit=1))
+    stage.media(packet(3, epoch=6, unit=2), packet(9, epoch=6, unit=5, key=True, since=(1, 70 + 2 + 11)))
+    assert stage.counts()["dropped.lost_in_log"] == 2 + 2 + 11, "of epoch 6 first and then, and all between"
+    stage.media(packet(20, epoch=6, unit=6, key=True, since=(1, 83)))
+    stage.media(packet(0, epoch=7, unit=0, key=True, since=(1, 83 + 9)))
+    assert stage.counts()["dropped.lost_in_log"] == 15 + 2
+    stage.media(packet(30, epoch=6, unit=8), packet(0, epoch=9, key=True, since=(9, 0)))
+    assert stage.counts()["taken"] == 2 + 3 + 2 + 17, "what comes so late was booked; another ingest counts anew"
 
 
 def test_what_was_before_the_first_packet_that_we_see_is_not_ours(stage: Stage) -> None:
-    stage.media(packet(40, epoch=2, unit=30, key=True, after=(1, 500)))
+    stage.media(packet(40, epoch=2, unit=30, key=True, since=(1, 500)))
     assert stage.counts()["taken"] == 1
 
 

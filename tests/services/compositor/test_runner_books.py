@@ -80,9 +80,6 @@ class Play(Stage):
         self._next: Counter[int] = Counter()
         self._next_unit: Counter[int] = Counter()
         self._untold: Counter[int] = Counter()
-        self._begun: set[int] = set()
-        self._known: set[int] = set()
-        """Epochs of which the runner knows: what is lost of them and of later ones is told by later packets."""
         self._sent: dict[int, int] = {}
         self._revision = 0
 
@@ -98,7 +95,7 @@ class Play(Stage):
     def do_packet(self, epoch: int, kind: str) -> None:
         index, unit = self._next[epoch], self._next_unit[epoch]
         if kind == "repeat":
-            if epoch in self._begun:
+            if epoch in self._sent:
                 self.media(packet(self._sent[epoch], epoch=epoch, unit=unit - 1))
             return
         self._next[epoch] += 1
@@ -106,20 +103,14 @@ class Play(Stage):
         if kind == "lost":
             self._untold[epoch] += 1
             return
-        after = (1, self._next_unit[1]) if (kind, epoch) == ("key", 2) and self._next[1] else (0, 0)
-        for told in (after[0], epoch) if self._known and after[0] else (epoch,):
-            # What was lost before the first packet that came is another instance's.
-            lost = self._untold.pop(told, 0)
-            self.lost += lost if any(known <= told for known in self._known) else 0
-            self._known.add(told)
-        self._begun.add(epoch)
+        # What was lost before the first packet that came, or of older epochs, is another instance's.
+        lost, known = self._untold.pop(epoch, 0), epoch in self._sent
+        self.lost += lost if known or any(older < epoch for older in self._sent) else 0
         self._sent[epoch] = index
         if kind in {"key", "delta"}:
             self.units.add((epoch, index))
         track = "audio" if kind == "audio" else "video"
-        self.media(
-            packet(index, epoch=epoch, unit=unit, key=kind == "key", track=track, end=kind == "end", after=after)
-        )
+        self.media(packet(index, epoch=epoch, unit=unit, key=kind == "key", track=track, end=kind == "end"))
 
     def do_tell(self, picks: list[int]) -> None:
         if self.runner.child_pid and self.child.exit is None:

@@ -176,7 +176,7 @@ def test_the_epoch_is_ended_for_a_child_that_crashed(stage):
     assert (last.end_of_epoch, last.epoch, last.index, last.data) == (True, epoch, 2, b"")
 
 
-def test_each_epoch_tells_at_its_keyframes_how_long_the_one_before_was(stage):
+def test_keyframes_tell_how_much_was_read_before_their_epoch(stage):
     """Its last packets and its end may be lost on the way, and nobody would know how many there were."""
     first = stage.child.job.epoch
     stage.hears(packet(first), packet(first, 1), packet(first + 5), packet(first + 5, 1), packet(first + 5, 2))
@@ -184,10 +184,10 @@ def test_each_epoch_tells_at_its_keyframes_how_long_the_one_before_was(stage):
     stage.after(5.0)
     third = stage.child.job.epoch
     stage.hears(packet(third), packet(third, 1))
-    told = {(p.epoch, p.index): (p.after_epoch, p.after_units) for p in stage.bus.media if not p.end_of_epoch}
-    assert told[first, 0] == (0, 0)
+    told = {(p.epoch, p.index): (p.since_epoch, p.units_since) for p in stage.bus.media if not p.end_of_epoch}
+    assert told[first, 0] == (first, 0)
     assert told[first + 5, 0] == (first, 2)
-    assert told[third, 0] == (first + 5, 3)
+    assert told[third, 0] == (first, 5)
     assert {told[first, 1], told[first + 5, 1], told[third, 1]} == {(0, 0)}, "at keyframes only"
 
 
