@@ -160,8 +160,7 @@ def test_nobody_is_shown_and_the_stream_recovers(
             broadcast.publisher.stop()
         report = watch.report()
         seen = watch.sightings()
-    if fault != LOSES:  # of epochs that were lost whole, with their end, nobody downstream can know
-        balance(session, stream)
+    balance(session, stream)
     books = session.books(stream)
     failures.record(failures.Observation.of(what, seen, report, books))
     assert report.leaks == ()
