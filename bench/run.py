@@ -55,6 +55,8 @@ class Ours:
     enrolled_visible: float
     added_delay_ms: list[float]
     counters: dict[str, Any]
+    full_mosaic_share: float
+    """Of the frames measured: the first seconds of the stream are over by then."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -105,11 +107,12 @@ def _measure_ours(folder: Path, clip: Path, source: SourceClip, seconds: float) 
         with Publisher(clip, f"{edge}/live/{stream['stream_key']}"):
             wait_until(lambda: _published(api) > WARM_S * 30, 90, "the masked stream")
             frames, cpu_s = _snapshot(api, process.pid)
+            mosaicked = _counters(api)["full_mosaic"]
             by_process = cpu_by_name(process.pid)
             watched = _watch_both(edge, stream["stream_id"], token, source, seconds)
             frames_after, cpu_after_s = _snapshot(api, process.pid)
             by_process_after = cpu_by_name(process.pid)
-            counters = api.get("/v1/status")["streams"][0]["frames"]
+            counters = _counters(api)
     masked, raw = watched
     report = masked.report()
     sent = dict(raw.arrivals)
@@ -122,6 +125,7 @@ def _measure_ours(folder: Path, clip: Path, source: SourceClip, seconds: float) 
         report.enrolled_visible or 0.0,
         late_ms,
         counters,
+        (counters["full_mosaic"] - mosaicked) / (frames_after - frames),
     )
 
 
@@ -142,8 +146,13 @@ def _watch_both(edge: str, stream_id: str, token: str, source: SourceClip, secon
     return masked, raw
 
 
+def _counters(api: ApiClient) -> dict[str, Any]:
+    found: dict[str, Any] = api.get("/v1/status")["streams"][0]["frames"]
+    return found
+
+
 def _published(api: ApiClient) -> int:
-    frames = api.get("/v1/status")["streams"][0]["frames"]
+    frames = _counters(api)
     return int(frames["clear"] + frames["masked"] + frames["full_mosaic"])
 
 
@@ -214,6 +223,7 @@ def _summary(
         "frames_judged_deface": default_frames,
         "added_delay_p95_ms": round(late[int(0.95 * (len(late) - 1))], 1) if late else None,
         "added_delay_median_ms": round(statistics.median(late), 1) if late else None,
+        "full_mosaic_share": round(ours.full_mosaic_share, 4),
         "enrolled_visible": round(ours.enrolled_visible, 3),
         "ms_per_frame": {
             "ours": round(ours_ms, 2),

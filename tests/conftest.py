@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import hypothesis
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
@@ -10,10 +9,6 @@ from hypothesis import HealthCheck, settings
 # Hypothesis fails an example that takes 0.2 s, or that is slow to make: on a busy machine any does.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
-
-# How long an example takes is the machine's affair.
-hypothesis.settings.register_profile("timeless", deadline=None)
-hypothesis.settings.load_profile("timeless")
 
 
 @pytest.fixture(autouse=True)

@@ -107,7 +107,9 @@ class Evidence:
     def lack(self, time: MediaTime) -> Lack | None:
         """Return what is missing to paint the frame at `time` region by region; None: nothing."""
         frame = self._frame(time)
-        if frame is not None and not frame.intact:
+        if frame is None:
+            return "picture_missing"
+        if not frame.intact:
             return "packet_lost"
         after = bisect_right(self._claims, time, key=_time)
         if after == 0:

@@ -1,15 +1,15 @@
 """`mosaicast calibrate`: curves and thresholds from labelled pictures. It asks no server, and keeps no vector."""
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import track
+
+from services.cli.printing import err, print_json
 
 if TYPE_CHECKING:
     from mosaicast.adapters.detectors import Detector
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from services.cli.calibration.people import Reader
 
 ARCFACE = "arcface:"
-_err = Console(stderr=True, highlight=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +65,10 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a parameter an option
         advice = run(request, [] if detection else make_embedders(model, cache_dir), _make_detector(), _make_reader())
         written = write(advice, request)
     except (CalibrationError, ModelError, OSError) as exc:
-        _err.print(f"mosaicast: {exc}", markup=False)
+        err.print(f"mosaicast: {exc}", markup=False)
         raise typer.Exit(1) from exc
     if as_json:
-        sys.stdout.write(json.dumps({**advice.figures, "report": str(written)}, indent=2) + "\n")
+        print_json({**advice.figures, "report": str(written)})
     else:
         show(advice, written)
 
@@ -154,4 +153,4 @@ def _make_reader() -> "Reader":
 
 
 def _progress(paths: Sequence[Path]) -> Iterable[Path]:
-    return track(paths, "looking at pictures", console=_err, disable=not _err.is_terminal)
+    return track(paths, "looking at pictures", console=err, disable=not err.is_terminal)

@@ -1,21 +1,18 @@
 """`mosaicast models`: which models there are, getting their weights, and whether what is here is right."""
 
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
-from rich.table import Table
 
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.models import Model, inspect, load, pull, require
 from mosaicast.adapters.models.registry import Download, Package
 from mosaicast.runtime.settings import Settings
+from services.cli.printing import AsJson, err, out, print_json, print_table
 
 app = typer.Typer(no_args_is_help=True, help="Models: list, download, check.")
 
@@ -24,24 +21,16 @@ Folder = Annotated[
 ]
 DEFAULT_FOLDER = Path("var/models")
 
-_out = Console(highlight=False)
-_err = Console(stderr=True, highlight=False)
-
 
 @app.command("list")
-def list_(
-    folder: Folder = DEFAULT_FOLDER, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
-) -> None:
+def list_(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """List every model, where it comes from, and whether it is here."""
     states = [(model, inspect(model, folder).state) for model in _models([])]
     if as_json:
-        rows = [{**msgspec.to_builtins(model), "state": state} for model, state in states]
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        print_json([{**msgspec.to_builtins(model), "state": state} for model, state in states])
         return
-    table = Table("model", "role", "licence", "from", "state", box=None, pad_edge=False)
-    for model, state in states:
-        table.add_row(model.name, model.role, model.licence, _origin(model), state)
-    _out.print(table, soft_wrap=True)
+    rows = [[model.name, model.role, model.licence, _origin(model), state] for model, state in states]
+    print_table("model", "role", "licence", "from", "state", rows=rows)
 
 
 @app.command("pull")
@@ -51,12 +40,12 @@ def pull_(
     """Download weights; goes on where an earlier download broke off."""
     failed = False
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=_err) as bars:
+    with Progress(*columns, console=err) as bars:
         for model in _models(names):
             task = bars.add_task(model.name, total=None)
             try:
                 path = pull(model, folder, _bar(bars, task))
-                _out.print(f"{model.name}: {path}", soft_wrap=True, markup=False)
+                out.print(f"{model.name}: {path}", soft_wrap=True, markup=False)
             except ModelError as exc:
                 bars.remove_task(task)
                 failed = True
@@ -80,7 +69,7 @@ def verify(
             failed = True
             _complain(finding.detail)
         elif finding.state != "absent":
-            _out.print(finding.detail or f"{model.name}: ok", soft_wrap=True, markup=False)
+            out.print(finding.detail or f"{model.name}: ok", soft_wrap=True, markup=False)
     if failed:
         raise typer.Exit(1)
 
@@ -120,4 +109,4 @@ def _origin(model: Model) -> str:
 
 
 def _complain(what: object) -> None:
-    _err.print(f"mosaicast: {what}", soft_wrap=True, markup=False)
+    err.print(f"mosaicast: {what}", soft_wrap=True, markup=False)

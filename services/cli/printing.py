@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -15,8 +15,16 @@ Owner = Annotated[str, typer.Option(help="Whose stream or person it is.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_URL = "http://127.0.0.1:8000"
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+_PIPE_COLUMNS = 240
+"""In a pipe or a file no name is cut for a screen that is not there."""
+
+
+def _console(stream: TextIO, *, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _PIPE_COLUMNS)
+
+
+out = _console(sys.stdout)
+err = _console(sys.stderr, stderr=True)
 
 
 def print_json(value: Any) -> None:

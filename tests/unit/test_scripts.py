@@ -15,7 +15,7 @@ WAIT_S = 60
 PYTEST = """#!/bin/sh
 echo "$*" >> asked
 case "$*" in
-    *--ignore=tests/e2e) echo "$PARTS"; exit "${PARTS_STATUS:-0}" ;;
+    *"--ignore=tests/e2e "*) echo "$PARTS"; exit "${PARTS_STATUS:-0}" ;;
     *"-m kafka") echo "$KAFKA"; exit "${KAFKA_STATUS:-0}" ;;
     *) echo "3 passed in 0.10s" ;;
 esac
@@ -58,7 +58,7 @@ def test_all_of_it_is_run_and_summed_up_in_the_last_line(run: Run, checkout: Pat
     assert last.startswith("33 passed, 4 skipped in ")
     asked = sorted(line.split("--durations=10 ")[1] for line in (checkout / "asked").read_text().splitlines())
     assert asked == [
-        "--ignore=tests/e2e",
+        "--ignore=tests/e2e --numprocesses 3 --dist loadfile",
         "tests/e2e -m kafka",
         "tests/e2e -m not kafka --ignore=tests/e2e/test_people.py",
         "tests/e2e/test_people.py -m not kafka",
@@ -99,9 +99,9 @@ def test_ctrl_c_ends_all_of_it(checkout: Path) -> None:
     command = ["/usr/bin/env", "--default-signal=INT", str(checkout / "scripts/test")]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as script:
         asked = checkout / "asked"
-        wait_until(lambda: asked.exists() and len(asked.read_text().splitlines()) == 3, WAIT_S, "all three groups")
+        wait_until(lambda: asked.exists() and len(asked.read_text().splitlines()) == 4, WAIT_S, "all groups")
         script.send_signal(signal.SIGINT)
         out, _ = script.communicate(timeout=WAIT_S)
     assert script.returncode == 130
-    assert out.count("ended") == 3
-    assert len(asked.read_text().splitlines()) == 3, "none is begun after it"
+    assert out.count("ended") == 4
+    assert len(asked.read_text().splitlines()) == 4, "none is begun after it"

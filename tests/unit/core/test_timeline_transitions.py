@@ -96,8 +96,9 @@ def test_an_enrolled_person_stays_clear_up_to_the_last_look_before_a_clean_cut()
 @pytest.mark.parametrize(("transitions", "lack"), [(shots(), None), (shots(second=0.0), "verdicts_late")])
 def test_only_a_clean_cut_spares_the_look_ahead(transitions: Transitions, lack: str | None) -> None:
     evidence = Evidence(transitions=transitions)
-    for seq, at in enumerate((240, 320, 400)):
+    for at in range(240, 401, FRAME_MS):
         evidence.add_frame(ms(at), bytes(144), intact=True)
+    for seq, at in enumerate((240, 320, 400)):
         evidence.add_verdict(Verdict(ms(at), (), at == CUT_MS, bytes(144), seq, seq - 1))
     assert evidence.lack(ms(280)) == lack
     assert evidence.lack(ms(360)) == "verdicts_late", "the second frame before the cut may show what comes"
