@@ -151,6 +151,11 @@ class HlsOutput:
         self._last_s: float | None = None
         self._ended_s: float | None = None
 
+    @property
+    def clean(self) -> bool:
+        """Whether nothing stays that should have been deleted."""
+        return not self._unclean
+
     def on_segment(self, segment: Segment) -> None:
         """Take in a segment from the child."""
         if segment.revision < self._least_revision or segment.began_ms <= self._tripped_ms:
@@ -193,13 +198,19 @@ class HlsOutput:
             self._last_s = self._ended_s = None
             self._do(self._shelf.remove)
 
-    def close(self, timeout_s: float = 2.0) -> None:
-        """Delete everything and stop. Waits at most `timeout_s` for a disk that hangs; the next start sweeps then."""
+    def close(self, timeout_s: float = 2.0) -> bool:
+        """Delete everything and stop. Waits at most `timeout_s` for a disk that hangs.
+
+        Returns: whether nothing stays. Otherwise `tick` tries again, and the next start sweeps.
+        """
+        self._last_s = self._ended_s = None
         if self._thread is not None:
             self._do(self._shelf.remove)
             self._jobs.put(None)
             self._thread.join(timeout_s)
+            self._unclean |= self._thread.is_alive()
             self._thread = None
+        return self.clean
 
     def settle(self, timeout_s: float = 10.0) -> bool:
         """Wait until everything told so far is done; return whether it is."""

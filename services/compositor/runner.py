@@ -204,14 +204,16 @@ class StreamRunner:
         elif now - link.heard_s > SILENCE_S:
             self._hangs(link, now)
 
-    def stop(self) -> None:
-        """End the child; what was in flight is booked as dropped."""
+    def stop(self) -> HlsOutput | None:
+        """End the child; what was in flight is booked as dropped.
+
+        Returns: the HLS, if files of it stay that could not be deleted.
+        """
         self.stopped = True
         if self._link is not None:
             self._end(self._link)
         self._tell(self.ledger.drop("stopped"))
-        if self._hls is not None:
-            self._hls.close()
+        return self._hls if self._hls is not None and not self._hls.close() else None
 
     def rest(self) -> None:
         """Let the child go; the books stay, and the next packet starts another."""

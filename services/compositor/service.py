@@ -83,6 +83,8 @@ class CompositorService:
         self._specs: dict[str, StreamSpec] = {}
         self._deleted: set[str] = set()
         self._runners: dict[str, StreamRunner] = {}
+        self._leftovers: dict[str, HlsOutput] = {}
+        """HLS of streams that are not ours any more, of which files could not be deleted yet."""
         self._partition_of: dict[str, int] = {}
         self._partitions: frozenset[int] = frozenset()
         self._clock = clock
@@ -125,7 +127,14 @@ class CompositorService:
             runner.tick(now)
             if runner.idle(now, self._idle_s(runner.stream_id)):
                 runner.rest()
+        self._clear_leftovers()
         self._report(now)
+
+    def _clear_leftovers(self) -> None:
+        for stream_id, hls in list(self._leftovers.items()):
+            hls.tick(over=True)
+            if hls.clean and hls.close():
+                del self._leftovers[stream_id]
 
     def _on_spec(self, stream_id: str, spec: StreamSpec | None) -> None:
         if spec is None:
@@ -162,7 +171,7 @@ class CompositorService:
                 self._reports.on_outcomes,
                 lambda reason: self._metrics.child_restarts.labels(reason).inc(),
                 self._guard.on_told,
-                hls=self._make_hls(stream_id),
+                hls=self._leftovers.pop(stream_id, None) or self._make_hls(stream_id),
             )
             self._partition_of[stream_id] = partition
             if stream_id in self._specs:
@@ -177,7 +186,9 @@ class CompositorService:
         runner = self._runners.pop(stream_id, None)
         self._partition_of.pop(stream_id, None)
         if runner is not None:
-            runner.stop()
+            left = runner.stop()
+            if left is not None:
+                self._leftovers[stream_id] = left
             now = self._clock()
             self._tell(runner, now, now - self._reported_s)  # the books as they are closed
             self._reports.forget(stream_id)

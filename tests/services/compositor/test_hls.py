@@ -249,6 +249,20 @@ def test_what_could_not_be_deleted_is_deleted_later(rig: Rig) -> None:
     assert rig.hls.note == ""
 
 
+def test_what_stays_when_it_is_closed_is_deleted_later(rig: Rig) -> None:
+    rig.segment()
+    rig.disk.stuck_files = True
+    assert not rig.hls.close()
+    assert rig.pictures
+    rig.after(LONGEST_PAUSE_S)
+    assert not rig.hls.clean
+    rig.disk.stuck_files = False
+    rig.after(LONGEST_PAUSE_S)
+    assert rig.files == []
+    assert rig.hls.clean
+    assert rig.hls.close()
+
+
 ANN = {"ann": 9_000}
 ZONE = Zone(x=0.0, y=0.0, width=0.5, height=0.5)
 

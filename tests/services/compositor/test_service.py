@@ -1,17 +1,21 @@
 """The compositor's loop with a log, specs, children and a clock that are no more than lists."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.session import wait_until
+from mosaicast.adapters.hls_folder import HlsFolder, HlsStoreError
 from mosaicast.adapters.kafka import Received
 from mosaicast.contracts.messages import Message, Publication, StatusReport, StreamSpec
 from mosaicast.contracts.topics import MEDIA, STATUS, STREAMS, Topic
 from mosaicast.core.types import Disposition
 from mosaicast.runtime.metrics import Metrics
+from services.compositor.hls import LONGEST_PAUSE_S, HlsOutput, Shelf
 from services.compositor.service import IDLE_S, REPORT_S, UNPUBLISHED_S, CompositorService
-from services.compositor.wire import Outcome, Settled
+from services.compositor.wire import Outcome, Segment, Settled, encode_segment
 from tests.services.compositor.fakes import FakeChild, FakeSpawn, look, packet, shown
 from tests.services.compositor.media import STREAM, spec
 
@@ -32,12 +36,12 @@ class Lines:
 class Stage:
     """A service that owns all partitions, and everything around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, make_hls: Callable[[str], HlsOutput | None] = lambda _: None) -> None:
         self.now = 100.0
         self.spawn, self.metrics = FakeSpawn(), Metrics()
         self.log, self.specs = Lines(), Lines()
         self.reports: list[StatusReport] = []
-        self.service = CompositorService(self.spawn, self, self.metrics, "c0", lambda: self.now)
+        self.service = CompositorService(self.spawn, self, self.metrics, "c0", lambda: self.now, make_hls=make_hls)
         self.service.on_assigned(ALL)
 
     def send(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> bool:
@@ -279,3 +283,29 @@ def test_a_child_without_packets_is_let_go_and_the_next_packet_starts_another(
     assert stage.report.counters["masked"] == 1, "the books stay"
     stage.step(packet(0, epoch=2, key=True))
     assert stage.child.takes(3)[1:] == [Settled(2, frozenset()), packet(0, epoch=2, key=True)]
+
+
+def test_files_of_a_deleted_stream_that_can_not_be_deleted_are_tried_again(tmp_path: Path) -> None:
+    disk = StuckFolder(tmp_path)
+    stage = Stage(lambda stream_id: HlsOutput(Shelf(stream_id, disk, 1), lambda: stage.now))
+    stage.wants(spec())
+    stage.step(packet(0, key=True))
+    stage.child.connection.say(encode_segment(Segment(1, 1_000, 2.0, False, b"a" * 188)))
+    wait_until(lambda: bool(stage.step() or list(tmp_path.rglob("*.ts"))), 30, "a segment on the disk")
+    disk.stuck = True
+    stage.wants(None)
+    stage.step()
+    assert list(tmp_path.rglob("*.ts"))
+    disk.stuck = False
+    wait_until(lambda: not (stage.step(seconds=LONGEST_PAUSE_S) or list(tmp_path.rglob("*"))), 30, "an empty disk")
+
+
+class StuckFolder(HlsFolder):
+    """A folder whose files can't be deleted for a while."""
+
+    stuck = False
+
+    def remove(self, stream_id: str) -> None:
+        if self.stuck:
+            raise HlsStoreError("Operation not permitted")
+        super().remove(stream_id)
