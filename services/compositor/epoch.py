@@ -192,9 +192,11 @@ class EpochRun:
     def _decode(self, packet: MediaPacket, now: float) -> list[Ready | Lost]:
         assert self.video is not None
         results: list[Ready | Lost] = []
-        if packet.pts in self._decoding:
-            results.append(Lost(self._decoding[packet.pts].packet.index, "duplicate"))
         whole = self._chain.take(packet)
+        twin = self._decoding.pop(packet.pts, None)
+        if twin is not None:  # of two pictures of one time nobody can tell which is which
+            results.append(Lost(twin.packet.index, "duplicate"))
+            whole = whole and twin.intact
         if self._chain.mended and self._decoder is not None:
             results += self._drain(now)  # a new decoder waits for whole pictures, this one would conceal
         try:

@@ -457,6 +457,23 @@ def test_after_a_loss_what_is_only_called_a_keyframe_mends_nothing(
     assert kinds[95] == (CLEAR, "")
 
 
+def test_two_packets_of_one_time_have_two_ends_and_neither_vouches_for_the_other(rig: Rig, tmp_path: Path) -> None:
+    make_clip(tmp_path / "b.flv", frames=120, b_frames=2, keyframe_every=30)
+    media = packets(tmp_path / "b.flv")
+    keyframe = [packet for packet in media if packet.track == "video" and packet.keyframe][2]
+    lost, twin = keyframe.unit - 2, keyframe.unit - 1
+    doubled = [
+        msgspec.structs.replace(packet, pts=keyframe.pts) if packet.track == "video" and packet.unit == twin else packet
+        for packet in media
+        if packet.track == "audio" or packet.unit != lost
+    ]
+    rig.feed(doubled, of=media)
+    rig.engine.on_media(end_of(media), rig.now)
+    rig.drain()
+    assert Counter(outcome.index for outcome in rig.outcomes) == Counter(p.index for p in doubled if p.track == "video")
+    assert kinds_by_unit(rig, media)[twin][0] in {FULL, DROPPED}
+
+
 def test_a_verdict_on_another_picture_mosaics_what_it_would_bracket(rig: Rig, tmp_path: Path) -> None:
     media = long_clip(tmp_path)
     said = verdicts(media)
