@@ -58,17 +58,20 @@ class Observation:
     leaks: int = 0
     frames: int = 0
     """That the viewer got."""
+    enrolled_masked_s: float = 0.0
+    """How long the enrolled person, who is in the picture all along, was masked in frames painted by regions."""
 
     @classmethod
     def of(cls, fault: "Fault", seen: Sequence[Sighting], report: PlaybackReport, books: Books) -> "Observation":
         """Sum up what was seen since a fault."""
         since = [one for one in seen if one.arrival_s >= fault.begin_s]
         mosaicked = sum(one.kind == "full_mosaic" for one in since)
+        masked = sum(one.kind == "clean" and not one.clear for one in since)
         pauses = (later.arrival_s - sooner.arrival_s for sooner, later in pairwise(since))
         ends = recovered_s(seen, fault), shown_s(seen, fault)
         recovery_s, seen_again_s = (None if at_s is None else at_s - fault.end_s for at_s in ends)
         return cls(fault.name, fault.broker, mosaicked / 30, max(pauses, default=0.0), recovery_s, seen_again_s,
-                   dict(books.dropped), len(report.leaks), len(since))  # fmt: skip
+                   dict(books.dropped), len(report.leaks), len(since), masked / 30)  # fmt: skip
 
     @classmethod
     def of_whole(cls, fault: str, broker: str, report: PlaybackReport, books: Books) -> "Observation":
@@ -164,6 +167,8 @@ def _seen(of: Sequence[Observation]) -> str:
     pause_s = statistics.median(one.pause_s for one in of)
     said = [f"all mosaic for {mosaic_s:.1f} s"] if mosaic_s >= 0.1 else []
     said += [f"a pause of {pause_s:.1f} s"] if pause_s > PAUSE_S else []
+    masked_s = statistics.median(one.enrolled_masked_s for one in of)
+    said += [f"the enrolled person masked for {masked_s:.1f} s"] if masked_s >= 0.1 else []
     return ", ".join(said) or "nothing"
 
 

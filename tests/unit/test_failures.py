@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.failures import CALM_FRAMES, Fault, Observation, load, record, recovered_s, shown_s, table
-from bench.session import Sighting
+from bench.session import Books, Sighting
+from bench.synthetic.playback import PlaybackReport
 from tests.e2e.test_faults import EMBEDDED_LACKS, FAULTS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "failures.md"
@@ -51,6 +52,14 @@ def test_the_enrolled_are_back_when_they_stay() -> None:
     masked = [Sighting(one.arrival_s, "full_mosaic", None, clear=False, shown=False) for one in hidden]
     assert shown_s(masked, fault) is None
     assert shown_s([*masked, *unknown, *back], fault) == pytest.approx(2.3)
+
+
+def test_a_fault_that_only_masks_the_enrolled_is_told_too() -> None:
+    fault = Fault("a fault", "real", 1.0, 2.0)
+    seen = [*frames("c" * 60, clear=False), *frames("c" * 60, begin_s=2.0)]
+    report = PlaybackReport(len(seen), {}, (), 0.5, (), 0, 0, 0, 0.1, None, None)
+    observed = Observation.of(fault, seen, report, Books(120, 120, {}, {}))
+    assert "| the enrolled person masked for 1.0 s |" in table([observed])
 
 
 def test_rows_are_medians_of_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
