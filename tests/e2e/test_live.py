@@ -1,6 +1,7 @@
 """The promises of the live path, on both brokers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,14 +46,14 @@ def test_three_streams_do_not_leak_into_each_other(
     session: Session, people: Mapping[str, Person], make_clip: MakeClip
 ) -> None:
     names = ("astronaut", "admiral", "coach")
-    script = presets.small(names, seconds=24)
+    # Who is shown where, is asked here; not how smoothly: three streams and their judges fill two cores.
+    script = replace(presets.small(names, seconds=24), fps=15)
     clip = make_clip("three", script)
     watches: list[LiveWatch] = []
     streams: list[LiveStream] = []
     for name in names:
         session.enrol(name, people[name], owner=f"only-{name}")
         stream = session.create(name, owner=f"only-{name}")
-        # What is asked here is who is shown where, not how soon: three streams and their judges fill two cores.
         session.api.patch(f"/v1/streams/{stream.stream_id}/policy", {"delay_s": 3.0, "analysis_fps": 5.0})
         streams.append(stream)
     publishers = [session.publish(clip, stream) for stream in streams]
@@ -64,8 +65,8 @@ def test_three_streams_do_not_leak_into_each_other(
         ]
         # Not which share of a stretch: three streams fill two cores, and whatever comes late is masked.
         for watch in watches:
-            wait_until(lambda watch=watch: watch.count("clean") >= 240, 90, "8 s of masked frames")  # type: ignore[misc]
-            wait_until(lambda watch=watch: _seen(watch) >= 90, 90, "3 s of the enrolled one of this stream")  # type: ignore[misc]
+            wait_until(lambda watch=watch: watch.count("clean") >= 120, 90, "8 s of masked frames")  # type: ignore[misc]
+            wait_until(lambda watch=watch: _seen(watch) >= 45, 90, "3 s of the enrolled one of this stream")  # type: ignore[misc]
         reports = [watch.report() for watch in watches]
     finally:
         for watch in watches:
