@@ -31,14 +31,14 @@ def test_strangers_masked_the_enrolled_visible_sound_in_step(
         wait_until(lambda: watch.count("clean") >= 450, 90, "15 s of masked frames")
         # Not which share of them: whatever comes late is masked, and a busy machine is late. The bench measures it.
         wait_until(lambda: _seen(watch) >= 360, 90, "12 s of the enrolled one")
+        # A detector that is behind has no time for the guard, and that is counted.
+        wait_until(lambda: session.guard(stream).get("answered", 0) >= 5, 90, "somebody watches what goes out")
         report = watch.report()
     assert report.leaks == ()
     assert report.order_violations == ()
     assert report.av_offset_ms is not None
     assert abs(report.av_offset_ms) <= 40
-    guard = session.guard(stream)
-    assert guard["answered"] >= 5, "somebody watches what goes out"
-    assert guard.get("trips", 0) == 0, "and nothing there was bare"
+    assert session.guard(stream).get("trips", 0) == 0, "nothing that the guard saw was bare"
     balance(session, stream)
 
 
