@@ -2,7 +2,7 @@
 
 `python -m bench.edge_flood --connections 200 --out bench/results/edge_flood.json` starts an edge of our configuration
 with one publisher and one player, lets each kind of attack stand for a while, and writes nginx' memory and the player's
-frames.
+frames. Each attack comes from as many addresses as connections; the costliest comes from one address too.
 """
 
 import argparse
@@ -34,7 +34,6 @@ from services.cli.edge import EdgeConfig, prepare
 from services.cli.ports import free_port
 
 FPS = 30
-ATTACKER = "127.0.0.2"
 STAND_S = 12.0
 """Longer than the edge's time-out of a handshake."""
 MOST_MB = 200.0
@@ -48,6 +47,8 @@ class Figures:
 
     attack: str
     connections: int
+    addresses: int
+    """Where they come from."""
     sent_mb: float
     still_open: int
     rss_mb_before: float
@@ -59,9 +60,10 @@ class Figures:
     longest_gap_ms: int
 
 
-def connect(port: int) -> socket.socket:
-    """Return a connection from the attackers' address; nothing on it waits."""
-    sock = socket.create_connection(("127.0.0.1", port), 5.0, (ATTACKER, 0))
+def connect(port: int, attacker: int) -> socket.socket:
+    """Return a connection from the address of an attacker (0 to 64000); nothing on it waits long."""
+    address = f"127.0.{1 + attacker // 250}.{2 + attacker % 250}"
+    sock = socket.create_connection(("127.0.0.1", port), 5.0, (address, 0))
     sock.settimeout(2.0)
     return sock
 
@@ -124,6 +126,7 @@ ATTACKS: dict[str, Callable[[socket.socket], int]] = {
     "many chunk streams": many_streams,
     "filled giant messages": fill,
 }
+COSTLIEST = "filled giant messages"
 
 
 class Player:
@@ -147,13 +150,14 @@ def rss_mb(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def attack(name: str, count: int, edge_pid: int, port: int, player: Player) -> Figures:
-    """Let `count` connections of one kind stand, and measure."""
+def attack(name: str, count: int, addresses: int, edge: tuple[int, int], player: Player) -> Figures:
+    """Let `count` connections of one kind stand, and measure. `edge`: its process id and port."""
+    edge_pid, port = edge
     before_mb = most_mb = rss_mb(edge_pid)
     began_s, sockets, sent = time.monotonic(), [], 0
-    for _ in range(count):
+    for number in range(count):
         with contextlib.suppress(OSError):
-            sockets.append(connect(port))
+            sockets.append(connect(port, number % addresses))
             sent += ATTACKS[name](sockets[-1])
         most_mb = max(most_mb, rss_mb(edge_pid))
     pause = threading.Event()
@@ -170,6 +174,7 @@ def attack(name: str, count: int, edge_pid: int, port: int, player: Player) -> F
     return Figures(
         attack=name,
         connections=count,
+        addresses=addresses,
         sent_mb=round(sent / 1e6, 1),
         still_open=still_open,
         rss_mb_before=round(before_mb, 1),
@@ -219,8 +224,9 @@ def running_edge(folder: Path) -> Iterator[tuple[int, int]]:
     hooks.start()
     port, control_port = free_port(), free_port()
     config = EdgeConfig(
-        folder=folder, hls_folder=folder / "hls", host="127.0.0.1", rtmp_port=port, http_port=free_port(),
-        control_port=control_port, hooks_url=f"http://127.0.0.1:{ours.recv()}", token="t", control_token="c",
+        folder=folder, hls_folder=folder / "hls", host="127.0.0.1", rtmp_port=port, services_port=free_port(),
+        inner_port=free_port(), http_port=free_port(), control_port=control_port,
+        hooks_url=f"http://127.0.0.1:{ours.recv()}", token="t", control_token="c",
     )  # fmt: skip
     process = subprocess.Popen(taken_along(prepare(config)), stderr=subprocess.DEVNULL)
     try:
@@ -254,14 +260,15 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, running_edge(Path(name) / "edge") as (pid, port):
-        clip, url = Path(name) / "clip.flv", f"rtmp://127.0.0.1:{port}/masked/s1"
+    with tempfile.TemporaryDirectory() as name, running_edge(Path(name) / "edge") as edge:
+        clip, url = Path(name) / "clip.flv", f"rtmp://127.0.0.1:{edge[1]}/masked/s1"
         make_clip(clip)
         with Publisher(clip, f"{url}?token=t"):
             player = Player(url)
             while len(player.arrivals_s) < FPS:
                 threading.Event().wait(0.1)
-            figures = [attack(kind, options.connections, pid, port, player) for kind in ATTACKS]
+            waves = [(kind, options.connections) for kind in ATTACKS] + [(COSTLIEST, 1)]
+            figures = [attack(kind, options.connections, addresses, edge, player) for kind, addresses in waves]
     text = json.dumps([asdict(figure) for figure in figures], indent=1)
     print(text)
     if options.out:

@@ -249,13 +249,21 @@ def taken_along(command: Sequence[str], number: signal.Signals = signal.SIGKILL)
     return [setpriv, "--pdeathsig", number.name.removeprefix("SIG"), "--", *command] if setpriv else list(command)
 
 
-def limited(command: Sequence[str], address_space_bytes: int) -> list[str]:
-    """Return a command line that runs `command` with a limit on its virtual memory.
+def limited(command: Sequence[str], address_space_bytes: int, *, open_files: int) -> list[str]:
+    """Return a command line that runs `command` with a limit on its virtual memory and with room for open files.
 
     By util-linux' `prlimit`, which turns into the command. Where there is none, the command itself is returned.
+
+    Args:
+        command: what to run.
+        address_space_bytes: the most virtual memory.
+        open_files: how many files it may have open; fewer where this user may not have so many.
     """
     prlimit = shutil.which("prlimit")
-    return [prlimit, f"--as={address_space_bytes}", "--", *command] if prlimit else list(command)
+    if prlimit is None:
+        return list(command)
+    soft = _at_most(resource.RLIMIT_NOFILE, open_files)
+    return [prlimit, f"--as={address_space_bytes}", f"--nofile={soft}:", "--", *command]
 
 
 def die_with_parent() -> None:
@@ -271,6 +279,10 @@ def die_with_parent() -> None:
 
 
 def _lower(what: int, value: int) -> None:
-    _, hard = resource.getrlimit(what)
-    limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    limit = _at_most(what, value)
     resource.setrlimit(what, (limit, limit))
+
+
+def _at_most(what: int, value: int) -> int:
+    _, hard = resource.getrlimit(what)
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)

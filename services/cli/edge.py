@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -10,15 +11,17 @@ from urllib.parse import quote
 
 from mosaicast.runtime.children import limited
 
-MODULE_PATHS = (
-    "/usr/lib/nginx/modules/ngx_rtmp_module.so",  # Debian, Ubuntu: libnginx-mod-rtmp
-    "/usr/lib64/nginx/modules/ngx_rtmp_module.so",
-    "/usr/local/nginx/modules/ngx_rtmp_module.so",
+MODULE_FOLDERS = (
+    "/usr/lib/nginx/modules",  # Debian, Ubuntu
+    "/usr/lib64/nginx/modules",
+    "/usr/local/nginx/modules",
 )
+MODULES = {"rtmp": "libnginx-mod-rtmp", "stream": "libnginx-mod-stream"}
+"""What we load into nginx, and the packages of Debian that have it."""
 
 
 class EdgeMissingError(Exception):
-    """The machine lacks nginx or its RTMP module; the operator installs them (`make setup`)."""
+    """The machine lacks nginx or one of its modules; the operator installs them (`make setup`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class EdgeConfig:
     """Where the compositor writes HLS, a folder a stream."""
     host: str
     rtmp_port: int
+    """The door for everybody: connections are counted by address there."""
+    services_port: int
+    """RTMP of our own services, on 127.0.0.1 only: they are not counted, and find room when the door is full."""
+    inner_port: int
+    """On 127.0.0.1 only: where the door hands connections on to, with the client's address ahead of them."""
     http_port: int
     control_port: int
     """On 127.0.0.1 only: statistics, cutting off publishers, health."""
@@ -48,24 +56,51 @@ class EdgeConfig:
 
 READY_PATH = "/healthz"
 
+_WORKER_CONNECTIONS = 4096
+"""1024 RTMP clients take three each (both of the door's ends, the RTMP server's); the rest is for HTTP and hooks."""
+
 # Only `error` and above is logged: at `info` the module writes stream keys. `master_process off`: one process that
 # a supervisor can start, stop and take along when it dies.
 _TEMPLATE = Template("""\
-load_module $module;
+$modules
 daemon off;
 master_process off;
 $user
 worker_rlimit_core 0;
 error_log stderr error;
 pid $folder/nginx.pid;
-events { worker_connections 2048; }
+events { worker_connections $worker_connections; }
+
+# The RTMP module can't count connections by address. This door can, before the RTMP module sees anything of them.
+stream {
+    # Whoever is turned away, or hangs up, would write a line at `error`: strangers must not fill the disk.
+    error_log stderr crit;
+    # An empty key is not counted: behind a proxy on this machine everybody has its address.
+    geo $$counted { default 1; 127.0.0.1 0; ::1 0; }
+    map $$counted $$address { 1 $$binary_remote_addr; default ""; }
+    limit_conn_zone $$address zone=rtmp_addresses:1m;
+    limit_conn_zone $$server_port zone=rtmp_everybody:64k;
+    server {
+        listen $host:$rtmp_port;
+        limit_conn rtmp_addresses 64;
+        # Below what the RTMP server takes: the rest is for our services.
+        limit_conn rtmp_everybody 960;
+        proxy_pass 127.0.0.1:$inner_port;
+        proxy_protocol on;
+        proxy_connect_timeout 5s;
+        # Of who is silent. Players and publishers answer the RTMP server's ping every 10 s.
+        proxy_timeout 30s;
+    }
+}
 
 rtmp {
     access_log off;
-    # Of all clients, half of what the worker takes: publishers, viewers, and those who only hold a socket.
+    # Of all clients: publishers, viewers, those who only hold a socket, our services.
     max_connections 1024;
     server {
-        listen $host:$rtmp_port;
+        # Ports, not sockets in a folder: whoever comes by such a one plays and publishes without a hook being asked.
+        listen 127.0.0.1:$inner_port proxy_protocol;
+        listen 127.0.0.1:$services_port;
         chunk_size 4096;
         # A client may leave a message unfinished in each chunk stream, up to the largest size: 72 MB a connection.
         # Ids up to 8 are in use (FFmpeg and librtmp send commands on 8); a keyframe of 4K at the highest quality
@@ -163,28 +198,37 @@ http {
 """)
 
 
-def find_nginx() -> tuple[str, str]:
-    """Return the paths of nginx and of its RTMP module.
+def find_nginx() -> tuple[str, list[str]]:
+    """Return the paths of nginx and of its modules that we load.
 
     Raises:
         EdgeMissingError: one of them is not installed.
     """
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    module = next((path for path in MODULE_PATHS if Path(path).exists()), None)
-    if nginx is None or module is None:
-        lacking = "nginx" if nginx is None else "nginx's RTMP module (package libnginx-mod-rtmp)"
-        raise EdgeMissingError(f"{lacking} is not installed; run `make setup`")
-    return nginx, module
+    if nginx is None:
+        raise EdgeMissingError("nginx is not installed; run `make setup`")
+    return nginx, [_find_module(name) for name in MODULES]
 
 
-def render(config: EdgeConfig, module: str) -> str:
+def _find_module(name: str) -> str:
+    paths = (Path(folder) / f"ngx_{name}_module.so" for folder in MODULE_FOLDERS)
+    found = next((str(path) for path in paths if path.exists()), None)
+    if found is None:
+        raise EdgeMissingError(f"nginx's {name} module (package {MODULES[name]}) is not installed; run `make setup`")
+    return found
+
+
+def render(config: EdgeConfig, modules: Sequence[str]) -> str:
     """Return the text of nginx's configuration."""
     return _TEMPLATE.substitute(
-        module=module,
+        modules="\n".join(f"load_module {module};" for module in modules),
+        worker_connections=_WORKER_CONNECTIONS,
         user=_user_line(),
         folder=config.folder,
         host=config.host,
         rtmp_port=config.rtmp_port,
+        services_port=config.services_port,
+        inner_port=config.inner_port,
         http_port=config.http_port,
         control_port=config.control_port,
         control_token=config.control_token,
@@ -199,16 +243,18 @@ def prepare(config: EdgeConfig) -> list[str]:
     """Write the configuration and return the command that runs the edge in the foreground.
 
     Raises:
-        EdgeMissingError: nginx or its module is not installed.
+        EdgeMissingError: nginx or one of its modules is not installed.
     """
-    nginx, module = find_nginx()
+    nginx, modules = find_nginx()
     for folder in (config.folder, config.folder / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(config.folder / "hls", ignore_errors=True)  # nginx-rtmp's segments, which earlier versions left
     path = config.folder / "nginx.conf"
     path.touch(mode=0o600)
-    path.write_text(render(config, module))
-    return limited([nginx, "-e", "stderr", "-p", str(config.folder), "-c", str(path)], config.memory_bytes)
+    path.write_text(render(config, modules))
+    command = [nginx, "-e", "stderr", "-p", str(config.folder), "-c", str(path)]
+    # Each connection is an open file; the usual 1024 would end the door at 340 clients.
+    return limited(command, config.memory_bytes, open_files=_WORKER_CONNECTIONS + 64)
 
 
 def _user_line() -> str:

@@ -120,7 +120,7 @@ class Stack:
 
         Raises:
             StackError: a part did not become ready.
-            EdgeMissingError: nginx or its module is not installed.
+            EdgeMissingError: nginx or one of its modules is not installed.
             PortTakenError: a port is in use.
             BusError: the broker did not start.
         """
@@ -160,6 +160,8 @@ class Stack:
             "http": require_free(options.host, options.http_port, "--http-port"),
             "api": require_free(options.host, options.api_port, "--api-port"),
             "control": free_port(),
+            "rtmp-services": free_port(),
+            "rtmp-inner": free_port(),
             # Of the api this is the port of its metrics alone: what it serves is for the public.
             **{_private(service): free_port() for service in SERVICES},
         }
@@ -225,6 +227,8 @@ class Stack:
             hls_folder=self._hls_folder,
             host=self.options.host,
             rtmp_port=self._ports["rtmp"],
+            services_port=self._ports["rtmp-services"],
+            inner_port=self._ports["rtmp-inner"],
             http_port=self._ports["http"],
             control_port=self._ports["control"],
             hooks_url=f"http://127.0.0.1:{self._ports['api']}/hooks/edge",
@@ -239,7 +243,6 @@ class Stack:
 
     def _environment(self, bootstrap: str) -> dict[str, str]:
         options, ports = self.options, self._ports
-        rtmp = f"rtmp://127.0.0.1:{ports['rtmp']}"
         environment = {
             "MOSAICAST_DATA_DIR": str(options.data_dir.resolve()),
             "MOSAICAST_KAFKA__BOOTSTRAP": bootstrap,
@@ -248,7 +251,7 @@ class Stack:
             "MOSAICAST_KAFKA__ASSIGNMENT_INDEX": "0",
             "MOSAICAST_KAFKA__ASSIGNMENT_COUNT": "1",
             **{f"MOSAICAST_KAFKA__{name.upper()}": text for name, text in security_values(options.security).items()},
-            "MOSAICAST_EDGE__RTMP_URL": rtmp,
+            "MOSAICAST_EDGE__RTMP_URL": f"rtmp://127.0.0.1:{ports['rtmp-services']}",
             "MOSAICAST_EDGE__PUBLIC_RTMP_URL": f"rtmp://{options.public_host}:{ports['rtmp']}",
             "MOSAICAST_EDGE__PUBLIC_HLS_URL": f"http://{options.public_host}:{ports['http']}/hls",
             "MOSAICAST_CONTROL__URL": f"http://127.0.0.1:{ports['control']}",

@@ -23,7 +23,10 @@ class Edge:
     """A running nginx. Publishing and playing is allowed until `refuse`."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", config: EdgeConfig, hooks: ChildProcess) -> None:
-        self.url = f"rtmp://127.0.0.1:{config.rtmp_port}/masked/s1?token=t"
+        self.url = f"rtmp://127.0.0.1:{config.services_port}/masked/s1?token=t"
+        """Where the compositor publishes."""
+        self.public_url = f"rtmp://127.0.0.1:{config.rtmp_port}/masked/s1"
+        """Where viewers play."""
         self.config = config
         self._process, self._hooks = process, hooks
 
@@ -78,8 +81,8 @@ def running_edge(folder: Path) -> Iterator[Edge]:
     port = free_port()
     assert hooks.connection.poll(START_S)
     config = EdgeConfig(
-        folder=folder, hls_folder=folder / "hls", host="127.0.0.1", rtmp_port=port, http_port=free_port(),
-        control_port=free_port(), control_token="c",
+        folder=folder, hls_folder=folder / "hls", host="127.0.0.1", rtmp_port=port, services_port=free_port(),
+        inner_port=free_port(), http_port=free_port(), control_port=free_port(), control_token="c",
         hooks_url=f"http://127.0.0.1:{hooks.connection.recv()}", token="t",
     )  # fmt: skip
     process = subprocess.Popen(taken_along(prepare(config)), stderr=subprocess.DEVNULL)

@@ -1,7 +1,10 @@
 """What is pushed through a sink in tests, and what a player gets."""
 
+import contextlib
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -12,6 +15,7 @@ from tests.contract.av_clips import RATE, make_clip, picture
 from tests.services.compositor.media import packets
 
 SIZE = (320, 180)
+WAIT_S = 30.0
 VIDEO = VideoFormat(*SIZE, float(RATE), "veryfast")
 
 
@@ -58,6 +62,33 @@ class Seen:
             self.video.append((at_ms, packet.is_keyframe))
         else:
             self.audio.append((at_ms, bytes(packet)))
+
+
+class Player:
+    """Reads a push back on a thread of its own until the edge ends."""
+
+    def __init__(self, url: str, address: str = "127.0.0.1") -> None:
+        self.seen = Seen()
+        self.news = threading.Condition()
+        self._thread = threading.Thread(target=self._play, args=(url, {"local_addr": address}), daemon=True)
+        self._thread.start()
+
+    def _play(self, url: str, options: dict[str, str]) -> None:
+        with contextlib.suppress(av.FFmpegError), av.open(url, timeout=WAIT_S, options=options) as container:
+            for packet in container.demux():
+                if packet.dts is not None:
+                    with self.news:
+                        self.seen.take(packet)
+                        self.news.notify_all()
+
+    def until(self, condition: Any) -> Seen:
+        with self.news:
+            assert self.news.wait_for(lambda: condition(self.seen), WAIT_S), f"seen until now: {self.seen.video[-3:]}"
+        return self.seen
+
+    def join(self) -> None:
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive()
 
 
 def read(path: Path) -> Seen:

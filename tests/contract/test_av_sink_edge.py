@@ -1,6 +1,5 @@
 """What is pushed to a real edge comes back from it; an edge that is away, refuses or dies is an error of ours."""
 
-import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -8,7 +7,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 
 from mosaicast.adapters.av_sink import FlvSink, SinkError
@@ -17,9 +15,8 @@ from services.cli.edge import EdgeMissingError
 from services.cli.ports import free_port
 from tests.contract.av_clips import RATE
 from tests.contract.rtmp_edge import Edge, running_edge
-from tests.contract.sink_tools import VIDEO, Seen, Sound, frame, make_sound, push
+from tests.contract.sink_tools import VIDEO, WAIT_S, Player, Sound, frame, make_sound, push
 
-WAIT_S = 30.0
 LONGEST = 5000
 """Pictures pushed while a player connects: a minute or more of it, however busy the machine is."""
 
@@ -38,37 +35,10 @@ def edge(tmp_path: Path) -> Iterator[Edge]:
         pytest.skip(str(exc))
 
 
-class Player:
-    """Reads a push back on a thread of its own until the edge ends."""
-
-    def __init__(self, url: str) -> None:
-        self.seen = Seen()
-        self.news = threading.Condition()
-        self._thread = threading.Thread(target=self._play, args=(url,), daemon=True)
-        self._thread.start()
-
-    def _play(self, url: str) -> None:
-        with contextlib.suppress(av.FFmpegError), av.open(url, timeout=WAIT_S) as container:
-            for packet in container.demux():
-                if packet.dts is not None:
-                    with self.news:
-                        self.seen.take(packet)
-                        self.news.notify_all()
-
-    def until(self, condition: Any) -> Seen:
-        with self.news:
-            assert self.news.wait_for(lambda: condition(self.seen), WAIT_S), f"seen until now: {self.seen.video[-3:]}"
-        return self.seen
-
-    def join(self) -> None:
-        self._thread.join(WAIT_S)
-        assert not self._thread.is_alive()
-
-
 def test_what_is_pushed_comes_back_from_the_edge(edge: Edge, sound: Sound) -> None:
     sink = FlvSink(edge.url, VIDEO, sound.format)
     push(sink, 15, sound)
-    player = Player(edge.url)  # a late one: it begins at the next keyframe
+    player = Player(edge.public_url)  # a late one: it begins at the next keyframe
     waiting = [p for p in sound.packets if p.time > 14 / RATE]
     sent = [(round(n * 1000 / RATE), n == 0) for n in range(15)]
     number, pause = 15, threading.Event()
@@ -95,7 +65,7 @@ def test_what_is_pushed_comes_back_from_the_edge(edge: Edge, sound: Sound) -> No
 def test_pictures_do_not_wait_for_sound_that_has_stopped(edge: Edge, sound: Sound) -> None:
     sink = FlvSink(edge.url, VIDEO, sound.format)
     push(sink, 3, sound)
-    player = Player(edge.url)
+    player = Player(edge.public_url)
     number, pause = 3, threading.Event()
     while len(player.seen.video) < 40:
         sink.write_frame(frame(number), number / RATE, force_keyframe=number % 10 == 0)

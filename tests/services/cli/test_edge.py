@@ -1,7 +1,10 @@
 """The edge's configuration."""
 
+import re
+import resource
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,8 @@ def config(tmp_path: Path) -> edge.EdgeConfig:
         hls_folder=tmp_path / "hls",
         host="127.0.0.1",
         rtmp_port=free_port(),
+        services_port=free_port(),
+        inner_port=free_port(),
         http_port=free_port(),
         control_port=free_port(),
         hooks_url="http://127.0.0.1:8000/hooks/edge",
@@ -37,21 +42,42 @@ def test_the_configuration_holds_a_secret_and_is_private(config: edge.EdgeConfig
 
 
 def test_the_token_is_quoted(config: edge.EdgeConfig) -> None:
-    text = edge.render(config, "/module.so")
+    text = edge.render(config, ["/module.so"])
     assert "token=to%2Fken%3F%26" in text
     assert "to/ken" not in text
 
 
 def test_stream_keys_reach_no_log(config: edge.EdgeConfig) -> None:
-    text = edge.render(config, "/module.so")
+    text = edge.render(config, ["/module.so"])
     assert "error_log stderr error;" in text, "at info the module writes keys"
     assert text.count("access_log off;") == 2
 
 
 def test_a_missing_edge_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge, "MODULE_PATHS", ("/nowhere.so",))
+    monkeypatch.setattr(edge, "MODULE_FOLDERS", ("/nowhere",))
     with pytest.raises(edge.EdgeMissingError, match="make setup"):
         edge.find_nginx()
+
+
+@pytest.mark.parametrize("lacking", ["rtmp", "stream"])
+def test_a_missing_module_is_named_with_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    for name in {"rtmp", "stream"} - {lacking}:
+        (tmp_path / f"ngx_{name}_module.so").touch()
+    monkeypatch.setattr(edge, "MODULE_FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr(edge.shutil, "which", lambda *_, **__: "/nginx")
+    with pytest.raises(edge.EdgeMissingError, match=f"libnginx-mod-{lacking}"):
+        edge.find_nginx()
+
+
+def test_only_the_door_is_open_to_others(config: edge.EdgeConfig) -> None:
+    text = edge.render(replace(config, host="0.0.0.0"), ["/module.so"])
+    listens = re.findall(r"listen ([^ ;]+)", text)
+    assert {one for one in listens if not one.startswith("127.0.0.1:")} == {
+        f"0.0.0.0:{config.rtmp_port}", f"0.0.0.0:{config.http_port}",
+    }  # fmt: skip
+    assert len(listens) == 5
 
 
 def test_a_taken_port_names_the_option() -> None:
@@ -76,3 +102,12 @@ def test_pictures_that_earlier_versions_left_are_deleted(config: edge.EdgeConfig
 
 def test_the_edge_has_a_limit_of_memory(config: edge.EdgeConfig) -> None:
     assert f"--as={config.memory_bytes}" in edge.prepare(config)
+
+
+def test_the_edge_may_open_a_file_for_each_connection(config: edge.EdgeConfig) -> None:
+    command = edge.prepare(config)
+    lowered = ["prlimit", "--nofile=1024:", "--", *command[: command.index("--") + 1], "sh", "-c", "ulimit -n"]
+    allowed = int(subprocess.run(lowered, capture_output=True, text=True, check=True).stdout)
+    (connections,) = re.findall(r"worker_connections (\d+)", (config.folder / "nginx.conf").read_text())
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert allowed >= int(connections) or allowed == hard

@@ -1,6 +1,7 @@
 """What `mosaicast up` hands to each process it starts."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -45,6 +46,14 @@ def test_each_service_gets_what_everybody_needs(environments: dict[str, dict[str
         assert environments[name]["MOSAICAST_LOG_LEVEL"] == "DEBUG"
         assert "PATH" in environments[name]
     assert not [key for key in environments["edge"] if key.startswith("MOSAICAST_")]
+
+
+def test_our_services_speak_to_the_edge_behind_its_door(environments: dict[str, dict[str, str]]) -> None:
+    """There they are not counted with everybody's connections, and find room when strangers fill the door."""
+    for name in ("ingest", "compositor"):
+        inside, outside = (environments[name][f"MOSAICAST_EDGE__{key}RTMP_URL"] for key in ("", "PUBLIC_"))
+        assert urlsplit(inside).hostname == "127.0.0.1"
+        assert urlsplit(inside).port != urlsplit(outside).port
 
 
 def test_metrics_are_never_on_the_port_that_everybody_reaches(environments: dict[str, dict[str, str]]) -> None:
