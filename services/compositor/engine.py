@@ -81,7 +81,7 @@ class Engine:
             if packet.track == "video" and not packet.end_of_epoch:
                 self._lose(packet.epoch, Lost(packet.index, "old_epoch"))
         elif packet.end_of_epoch:
-            run.end()
+            run.end(packet.unit)
         elif run.ended:  # it said that nothing follows, and the look ahead relies on it
             if packet.track == "video":
                 self._lose(packet.epoch, Lost(packet.index, "after_the_end"))

@@ -90,6 +90,9 @@ class EpochRun:
         self._held_bytes = 0
         self._sound: deque[MediaPacket] = deque()
         self._last: MediaTime | None = None
+        self._next_unit: int | None = None
+        self._whole = True
+        """No packet is missing since the last keyframe that came."""
 
     @property
     def empty(self) -> bool:
@@ -105,6 +108,8 @@ class EpochRun:
         self.pacer.observe(packet.decode_time, now)
         if self._encoded_bytes + len(packet.data) > MOST_ENCODED_BYTES:
             return [Lost(packet.index, "too_many_bytes")]
+        self._whole = packet.keyframe or (self._whole and packet.unit == self._next_unit)
+        self._next_unit = packet.unit + 1
         if self._last is None and packet.unit > 0:
             self.line.begins_midway()
         self._last = packet.time if self._last is None else max(self._last, packet.time)
@@ -124,10 +129,13 @@ class EpochRun:
         """Take in a verdict."""
         return list(self._commands(self.line.add_verdict(verdict, now)))
 
-    def end(self) -> None:
-        """The source has ended; what waits leaves in its time."""
+    def end(self, units: int) -> None:
+        """The source has ended after so many video packets; what waits leaves in its time.
+
+        If the last of them are missing, somebody may have come in with them: verdicts must reach as far as ever.
+        """
         self.ended = True
-        if self._last is not None:
+        if self._last is not None and self._whole and units == self._next_unit:
             self.line.ends_at(self._last)
 
     def abandon(self) -> list[Lost]:

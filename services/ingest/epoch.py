@@ -37,6 +37,7 @@ class EpochWriter:
         self._cuts = SceneCutDetector()
         self._transitions = Transitions()
         self._previous: _Seen | None = None
+        self._cut_untold = False
         self._settings = settings
         self._sampler = Sampler(SamplingPolicy(settings.analysis_fps))
 
@@ -72,12 +73,16 @@ class EpochWriter:
             ParentGoneError: the parent is gone or stuck.
         """
         seen = self._seen(picture)
+        seen.begins_scene |= self._cut_untold
         decision = self._sampler.decide(picture.time, scene_cut=seen.begins_scene)
         if decision.previous and self._previous is not None:
             self._sample(self._previous)
         if decision.current:
             self._sample(seen)
-        self._previous = seen
+        # Of two pictures of one time the first counts, for the compositor too; what the second began, the next tells.
+        self._cut_untold = seen.begins_scene and not decision.current
+        if self._previous is None or picture.time > self._previous.picture.time:
+            self._previous = seen
 
     def end(self) -> None:
         """Have the last picture looked at, whatever the grid says, and say that no packet of this epoch follows.
