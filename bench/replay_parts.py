@@ -257,6 +257,6 @@ class _Stage:
         events, self._events[:] = list(self._events), []
         for event in events:
             if isinstance(event, Answer):
-                self._stream.answer(event, self._now_s)
+                self._stream.answer(event)
             else:
-                self._stream.people_changed(event.versions, self._now_s)
+                self._stream.people_changed(event.versions)

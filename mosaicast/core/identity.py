@@ -3,6 +3,9 @@
 Masking needs nothing; un-masking needs several agreeing votes over time, a margin over the next person, a face that
 is large and sharp enough, nobody else who claims the same person, and no doubt since. All of it is forgotten at the
 first doubt. The machine takes events and returns commands; it reads no clock and does nothing itself.
+
+Its time is the time of the pictures: of looks that come in a burst, the last ones are as far from a confirmation as the
+picture is, however quickly they were worked off.
 """
 
 import math
@@ -112,7 +115,11 @@ class IdentityMachine:
         self._asks = 0
 
     def handle(self, event: Event, now: float) -> list[Command]:
-        """Take in what happened and return what to do: for a look, one `Decided` first."""
+        """Take in what happened and return what to do: for a look, one `Decided` first.
+
+        Args:
+            now: media time of the newest look, seconds.
+        """
         if isinstance(event, Looked):
             return self._looked(event, now)
         if isinstance(event, Answered):
@@ -158,6 +165,8 @@ class IdentityMachine:
             # Out of sight for a moment, somebody else may have come in its place: one full vote, at once.
             # Not DOUBTFUL: that would speak of the time before, too (see `core.timeline`).
             state.hold(Reason.PENDING, now)
+        elif state.earned and state.ask is not None and now - state.confirmed_s > self.policy.unanswered_s:
+            state.held = Reason.EXPIRED  # until the answer; it may have been somebody else since the last one
         elif state.reason is Reason.JUMP or (state.reason is Reason.CONFLICT and now >= state.next_look_s):
             state.reason = Reason.PENDING
         if state.ask is not None and now - state.asked_s > self.policy.answer_s:

@@ -60,6 +60,10 @@ class IdentityPolicy:
     out only after the first frames of that had left, 1 s later."""
     trust_s: float = 2.0
     """A clear track without a confirming look (turned away, recognizer too slow) is masked after so long."""
+    unanswered_s: float = 0.85
+    """The same while a look at it waits for its answer when the next look comes: the recognizer is late, or looks come
+    in a burst. In its usual time a look is asked for at 0.6 s and answered at 0.7 s; if that crop was no good, 0.3 s
+    later. Beyond, frames of somebody who came in the person's place would have left, 1 s after."""
     answer_s: float = 1.0
     """An answer that did not come by then is not waited for."""
     gallery_trust_s: float = 0.6

@@ -136,18 +136,17 @@ class RecognizerService:
         self._report(monotonic_s())
 
     def _drain(self) -> None:
-        now = monotonic_s()
         while not self._events.empty():
             event = self._events.get_nowait()
             if isinstance(event, Answer):
                 stream = self._streams.get(event.look.stream_id)
                 if stream is not None and stream.epoch == event.look.epoch:
-                    stream.answer(event, now)
+                    stream.answer(event)
             elif self._people.get(event.owner) != event.versions:
                 self._people[event.owner] = event.versions
                 for stream_id in self._streams:
                     if self._owner(stream_id) == event.owner:
-                        self._tell_people(stream_id, now)
+                        self._tell_people(stream_id)
 
     def _on_spec(self, stream_id: str, spec: StreamSpec | None) -> None:
         if spec is None:
@@ -159,7 +158,7 @@ class RecognizerService:
             self._forget(stream_id)
         self._specs[stream_id] = spec
         if known is None or known.visible_until != spec.visible_until:
-            self._tell_people(stream_id, monotonic_s())
+            self._tell_people(stream_id)
 
     def _on_detections(self, detections: Detections, partition: int) -> None:
         stream_id, now = detections.stream_id, monotonic_s()
@@ -167,7 +166,7 @@ class RecognizerService:
             return
         stream = self._streams.get(stream_id)
         if stream is None or stream.epoch != detections.epoch:
-            stream = self._begin(stream_id, detections.epoch, now)
+            stream = self._begin(stream_id, detections.epoch)
         elif detections.seq <= stream.newest_seq:
             return  # the log delivers at least once
         self._heard_s[stream_id] = now, partition
@@ -178,7 +177,7 @@ class RecognizerService:
             return
         self._looker.follow(owner)
         if wall_ms() >= self._next_end_ms.get(stream_id, 0):
-            self._tell_people(stream_id, now)
+            self._tell_people(stream_id)
         gallery_seen_s = None if stream_id in self._bare else self._looker.gallery_seen_s(owner)
         verdict, wanted = stream.recognise(detections, gallery_seen_s, now)
         self._producer.send(VERDICTS, verdict)
@@ -200,12 +199,12 @@ class RecognizerService:
             ]
         )
 
-    def _begin(self, stream_id: str, epoch: int, now: float) -> StreamRecognition:
+    def _begin(self, stream_id: str, epoch: int) -> StreamRecognition:
         stream = self._streams[stream_id] = StreamRecognition(epoch, first_track_id(wall_ms()), self._policy)
-        self._tell_people(stream_id, now)
+        self._tell_people(stream_id)
         return stream
 
-    def _tell_people(self, stream_id: str, now: float) -> None:
+    def _tell_people(self, stream_id: str) -> None:
         """Tell a stream who of its owner's people agreed to be seen on it, and still does."""
         spec, stream = self._specs.get(stream_id), self._streams.get(stream_id)
         if spec is None or stream is None:
@@ -217,7 +216,7 @@ class RecognizerService:
             self._bare.add(stream_id)
             return
         self._bare.discard(stream_id)
-        stream.people_changed({person: text for person, text in versions.items() if person in agreed}, now)
+        stream.people_changed({person: text for person, text in versions.items() if person in agreed})
 
     def _owner(self, stream_id: str) -> OwnerId | None:
         spec = self._specs.get(stream_id)

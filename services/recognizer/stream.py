@@ -37,6 +37,7 @@ class StreamRecognition:
         self.newest_seq = -1
         self._tracker = Tracker(first_id=first_id)
         self._identity = IdentityMachine(policy)
+        self._media_s = 0.0
 
     def recognise(
         self, detections: Detections, gallery_seen_s: float | None, now: float
@@ -45,6 +46,7 @@ class StreamRecognition:
 
         Args:
             gallery_seen_s: when the gallery last proved that it is there, for the owner of this stream; None: away.
+            now: on the clock of `gallery_seen_s`, seconds.
         """
         # Holes in the sequence are frames that the detector dropped when it was behind. It never drops a scene cut
         # silently (the next answer says that it begins a scene), so people are followed across short holes. An answer
@@ -58,8 +60,10 @@ class StreamRecognition:
             scene_cut=detections.scene_cut or lost,
         )
         faces = {one.track_id: detections.faces[one.index] for one in tracked}
-        looked = Looked([(one, _quality(faces[one.track_id])) for one in tracked], gallery_seen_s)
-        commands = self._identity.handle(looked, now)
+        self._media_s = float(detections.time)
+        gallery_s = None if gallery_seen_s is None else self._media_s - (now - gallery_seen_s)
+        looked = Looked([(one, _quality(faces[one.track_id])) for one in tracked], gallery_s)
+        commands = self._identity.handle(looked, self._media_s)
         verdicts = [verdict for command in commands if isinstance(command, Decided) for verdict in command.verdicts]
         self.reasons = Counter(verdict.reason for verdict in verdicts)
         self.visible = tuple(sorted({verdict.person_id for verdict in verdicts if verdict.clear and verdict.person_id}))
@@ -67,13 +71,14 @@ class StreamRecognition:
         wanted = [(command, faces[command.track_id]) for command in commands if isinstance(command, LookWanted)]
         return _message(detections, verdicts), wanted
 
-    def answer(self, answer: Answer, now: float) -> None:
+    def answer(self, answer: Answer) -> None:
         """Take in what became of a look."""
-        self._identity.handle(Answered(answer.look.track_id, answer.look.ask, answer.matches, answer.second), now)
+        answered = Answered(answer.look.track_id, answer.look.ask, answer.matches, answer.second)
+        self._identity.handle(answered, self._media_s)
 
-    def people_changed(self, versions: Mapping[PersonId, str], now: float) -> None:
+    def people_changed(self, versions: Mapping[PersonId, str]) -> None:
         """Take in who the owner's people are."""
-        self._identity.handle(PeopleChanged(versions), now)
+        self._identity.handle(PeopleChanged(versions), self._media_s)
 
 
 def _quality(face: FaceDetection) -> FaceQuality:

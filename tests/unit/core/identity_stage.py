@@ -1,6 +1,6 @@
 """Scenes for tracker, identity machine and timeline together: scripted faces, a gallery that sees who is really there.
 
-Ten looks a second, each a little late. The detector sees every face that is not mostly behind another, cuts a crop
+Ten looks a second. The detector sees every face that is not mostly behind another, cuts a crop
 every third look, and the answer to a look comes with the next one. As in the recognizer, an answer speaks of the mean
 of a track's newest looks, as far back as the machine says that the face was the same.
 """
@@ -31,8 +31,6 @@ LIKE, UNLIKE = 0.05, -0.1
 """Of Ana's own face, and of a stranger's, against the yardstick."""
 KNOWN_AHEAD_S = Fraction(17, 20)
 """Of verdicts when a frame leaves: the default delay of 1 s, less what looking takes."""
-JITTER_S = (0.02, 0.0, 0.01, 0.0, 0.03, 0.01, 0.02)
-"""By which looks are late: pauses that are as long as those between crops would fall short of every other one."""
 HIDDEN = 0.6
 """A face so far behind another is not detected."""
 
@@ -99,15 +97,14 @@ class Stage:
 
     def _look(self, time: Fraction) -> None:
         at_s = float(time)
-        now = at_s + JITTER_S[round(at_s * 10) % len(JITTER_S)]
         for want, who in self._asked:
-            self._machine.handle(Answered(want.track_id, want.ask, *self._answer(want, who)), now)
+            self._machine.handle(Answered(want.track_id, want.ask, *self._answer(want, who)), at_s)
         cut = any(abs(cut_s - at_s) < 0.05 for cut_s in self.cuts_s)
         seen = _detected(self.scene(at_s))
         tracked = self._tracker.update(time, [face.box for face in seen], scene_cut=cut)
         crops = round(at_s * 10) % 3 == 0
         qualities = [FaceQuality(TURNED if seen[one.index].turned else FRONTAL, 100.0, crops) for one in tracked]
-        decided, *wanted = self._machine.handle(Looked(list(zip(tracked, qualities, strict=True)), now), now)
+        decided, *wanted = self._machine.handle(Looked(list(zip(tracked, qualities, strict=True)), at_s), at_s)
         assert isinstance(decided, Decided)
         who = {one.track_id: seen[one.index].who for one in tracked}
         self._asked = [(want, who[want.track_id]) for want in wanted if isinstance(want, LookWanted)]

@@ -122,7 +122,10 @@ def test_two_people_may_be_clear_side_by_side():
 def test_everybody_is_masked_within_a_second_of_the_gallerys_last_sign():
     script = Script().earned()
     script.gallery_away, script.gallery_seen_s = True, script.now
-    verdicts = [script.look(seen(1))[0] for _ in range(10)]
+    verdicts = []
+    for _ in range(10):
+        verdicts += script.look(seen(1))
+        script.answer_all(t1=like(ANA))
     assert all(verdict.clear for verdict in verdicts[:5])
     assert reasons(verdicts[6:]) == [Reason.GALLERY_UNAVAILABLE] * 4
     assert script.wanted == []
@@ -178,7 +181,17 @@ def test_a_change_of_others_leaves_the_clear_ones_clear_and_looks_again_at_once(
     for version in range(5):
         script.machine.handle(PeopleChanged({ANA: "1", BEN: f"{version}"}), script.now)
         assert script.look(seen(1))[0].clear
+        script.answer_all(t1=like(ANA))
     assert script.look(seen(1))[0].clear
+
+
+def test_a_re_check_that_is_not_answered_in_time_masks_until_it_is():
+    script = Script().earned()
+    verdicts = [script.look(seen(1))[0] for _ in range(11)]
+    first = next(place for place, verdict in enumerate(verdicts) if not verdict.clear)
+    assert 1 <= first <= 9, "within a second of the look that confirmed it last"
+    assert {verdict.reason for verdict in verdicts[first:]} == {Reason.EXPIRED}
+    assert script.watch(0.4, like(ANA))[0].clear, "it is still known who it was"
 
 
 def test_somebody_newly_enrolled_is_looked_at_at_once():
