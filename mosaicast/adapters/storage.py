@@ -10,11 +10,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mosaicast.adapters.storage_base import MIGRATIONS, StorageError, rows
-from mosaicast.adapters.storage_models import InstallationRow, SecretRow, StreamRow
+from mosaicast.adapters.storage_models import ConsentRow, InstallationRow, SecretRow, StreamRow
 from mosaicast.adapters.storage_outbox import Place, Waiting, put
 from mosaicast.adapters.storage_people import PeopleTables, Person, PersonState, Photo
-from mosaicast.contracts.messages import Policy, Publication, Source, StreamSpec
+from mosaicast.contracts.messages import MOST_ZONES, Policy, Publication, Source, StreamSpec
 from mosaicast.contracts.topics import STREAMS
+from mosaicast.core.consents import NEVER_MS
 
 __all__ = [
     "MIGRATIONS",
@@ -166,15 +167,34 @@ class Storage(PeopleTables):
                 return None
         raise RevisionConflictError
 
-    def outlive(self, stream_id: str, revision: int) -> None:
+    def outlive(self, known: StreamSpec, ended_ms: Mapping[str, int]) -> None:
         """Raise a stream's revision above one that the other parts know already, and note that it must be told.
 
         They ignore what is older than what they know: after an older copy of the database was restored, a panic too.
+        What they know to be forbidden since that copy was made stays forbidden: whoever wants otherwise says it again.
+
+        Args:
+            known: what they know.
+            ended_ms: until when (wall milliseconds, `NEVER_MS`: not at all) these people may be seen on the stream.
         """
+        own = StreamRow.id == known.stream_id
         with self._session() as session:
-            older = update(StreamRow).where(StreamRow.id == stream_id, StreamRow.revision <= revision)
-            session.execute(older.values(revision=revision + 1))
-            put(session, STREAMS.name, [stream_id])
+            older = update(StreamRow).where(own, StreamRow.revision <= known.revision)
+            session.execute(older.values(revision=known.revision + 1))
+            row = session.get(StreamRow, known.stream_id)
+            if row is None:
+                return
+            policy = msgspec.convert(row.policy, Policy)
+            zones = tuple(dict.fromkeys((*policy.zones, *known.policy.zones)))
+            row.panic = row.panic or known.panic or len(zones) > MOST_ZONES
+            row.policy = _plain(msgspec.structs.replace(policy, zones=zones[:MOST_ZONES]))
+            for person_id, end_ms in ended_ms.items():
+                session.merge(
+                    ConsentRow(
+                        person_id=person_id, stream_id=row.id, allowed=end_ms != NEVER_MS, expires_ms=end_ms or None
+                    )
+                )
+            put(session, STREAMS.name, [row.id])
 
     def set_panic(self, stream_id: str, panic: bool) -> Stream | None:
         """Set or release the full mosaic."""

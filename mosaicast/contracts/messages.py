@@ -27,6 +27,8 @@ from mosaicast.core.types import (
 )
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:\-]+\Z")]
+MOST_ZONES = 64
+"""Of a stream."""
 MOST_PEOPLE = 10_000
 """Of one owner."""
 LARGEST_OUTGOING_BYTES = 512 * 1024
@@ -76,7 +78,7 @@ class Policy(Message, frozen=True, kw_only=True):
 
     style: Style = Style.MOSAIC
     delay_s: Annotated[float, Meta(ge=0.5, le=10.0)] = 1.0
-    zones: Annotated[tuple[Zone, ...], Meta(max_length=64)] = ()
+    zones: Annotated[tuple[Zone, ...], Meta(max_length=MOST_ZONES)] = ()
     preset: Literal["superfast", "veryfast", "faster", "fast", "medium"] = "veryfast"
     analysis_fps: Annotated[float, Meta(ge=4.0, le=30.0)] = 10.0
     """Sampled frames a second; below 4 the gap between two looks would exceed `max_gap` (0.25 s)."""

@@ -8,6 +8,7 @@ from mosaicast.adapters.kafka import BusError, Received
 from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.contracts.messages import StreamSpec
 from mosaicast.contracts.topics import STREAMS
+from mosaicast.core.consents import NEVER_MS
 from mosaicast.runtime.logs import get_logger
 
 RETRY_S = 2.0
@@ -92,9 +93,15 @@ def note_differences(held: Mapping[str, StreamSpec], storage: Storage, now_ms: i
         known = held.get(stream_id)
         if known is None or known.revision < stream.revision:
             storage.must_tell(STREAMS.name, [stream_id])
-        elif known != stream.spec(storage.visible_people(stream.owner_id, stream_id, now_ms)):
+        elif known != (own := stream.spec(storage.visible_people(stream.owner_id, stream_id, now_ms))):
             # A database of before, with changes of its own: what it says now must not look older than what was said.
-            storage.outlive(stream_id, known.revision)
+            storage.outlive(known, _ended(own, known))
             newer_in_log += 1
     if gone or newer_in_log:
         _LOG.warning("log_differed", ended=len(gone), newer_in_log=newer_in_log)
+
+
+def _ended(own: StreamSpec, known: StreamSpec) -> dict[str, int]:
+    """Return until when people may be seen, by what is known, of whom the database says that they may be for longer."""
+    until = {person: known.visible_until.get(person, NEVER_MS) for person in own.visible_until}
+    return {person: end_ms for person, end_ms in until.items() if end_ms < own.visible_until[person]}
