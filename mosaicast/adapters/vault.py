@@ -118,6 +118,11 @@ class Vault:
                 raise VaultDamagedError("it is not in the vault") from exc
         return self._open(person, item, sealed)
 
+    def has(self, person: str, item: str) -> bool:
+        """Return whether something is kept, whatever state it is in."""
+        with _disk_errors():
+            return self._path(person, item).exists()
+
     def erase(self, person: str) -> None:
         """Erase all of a person; nothing of somebody unknown is no error.
 

@@ -38,6 +38,7 @@ class Leftovers:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._compared = False
+        self._in_doubt: set[str] = set()
 
     def check(self) -> None:
         """Look once.
@@ -47,7 +48,7 @@ class Leftovers:
         """
         failed: GalleryUnavailable | VaultError | None = None
         for person in self._deps.storage.unfinished():
-            if not self._is_at_work(person):
+            if not self._is_at_work(person) and not self._was_kept(person):
                 try:
                     self._finish(person)
                 except (GalleryUnavailable, VaultError) as exc:
@@ -69,6 +70,14 @@ class Leftovers:
 
     def _is_at_work(self, person: Person) -> bool:
         return person.state == "enrolling" and 0 <= self._deps.wall_ms() - person.created_ms < ENROLLING_MS
+
+    def _was_kept(self, person: Person) -> bool:
+        """Whether the enrolment came to its end after all, and this database is a copy that was made before."""
+        kept = person.state == "enrolling" and self._deps.vault.has(person.person_id, people.WHOLE)
+        if kept and person.person_id not in self._in_doubt:
+            self._in_doubt.add(person.person_id)
+            _LOG.warning("enrolment_in_doubt", person=person.person_id, help="enrol anew, or delete the person")
+        return kept
 
     def _finish(self, person: Person) -> None:
         deps = self._deps

@@ -13,6 +13,9 @@ from services.api.enrolment import Judged
 from services.api.problems import ProblemError
 from services.api.routes_streams import new_id
 
+WHOLE = "whole"
+"""Item of the vault: all of the person's enrolment was kept. A copy of the database that was made in between does not
+know that, and takes it for cut off."""
 _LOG = get_logger(__name__)
 
 
@@ -47,6 +50,7 @@ def enrol(deps: Deps, person: Person, judged: Sequence[Judged]) -> Person:
         _fill(deps, person, judged)
         if not deps.storage.keep_person(person.person_id, deps.templates.made_with):
             raise GalleryUnavailable("given_up")  # it took so long that it was taken for cut off
+        deps.vault.put(person.person_id, WHOLE, b"")
     except Exception as exc:
         _undo(deps, person)
         if isinstance(exc, GalleryUnavailable | VaultError):
