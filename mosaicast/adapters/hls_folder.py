@@ -1,11 +1,13 @@
 """HLS on disk: a folder a stream, which the edge serves as plain files."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 PLAYLIST = "index.m3u8"
+_CLAIM = ".claim"
 
 
 class HlsStoreError(Exception):
@@ -22,6 +24,32 @@ class HlsFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def claim(self) -> None:
+        """Become the only one who writes here, for as long as this process lives, and sweep.
+
+        Two would delete each other's live segments, and neither the other's when pictures are taken back.
+
+        Raises:
+            HlsStoreError: another process writes here, or the folder can't be made.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock(os.open(self.root / _CLAIM, os.O_CREAT | os.O_RDWR, 0o600))
+        except BlockingIOError as exc:
+            raise HlsStoreError("another compositor writes into it; each needs a folder of its own") from exc
+        except OSError as exc:
+            raise _error(exc) from exc
+        self.sweep()
+
+    @staticmethod
+    def _lock(file: int) -> None:
+        """Lock an open file, which stays open until the process ends; close it if another has the lock."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(file)
+            raise
+
     def sweep(self) -> None:
         """Delete whatever an earlier run has left.
 
@@ -30,6 +58,8 @@ class HlsFolder:
         """
         try:
             for path in self.root.iterdir() if self.root.is_dir() else ():
+                if path.name == _CLAIM:
+                    continue
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         except OSError as exc:
             raise _error(exc) from exc

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mosaicast.core.evidence import MAX_GAP_S
 from mosaicast.core.identity_events import (
     Answered,
     Command,
@@ -113,6 +114,8 @@ class IdentityMachine:
         self._states: dict[TrackId, _State] = {}
         self._people: dict[PersonId, str] = {}
         self._asks = 0
+        self._looked_s = self._gap_s = 0.0
+        """When the newest look was, and how long after the one before."""
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take in what happened and return what to do: for a look, one `Decided` first.
@@ -131,6 +134,7 @@ class IdentityMachine:
     # --- looks ----------------------------------------------------------------------------------------------
 
     def _looked(self, event: Looked, now: float) -> list[Command]:
+        self._gap_s, self._looked_s = min(MAX_GAP_S, max(0.0, now - self._looked_s)), now
         seen_s = event.gallery_seen_s
         gallery = seen_s is not None and now - seen_s <= self.policy.gallery_trust_s
         seen = [(self._state(one), one, quality) for one, quality in event.faces]
@@ -341,7 +345,8 @@ class IdentityMachine:
         if state.second_wanted:
             state.second_due_s = state.asked_s + self.policy.second_recheck_s
         state.confirmed_s, state.held, state.unsure = state.asked_s, None, 0
-        state.next_look_s = state.asked_s + self.policy.recheck_s
+        # Over half a step of the looks early: where they are few, the next crop would be far too late.
+        state.next_look_s = state.asked_s + self.policy.recheck_s - 0.6 * self._gap_s
 
     def _no_answer(self, state: _State, now: float) -> None:
         if state.earned:

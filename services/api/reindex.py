@@ -15,6 +15,7 @@ from services.api.people import photo_item
 from services.api.schemas import ReindexOut
 from services.api.templates import Templates
 
+RETRY_S = 2.0
 _LOG = get_logger(__name__)
 
 
@@ -117,10 +118,19 @@ class Reindexer:
         self._storage.note_templates(person_id, self._templates.made_with)
         now = self._storage.person(person_id)
         if now is None or now.state != "kept":
-            # Erased meanwhile, or being erased: that begins with the consent, and may be past the templates.
-            self._templates.erase(person.owner_id, person_id)
+            self._take_back(person.owner_id, person_id)
         self._announce(person.owner_id)
         return True
+
+    def _take_back(self, owner_id: str, person_id: str) -> None:
+        """Erase templates of somebody who was erased meanwhile: that may be past the templates. Until it is done."""
+        while True:
+            try:
+                return self._templates.erase(owner_id, person_id)
+            except GalleryUnavailable as exc:
+                _LOG.error("template_of_an_erased_person_left", person=person_id, error=str(exc))
+                if self._stop.wait(RETRY_S):
+                    raise
 
     def _face(self, person_id: str, photo_id: str) -> Vectors | None:
         try:

@@ -80,12 +80,13 @@ def run(settings: Settings, stop: StopEvent) -> None:
         health.close()
 
 
-def _hls_maker(settings: Settings) -> Callable[[str], HlsOutput]:
+def _hls_maker(settings: Settings) -> Callable[[str], HlsOutput | None]:
     folder = HlsFolder(settings.hls_path)
     try:
-        folder.sweep()
+        folder.claim()
     except HlsStoreError as exc:
-        logs.get_logger(__name__).error("hls_left_behind", reason=str(exc))
+        logs.get_logger(__name__).error("hls_off", folder=str(folder.root), reason=str(exc))
+        return lambda _: None
 
     def make(stream_id: str) -> HlsOutput:
         # Numbers of segments go on from any earlier run without a record of it: there is less than one a second.

@@ -77,6 +77,7 @@ class Engine:
     def on_media(self, packet: MediaPacket, now: float) -> None:
         """Take in a packet."""
         run = self._run_of(packet.epoch)
+        size_of = None if run is None else run.video
         if run is None:
             if packet.track == "video" and not packet.end_of_epoch:
                 self._lose(packet.epoch, Lost(packet.index, "old_epoch"))
@@ -88,7 +89,10 @@ class Engine:
         elif packet.track == "audio":
             run.add_audio(packet)
         else:
-            self._on_video(run, packet, now)
+            for lost in run.add_video(packet, now):
+                self._lose(run.epoch, lost)
+        if run is not None and run.video != size_of:
+            self._apply(run)  # sound may tell the size first; zones are shares of it
 
     def on_verdict(self, message: VerdictMessage, now: float) -> None:
         """Take in a verdict; one of another epoch is worth nothing."""
@@ -137,13 +141,6 @@ class Engine:
         self._apply(self._run)
         self._output.begin_epoch()
         return self._run
-
-    def _on_video(self, run: EpochRun, packet: MediaPacket, now: float) -> None:
-        size_unknown = run.video is None
-        for lost in run.add_video(packet, now):
-            self._lose(run.epoch, lost)
-        if size_unknown:
-            self._apply(run)
 
     def _apply(self, run: EpochRun) -> None:
         run.line.set_panic(self._wanted.panic)

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,3 +96,24 @@ def test_a_full_disk_is_our_error_and_leaves_no_half_a_file(small_disk: Path) ->
     assert files(small_disk) == {"s1/a.ts"}
     folder.remove("s1")
     folder.write("s1", "c.ts", b"x" * 30_000)
+
+
+def test_only_one_process_writes_into_a_folder_and_a_killed_one_leaves_it_free(folder: HlsFolder) -> None:
+    folder.write("s1", "a.ts", b"of an earlier run")
+    holder = (
+        "import sys; from mosaicast.adapters.hls_folder import HlsFolder, Path; "
+        "HlsFolder(Path(sys.argv[1])).claim(); print(1, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holder, str(folder.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"1\n"
+        assert not (folder.root / "s1").exists(), "swept"
+        folder.write("s1", "live.ts", b"the other's")
+        with pytest.raises(HlsStoreError, match="another compositor"):
+            folder.claim()
+        assert (folder.root / "s1" / "live.ts").exists()
+        other.kill()
+    folder.claim()
+    assert not (folder.root / "s1").exists()

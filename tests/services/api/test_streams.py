@@ -234,11 +234,11 @@ def test_a_delay_too_short_to_look_ahead_is_refused_with_the_reason(desk: Desk) 
     url = f"/v1/streams/{stream_id}/policy"
     least = MaskPolicy().lead_s + 0.3
     told = problem(desk.admin.patch(url, json={"delay_s": least - 0.01}), 422)
-    assert "0.7 s" in told["detail"]
+    assert "0.85 s" in told["detail"]
     assert "0.4 s before a face is first seen" in told["detail"]
-    assert desk.admin.patch(url, json={"delay_s": 0.7}).json()["delay_s"] == 0.7
+    assert desk.admin.patch(url, json={"delay_s": 0.85}).json()["delay_s"] == 0.85
     document = desk.anyone.get("/openapi.json").json()
-    assert document["components"]["schemas"]["PolicyPatch"]["properties"]["delay_s"]["anyOf"][0]["minimum"] == 0.7
+    assert document["components"]["schemas"]["PolicyPatch"]["properties"]["delay_s"]["anyOf"][0]["minimum"] == 0.85
 
 
 def test_a_policy_of_before_with_a_shorter_delay_is_still_shown_and_changed(desk: Desk) -> None:
