@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.processes import cpu_seconds
-from mosaicast.adapters.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka import BusConsumer, BusProducer, KafkaConfig, ensure_topics
-from mosaicast.adapters.kafka_server import KafkaServer, missing
+from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
+from mosaicast.adapters.kafka.server import KafkaServer, missing
 from mosaicast.contracts.messages import MediaPacket, TimeBase
 from mosaicast.contracts.topics import MEDIA, VERDICTS
 

@@ -13,10 +13,10 @@ from typing import Literal
 
 import httpx
 
-from mosaicast.adapters.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka import KafkaConfig, ensure_topics
-from mosaicast.adapters.kafka_folder import purge_leftovers
-from mosaicast.adapters.kafka_server import KafkaServer
+from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
+from mosaicast.adapters.kafka.folder import purge_leftovers
+from mosaicast.adapters.kafka.server import KafkaServer
 from mosaicast.runtime.settings import KafkaSettings, Service, environment_for, foreign
 from services.cli import edge
 from services.cli.ports import free_port, require_free

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from mosaicast.adapters.kafka import KafkaConfig, ensure_topics
-from mosaicast.adapters.kafka_server import KafkaServer, missing
+from mosaicast.adapters.kafka.server import KafkaServer, missing
 
 
 @pytest.fixture(scope="session")

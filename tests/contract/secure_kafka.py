@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mosaicast.adapters.kafka_server import KafkaServer
-from mosaicast.adapters.kafka_server_settings import server_properties
+from mosaicast.adapters.kafka.server import KafkaServer
+from mosaicast.adapters.kafka.server_settings import server_properties
 
 USER, PASSWORD, KEY_PASSWORD = "mosaicast", "planted-password-7f3a", "planted-key-password-91c2"
 SCRAM = {

@@ -11,14 +11,14 @@ from dataclasses import replace
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from mosaicast.adapters import kafka_log
-from mosaicast.adapters.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader, ensure_topics
-from mosaicast.adapters.kafka_assignment import CoPartitions, static_share
-from mosaicast.adapters.kafka_config import consumer_settings, group_settings, producer_settings
-from mosaicast.adapters.kafka_errors import bus_error
-from mosaicast.adapters.kafka_log import LINES, WINDOW_S, ClientLog, RateLimit
-from mosaicast.adapters.kafka_topics import topic_settings
+from mosaicast.adapters.kafka import log as kafka_log
+from mosaicast.adapters.kafka.assignment import CoPartitions, static_share
+from mosaicast.adapters.kafka.config import consumer_settings, group_settings, producer_settings
+from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
+from mosaicast.adapters.kafka.errors import bus_error
+from mosaicast.adapters.kafka.log import LINES, WINDOW_S, ClientLog, RateLimit
+from mosaicast.adapters.kafka.topics import topic_settings
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.topics import GALLERY, KIB, PARTITIONS, STREAMS, TOPICS, Topic
 from tests.contract.bus_tools import change, reading, sending, unique, within_limit
@@ -281,7 +281,7 @@ def test_importing_opens_nothing_and_says_nothing() -> None:
 def test_a_broker_and_its_clients_leave_standard_output_alone() -> None:
     code = (
         "from tests.contract.bus_tools import *\n"
-        "from mosaicast.adapters.embedded_broker import EmbeddedBroker\n"
+        "from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker\n"
         "from mosaicast.contracts.topics import GALLERY\n"
         "with EmbeddedBroker() as broker:\n"
         "    config = KafkaConfig(broker.bootstrap, 't', embedded=True, static_assignment=(0, 1))\n"

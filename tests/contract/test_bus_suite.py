@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from mosaicast.adapters.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka import BusProducer, KafkaConfig, StateReader, ensure_topics, partition_of
+from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.contracts.codec import encode
 from mosaicast.contracts.messages import DeadLetter
 from mosaicast.contracts.topics import (

@@ -13,11 +13,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mosaicast.adapters import kafka_folder, kafka_topics
 from mosaicast.adapters.kafka import BusError, BusProducer, KafkaConfig, ensure_topics
-from mosaicast.adapters.kafka_folder import KafkaFolder, purge_leftovers
-from mosaicast.adapters.kafka_server import KafkaServer, missing
-from mosaicast.adapters.kafka_topics import CHECK_MS, DELETE_DELAY_MS, topic_settings
+from mosaicast.adapters.kafka import folder as kafka_folder
+from mosaicast.adapters.kafka import topics as kafka_topics
+from mosaicast.adapters.kafka.folder import KafkaFolder, purge_leftovers
+from mosaicast.adapters.kafka.server import KafkaServer, missing
+from mosaicast.adapters.kafka.topics import CHECK_MS, DELETE_DELAY_MS, topic_settings
 from mosaicast.contracts.messages import FaceCrop, Message
 from mosaicast.contracts.topics import (
     BY_NAME,
@@ -44,7 +45,7 @@ LATE_S = 30.0
 HOST = """
 import sys
 from pathlib import Path
-from mosaicast.adapters.kafka_server import KafkaServer
+from mosaicast.adapters.kafka.server import KafkaServer
 with KafkaServer(Path(sys.argv[1])) as server:
     print(server.bootstrap, flush=True)
     sys.stdin.read()

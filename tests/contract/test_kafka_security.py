@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from mosaicast.adapters import kafka_access
 from mosaicast.adapters.kafka import (
     BusConsumer,
     BusError,
@@ -21,8 +20,9 @@ from mosaicast.adapters.kafka import (
     TailReader,
     ensure_topics,
 )
-from mosaicast.adapters.kafka_access import PATIENCE_S, Refusals, refusal
-from mosaicast.adapters.kafka_server import missing
+from mosaicast.adapters.kafka import access as kafka_access
+from mosaicast.adapters.kafka.access import PATIENCE_S, Refusals, refusal
+from mosaicast.adapters.kafka.server import missing
 from mosaicast.contracts.topics import GALLERY, STATUS, STREAMS
 from mosaicast.runtime.settings import KafkaSettings, Settings
 from services.cli.stack import Stack, StackOptions

@@ -15,10 +15,11 @@ import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from mosaicast.adapters import kafka_folder, kafka_server
 from mosaicast.adapters.kafka import BusError, BusProducer, KafkaConfig, StateReader, TopicWatch, ensure_topics
-from mosaicast.adapters.kafka_server import KafkaServer, find_java, missing
-from mosaicast.adapters.kafka_topics import topic_settings
+from mosaicast.adapters.kafka import folder as kafka_folder
+from mosaicast.adapters.kafka import server as kafka_server
+from mosaicast.adapters.kafka.server import KafkaServer, find_java, missing
+from mosaicast.adapters.kafka.topics import topic_settings
 from mosaicast.contracts.topics import FRAMES, GALLERY, PARTITIONS, STREAMS, TOPICS
 from tests.contract.bus_tools import LIMIT_S, change, reading, within_limit
 from tests.contract.examples import SPEC
@@ -27,7 +28,7 @@ HOST = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from mosaicast.adapters.kafka_server import KafkaServer
+from mosaicast.adapters.kafka.server import KafkaServer
 with KafkaServer(Path(sys.argv[1])) as server:
     print(server.pid, flush=True)
     sys.stdin.read()

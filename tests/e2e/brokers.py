@@ -11,8 +11,8 @@ import subprocess
 import sys
 from typing import IO, Literal
 
-from mosaicast.adapters.embedded_broker import EmbeddedBroker
-from mosaicast.adapters.kafka_server import KafkaServer
+from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
+from mosaicast.adapters.kafka.server import KafkaServer
 from mosaicast.runtime.children import taken_along
 from services.cli.stack import Progress, Stack, StackOptions
 

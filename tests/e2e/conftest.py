@@ -19,7 +19,7 @@ from bench.synthetic.cast import Person, load_cast
 from bench.synthetic.clip import write_clip
 from bench.synthetic.oracle import Oracle, SourceClip
 from bench.synthetic.scene import Script
-from mosaicast.adapters.kafka_server import missing
+from mosaicast.adapters.kafka.server import missing
 from services.cli.client import ApiClient
 from services.cli.stack import SERVICES, Stack, StackOptions
 from tests.e2e.brokers import BrokerStack

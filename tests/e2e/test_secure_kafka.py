@@ -11,7 +11,7 @@ import pytest
 
 from bench.session import LiveWatch, Session, wait_until
 from bench.synthetic.oracle import Oracle
-from mosaicast.adapters.kafka_server import missing
+from mosaicast.adapters.kafka.server import missing
 from mosaicast.runtime.settings import KafkaSettings
 from services.cli.client import ApiClient
 from services.cli.stack import Stack, StackOptions

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from mosaicast.adapters.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka import BusProducer, KafkaConfig, StateReader
+from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.contracts.messages import StreamSpec
 from mosaicast.contracts.topics import STREAMS
 from services.cli.ports import free_port

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mosaicast.adapters.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka import BusConsumer, BusProducer, KafkaConfig
+from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.model_errors import ModelUnavailableError
 from mosaicast.contracts.messages import Detections, SampledFrame, StatusReport
 from mosaicast.contracts.topics import DETECTIONS, FRAMES, STATUS

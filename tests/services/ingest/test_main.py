@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mosaicast.adapters.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka import BusConsumer, BusProducer, KafkaConfig
+from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.contracts.messages import MediaPacket, SampledFrame, StatusReport
 from mosaicast.contracts.topics import FRAMES, MEDIA, STATUS, STREAMS
 from mosaicast.runtime.clocks import wall_ms

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError
 from confluent_kafka import Message as RawMessage
 
-from mosaicast.adapters.kafka_config import KafkaConfig
-from mosaicast.adapters.kafka_errors import bus_error
-from mosaicast.adapters.kafka_log import RateLimit
-from mosaicast.adapters.kafka_producer import BusProducer
+from mosaicast.adapters.kafka.config import KafkaConfig
+from mosaicast.adapters.kafka.errors import bus_error
+from mosaicast.adapters.kafka.log import RateLimit
+from mosaicast.adapters.kafka.producer import BusProducer
 from mosaicast.contracts.codec import decode, key_of
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.messages import DeadLetter, Message

@@ -16,9 +16,9 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from mosaicast.adapters.kafka_access import Refusals
-from mosaicast.adapters.kafka_config import ENVELOPE_BYTES, KafkaConfig, client_settings
-from mosaicast.adapters.kafka_errors import BusError, bus_error
+from mosaicast.adapters.kafka.access import Refusals
+from mosaicast.adapters.kafka.config import ENVELOPE_BYTES, KafkaConfig, client_settings
+from mosaicast.adapters.kafka.errors import BusError, bus_error
 from mosaicast.contracts.messages import Message
 from mosaicast.contracts.topics import HOUR_MS, MIB, PARTITIONS, TOPICS, Topic
 

@@ -22,10 +22,10 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from mosaicast.adapters.kafka_config import KafkaConfig, client_settings
-from mosaicast.adapters.kafka_errors import BusError
-from mosaicast.adapters.kafka_folder import KafkaFolder
-from mosaicast.adapters.kafka_server_settings import server_properties
+from mosaicast.adapters.kafka.config import KafkaConfig, client_settings
+from mosaicast.adapters.kafka.errors import BusError
+from mosaicast.adapters.kafka.folder import KafkaFolder
+from mosaicast.adapters.kafka.server_settings import server_properties
 
 OLDEST_JAVA = 17
 START_S = 60.0
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 def jars_folder() -> Path:
     """Return where the jars are kept: MOSAICAST_KAFKA_HOME, or `.cache/kafka` of the checkout."""
     chosen = os.environ.get("MOSAICAST_KAFKA_HOME")
-    return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / ".cache" / "kafka"
+    return Path(chosen) if chosen else Path(__file__).resolve().parents[3] / ".cache" / "kafka"
 
 
 def find_java() -> str | None:

@@ -5,10 +5,10 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
-from mosaicast.adapters.kafka_access import Refusals
-from mosaicast.adapters.kafka_config import KafkaConfig, alone_settings, consumer_settings
-from mosaicast.adapters.kafka_errors import bus_error
-from mosaicast.adapters.kafka_inbox import BadHook, Inbox, Received, ignore_bad
+from mosaicast.adapters.kafka.access import Refusals
+from mosaicast.adapters.kafka.config import KafkaConfig, alone_settings, consumer_settings
+from mosaicast.adapters.kafka.errors import bus_error
+from mosaicast.adapters.kafka.inbox import BadHook, Inbox, Received, ignore_bad
 from mosaicast.contracts.topics import PARTITIONS, Topic
 
 LARGEST_BATCH = 500

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mosaicast.adapters.kafka_log import ClientLog
+from mosaicast.adapters.kafka.log import ClientLog
 from mosaicast.contracts.topics import KIB, LARGEST_MESSAGE_BYTES, MIB
 
 ENVELOPE_BYTES = 64 * KIB

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException
 
-from mosaicast.adapters.kafka_errors import BusError
+from mosaicast.adapters.kafka.errors import BusError
 
 PATIENCE_S = 10.0
 """A broker that is just starting may refuse for a moment whom it lets in later."""

@@ -8,10 +8,10 @@ from typing import TypeVar
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as RawMessage
 
-from mosaicast.adapters.kafka_access import Refusals
-from mosaicast.adapters.kafka_config import KafkaConfig, producer_settings
-from mosaicast.adapters.kafka_errors import bus_error
-from mosaicast.adapters.kafka_topics import partition_of
+from mosaicast.adapters.kafka.access import Refusals
+from mosaicast.adapters.kafka.config import KafkaConfig, producer_settings
+from mosaicast.adapters.kafka.errors import bus_error
+from mosaicast.adapters.kafka.topics import partition_of
 from mosaicast.contracts.codec import encode, key_of
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.messages import Message

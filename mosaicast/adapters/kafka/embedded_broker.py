@@ -6,9 +6,9 @@ producers. It dies with the process that holds it.
 
 from confluent_kafka import KafkaException, Producer
 
-from mosaicast.adapters.kafka_config import KafkaConfig, client_settings
-from mosaicast.adapters.kafka_errors import BusError, bus_error
-from mosaicast.adapters.kafka_topics import ensure_topics
+from mosaicast.adapters.kafka.config import KafkaConfig, client_settings
+from mosaicast.adapters.kafka.errors import BusError, bus_error
+from mosaicast.adapters.kafka.topics import ensure_topics
 
 _START_S = 10.0
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mosaicast.adapters.kafka_errors import BusError
+from mosaicast.adapters.kafka.errors import BusError
 from mosaicast.contracts.topics import TOPICS
 
 LOCK_WAIT_S = 10.0

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mosaicast.adapters.kafka_config import ENVELOPE_BYTES, HEARTBEAT_MS, SESSION_TIMEOUT_MS
-from mosaicast.adapters.kafka_topics import CHECK_MS, DELETE_DELAY_MS
+from mosaicast.adapters.kafka.config import ENVELOPE_BYTES, HEARTBEAT_MS, SESSION_TIMEOUT_MS
+from mosaicast.adapters.kafka.topics import CHECK_MS, DELETE_DELAY_MS
 from mosaicast.contracts.topics import LARGEST_MESSAGE_BYTES, MIB, PARTITIONS
 
 _HOST = "127.0.0.1"

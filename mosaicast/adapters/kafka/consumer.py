@@ -6,11 +6,11 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
-from mosaicast.adapters.kafka_access import Refusals
-from mosaicast.adapters.kafka_assignment import CoPartitions, static_share
-from mosaicast.adapters.kafka_config import KafkaConfig, consumer_settings, group_settings
-from mosaicast.adapters.kafka_errors import bus_error
-from mosaicast.adapters.kafka_inbox import BadHook, Inbox, Received, ignore_bad
+from mosaicast.adapters.kafka.access import Refusals
+from mosaicast.adapters.kafka.assignment import CoPartitions, static_share
+from mosaicast.adapters.kafka.config import KafkaConfig, consumer_settings, group_settings
+from mosaicast.adapters.kafka.errors import bus_error
+from mosaicast.adapters.kafka.inbox import BadHook, Inbox, Received, ignore_bad
 from mosaicast.contracts.topics import Topic
 
 PartitionsHook = Callable[[frozenset[int]], None]
