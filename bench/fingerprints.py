@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from bench.replay_parts import read_clip
-from mosaicast.adapters.av_packets import DecodeError, PacketDecoder
-from mosaicast.adapters.av_pictures import fingerprint_of
+from mosaicast.adapters.media.packets import DecodeError, PacketDecoder
+from mosaicast.adapters.media.pictures import fingerprint_of
 from mosaicast.contracts.messages import MediaPacket
 from mosaicast.core.fingerprint import LARGEST_DIFFERENCE, difference
 

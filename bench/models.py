@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from skimage import data
 
 from bench.synthetic.pictures import known_picture
-from mosaicast.adapters import jpeg
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.detectors.pictures import WIDTH
 from mosaicast.adapters.embedders import DlibResnet, Face, dlib_resnet, dlib_weights
+from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.openvino_runtime import Precision
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Picture, crop_square, sharpness

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from mosaicast.adapters.av_encoder import VideoFormat, encoder_options
+from mosaicast.adapters.media.encoder import VideoFormat, encoder_options
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters import jpeg
 from mosaicast.adapters.detectors import Detector, RawFace
 from mosaicast.adapters.embedders import Embedder, Face
+from mosaicast.adapters.media import jpeg
 from mosaicast.core.identity import IdentityPolicy, turn
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Picture, crop_square, sharpness

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.replay_parts import Clip, Enrolled, MemoryGallery, Witness, read_clip, recognise
-from mosaicast.adapters.av_pictures import fingerprint_of, thumbnail_of
+from mosaicast.adapters.media.pictures import fingerprint_of, thumbnail_of
 from mosaicast.core.delayline import DelayLine, Release
 from mosaicast.core.masks import reach_edges
 from mosaicast.core.timeline import FramePlan

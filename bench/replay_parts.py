@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.synthetic.pictures import read_picture
-from mosaicast.adapters.av_packets import PacketDecoder
-from mosaicast.adapters.av_source import EpochStarted, PacketRead, open_source
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia
 from mosaicast.adapters.embedders.arcface import from_file
 from mosaicast.adapters.embedders.yardstick import Scorer, Yardstick, yardstick
+from mosaicast.adapters.media.packets import PacketDecoder
+from mosaicast.adapters.media.source import EpochStarted, PacketRead, open_source
 from mosaicast.contracts.messages import Detections, MediaPacket, SampledFrame, VerdictMessage
 from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.types import MediaTime, OwnerId, PersonId, Verdict

@@ -32,7 +32,7 @@ from bench.synthetic.oracle import Oracle, SourceClip
 from bench.synthetic.playback import Watcher
 from bench.synthetic.publisher import Publisher
 from bench.synthetic.viewer import SeenFrame, Viewer
-from mosaicast.adapters.av_encoder import VideoFormat
+from mosaicast.adapters.media.encoder import VideoFormat
 from services.cli.client import ApiClient
 from services.cli.ports import free_port
 

@@ -21,7 +21,7 @@ from bench.synthetic.cast import Person, jpeg, load_cast
 from bench.synthetic.clip import Form, luma_of_frame, write_pictures
 from bench.synthetic.oracle import FaceFinding, SourceClip, is_clear, is_leaked
 from bench.synthetic.scene import Actor, Scene, Script, Waypoint
-from mosaicast.adapters.av_pictures import Picture
+from mosaicast.adapters.media.pictures import Picture
 from mosaicast.core.delayline import DelayLine, Release
 from mosaicast.core.fingerprint import fingerprint
 from mosaicast.core.pacing import Pacer, PacingPolicy

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from mosaicast.adapters.binding import bind
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader, TopicWatch, ensure_topics
+from mosaicast.adapters.media.photos import PhotoDecoder
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.adapters.vault import Vault, VaultError, read_key
@@ -24,7 +25,6 @@ from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.dumps import forbid_dumps
 from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.metrics import Metrics
-from mosaicast.runtime.photos import PhotoDecoder
 from mosaicast.runtime.sandbox import Access
 from mosaicast.runtime.settings import Settings, load_or_exit
 from services.api.alignment import align
@@ -75,7 +75,7 @@ def run(settings: Settings) -> None:
         OSError: the port of the metrics is taken.
     """
     log = logs.get_logger(__name__)
-    children = ForkServer(["mosaicast.runtime.photos"])  # before anything that starts a thread
+    children = ForkServer(["mosaicast.adapters.media.photos"])  # before anything that starts a thread
     metrics = Metrics()
     children.tell_layers(log, metrics)
     for sentence in rights.mend(settings.data_dir):

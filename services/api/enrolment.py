@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import cv2
 import numpy as np
 
-from mosaicast.adapters import jpeg
+from mosaicast.adapters.media import jpeg
+from mosaicast.adapters.media.photos import Decoded, PhotoError
 from mosaicast.core.identity import turn
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks, Picture, align_by_landmarks, crop_square, sharpness
-from mosaicast.runtime.photos import Decoded, PhotoError
 from services.api.agreement import likeness, odd_ones_out
 from services.api.face_models import FaceModels, Network, Vectors
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from mosaicast.adapters.gallery import GalleryUnavailable
-from mosaicast.adapters.jpeg import JpegError
+from mosaicast.adapters.media.jpeg import JpegError
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.adapters.vault import Vault, VaultDamagedError, VaultError

@@ -144,12 +144,12 @@ def _make_detector() -> "Detector":
 
 
 def _make_reader() -> "Reader":
+    from mosaicast.adapters.media.photos import PhotoDecoder
     from mosaicast.runtime.children import ForkServer
-    from mosaicast.runtime.photos import PhotoDecoder
     from services.cli.calibration.photos import PhotoReader
 
     # A child imports the program's main module again: half a second for each picture, were it not there already.
-    return PhotoReader(PhotoDecoder(ForkServer(preload=["mosaicast.runtime.photos", "services.cli.main"])))
+    return PhotoReader(PhotoDecoder(ForkServer(preload=["mosaicast.adapters.media.photos", "services.cli.main"])))
 
 
 def _progress(paths: Sequence[Path]) -> Iterable[Path]:

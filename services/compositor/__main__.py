@@ -4,8 +4,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from mosaicast.adapters.hls_folder import HlsFolder, HlsStoreError
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader
+from mosaicast.adapters.media.hls_folder import HlsFolder, HlsStoreError
 from mosaicast.contracts.topics import MEDIA, OUTGOING_FACES, STREAMS, VERDICTS, Topic
 from mosaicast.runtime import logs, rights
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits

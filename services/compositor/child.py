@@ -6,9 +6,9 @@ from typing import Any
 
 import av.logging
 
-from mosaicast.adapters.av_encoder import VideoFormat
-from mosaicast.adapters.av_hls import HlsSegment, Segmenter
-from mosaicast.adapters.av_sink import AudioFormat, FlvSink
+from mosaicast.adapters.media.encoder import VideoFormat
+from mosaicast.adapters.media.hls import HlsSegment, Segmenter
+from mosaicast.adapters.media.sink import AudioFormat, FlvSink
 from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec, VerdictMessage
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from services.compositor.engine import Engine

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import av
 
-from mosaicast.adapters.av_encoder import VideoFormat
-from mosaicast.adapters.av_sink import AudioFormat
-from mosaicast.adapters.flv_audio import is_carried
+from mosaicast.adapters.media.encoder import VideoFormat
+from mosaicast.adapters.media.flv_audio import is_carried
+from mosaicast.adapters.media.sink import AudioFormat
 from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, Policy, StreamSpec, VerdictMessage
 from mosaicast.core.consents import FOREVER_MS
 from mosaicast.core.guard import FrameId, clear_boxes

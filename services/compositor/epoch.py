@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import av
 
-from mosaicast.adapters.av_packets import DecodeError, PacketDecoder
-from mosaicast.adapters.av_pictures import thumbnail_of
+from mosaicast.adapters.media.packets import DecodeError, PacketDecoder
+from mosaicast.adapters.media.pictures import thumbnail_of
 from mosaicast.contracts.messages import CodecParameters, MediaPacket
 from mosaicast.core.delayline import DelayLine, Drop, Release
 from mosaicast.core.fingerprint import fingerprint

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import av
 
-from mosaicast.adapters.av_pictures import Picture, PictureError
+from mosaicast.adapters.media.pictures import Picture, PictureError
 from mosaicast.contracts.messages import LARGEST_OUTGOING_BYTES, OutgoingFaces
 from mosaicast.core.guard import Explanation, FrameId, Guard, GuardPolicy, Luma, Sighting, Trip
 from mosaicast.core.timeline import FramePlan, full

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from mosaicast.adapters.hls_folder import PLAYLIST, HlsStoreError
+from mosaicast.adapters.media.hls_folder import PLAYLIST, HlsStoreError
 from mosaicast.contracts.messages import StreamSpec
 from mosaicast.core.playlist import Entry, Playlist
 from mosaicast.runtime import logs

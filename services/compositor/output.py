@@ -5,8 +5,8 @@ from typing import Protocol
 
 import av
 
-from mosaicast.adapters.av_encoder import VideoFormat
-from mosaicast.adapters.av_sink import AudioFormat, SinkError
+from mosaicast.adapters.media.encoder import VideoFormat
+from mosaicast.adapters.media.sink import AudioFormat, SinkError
 from mosaicast.contracts.messages import MediaPacket
 
 RETRY_S = 1.0

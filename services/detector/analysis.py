@@ -5,9 +5,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from mosaicast.adapters import jpeg
 from mosaicast.adapters.detectors import Detector, RawFace
-from mosaicast.adapters.jpeg import JpegError, Reduction
+from mosaicast.adapters.media import jpeg
+from mosaicast.adapters.media.jpeg import JpegError, Reduction
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.contracts.messages import Detections, FaceCrop, FaceDetection, SampledFrame
 from mosaicast.core.types import Box

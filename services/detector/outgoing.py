@@ -6,9 +6,9 @@ Pure but for `look_at`: time is an argument.
 from collections import Counter, OrderedDict
 from typing import Literal, NamedTuple
 
-from mosaicast.adapters import jpeg
 from mosaicast.adapters.detectors import Detector, RawFace
-from mosaicast.adapters.jpeg import JpegError
+from mosaicast.adapters.media import jpeg
+from mosaicast.adapters.media.jpeg import JpegError
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.contracts.messages import OutgoingFace, OutgoingFaces, OutgoingFrame
 from mosaicast.core.types import Box

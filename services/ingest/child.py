@@ -6,8 +6,8 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
-from mosaicast.adapters.av_pictures import Picture
-from mosaicast.adapters.av_source import (
+from mosaicast.adapters.media.pictures import Picture
+from mosaicast.adapters.media.source import (
     AvSource,
     EpochStarted,
     PacketRead,
@@ -17,7 +17,7 @@ from mosaicast.adapters.av_source import (
     limit_libraries,
     open_source,
 )
-from mosaicast.adapters.av_source_errors import SourceError
+from mosaicast.adapters.media.source_errors import SourceError
 from mosaicast.core.types import MediaTime
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from services.ingest.epoch import EpochWriter

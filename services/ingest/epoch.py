@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from mosaicast.adapters.av_pictures import Picture, PictureError
-from mosaicast.adapters.av_source import EpochStarted, PacketRead
+from mosaicast.adapters.media.pictures import Picture, PictureError
+from mosaicast.adapters.media.source import EpochStarted, PacketRead
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.messages import MediaPacket, SampledFrame
 from mosaicast.core.fingerprint import fingerprint

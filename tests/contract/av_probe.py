@@ -4,9 +4,9 @@ from collections import Counter
 from multiprocessing.connection import Connection
 from typing import Any
 
-from mosaicast.adapters.av_pictures import Picture, PictureError
-from mosaicast.adapters.av_source import EpochStarted, limit_libraries, open_source
-from mosaicast.adapters.av_source_errors import SourceError
+from mosaicast.adapters.media.pictures import Picture, PictureError
+from mosaicast.adapters.media.source import EpochStarted, limit_libraries, open_source
+from mosaicast.adapters.media.source_errors import SourceError
 
 
 def probe(connection: "Connection[Any, Any]", path: str) -> None:

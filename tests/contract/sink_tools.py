@@ -8,8 +8,8 @@ from typing import Any
 
 import av
 
-from mosaicast.adapters.av_encoder import VideoFormat
-from mosaicast.adapters.av_sink import AudioFormat, FlvSink
+from mosaicast.adapters.media.encoder import VideoFormat
+from mosaicast.adapters.media.sink import AudioFormat, FlvSink
 from mosaicast.contracts.messages import MediaPacket
 from tests.contract.av_clips import RATE, make_clip, picture
 from tests.services.compositor.media import packets

@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import pytest
 
-from mosaicast.adapters.av_hls import HlsSegment, Segmenter
-from mosaicast.adapters.av_sink import AudioFormat, FlvSink
+from mosaicast.adapters.media.hls import HlsSegment, Segmenter
+from mosaicast.adapters.media.sink import AudioFormat, FlvSink
 from tests.contract.av_clips import RATE
 from tests.contract.hls_rules import declared, times
 from tests.contract.sink_tools import SIZE, VIDEO, Sound, frame, make_sound, push, read

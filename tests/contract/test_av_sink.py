@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
-from mosaicast.adapters.av_encoder import KEYFRAME_S, VideoFormat
-from mosaicast.adapters.av_sink import AudioFormat, FlvSink, SinkError
-from mosaicast.adapters.flv_audio import is_carried
+from mosaicast.adapters.media.encoder import KEYFRAME_S, VideoFormat
+from mosaicast.adapters.media.flv_audio import is_carried
+from mosaicast.adapters.media.sink import AudioFormat, FlvSink, SinkError
 from mosaicast.contracts.messages import CodecParameters, MediaPacket, TimeBase
 from tests.contract.av_clips import RATE
 from tests.contract.sink_tools import SIZE, VIDEO, Sound, frame, make_sound, push, read

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mosaicast.adapters.av_sink import FlvSink, SinkError
+from mosaicast.adapters.media.sink import FlvSink, SinkError
 from mosaicast.runtime.children import ForkServer
 from services.cli.edge import EdgeMissingError
 from services.cli.ports import free_port

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mosaicast.adapters.av_allowed import decoder_of, whitelists
-from mosaicast.adapters.av_pictures import Picture
-from mosaicast.adapters.av_source import (
+from mosaicast.adapters.media.allowed import decoder_of, whitelists
+from mosaicast.adapters.media.pictures import Picture
+from mosaicast.adapters.media.source import (
     EpochStarted,
     PacketRead,
     SourceEvent,
@@ -21,7 +21,7 @@ from mosaicast.adapters.av_source import (
     limit_libraries,
     open_source,
 )
-from mosaicast.adapters.av_source_errors import SourceError
+from mosaicast.adapters.media.source_errors import SourceError
 from mosaicast.core.allowed import Allowed
 from mosaicast.core.sampling import SceneCutDetector
 from mosaicast.imaging.jpeg_header import fitted

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from mosaicast.adapters.av_times import Times, TrackClock
+from mosaicast.adapters.media.times import Times, TrackClock
 
 MS = Fraction(1, 1000)
 

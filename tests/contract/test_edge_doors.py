@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from mosaicast.adapters.av_sink import FlvSink, SinkError
-from mosaicast.adapters.hls_folder import PLAYLIST, HlsFolder
+from mosaicast.adapters.media.hls_folder import PLAYLIST, HlsFolder
+from mosaicast.adapters.media.sink import FlvSink, SinkError
 from services.api.edge_control import EdgeControl
 from services.cli.edge import EdgeMissingError
 from tests.contract.rtmp_edge import Edge, running_edge

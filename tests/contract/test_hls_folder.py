@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mosaicast.adapters.hls_folder import HlsFolder, HlsStoreError
+from mosaicast.adapters.media.hls_folder import HlsFolder, HlsStoreError
 
 
 def files(root: Path) -> set[str]:
@@ -101,7 +101,7 @@ def test_a_full_disk_is_our_error_and_leaves_no_half_a_file(small_disk: Path) ->
 def test_only_one_process_writes_into_a_folder_and_a_killed_one_leaves_it_free(folder: HlsFolder) -> None:
     folder.write("s1", "a.ts", b"of an earlier run")
     holder = (
-        "import sys; from mosaicast.adapters.hls_folder import HlsFolder, Path; "
+        "import sys; from mosaicast.adapters.media.hls_folder import HlsFolder, Path; "
         "HlsFolder(Path(sys.argv[1])).claim(); print(1, flush=True); input()"
     )
     with subprocess.Popen(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaicast.adapters import jpeg
-from mosaicast.adapters.jpeg import JpegError
+from mosaicast.adapters.media import jpeg
+from mosaicast.adapters.media.jpeg import JpegError
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (50, 70, 3), dtype=np.uint8)
 CODED = jpeg.encode(PICTURE, 90)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from av import VideoFrame
 
-from mosaicast.adapters.av_pictures import Picture, PictureError
+from mosaicast.adapters.media.pictures import Picture, PictureError
 from mosaicast.contracts.codec import decode, encode
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.messages import LARGEST_OUTGOING_BYTES, OutgoingFace

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import Detector, RawFace
+from mosaicast.adapters.media.photos import PhotoError
 from mosaicast.core.types import Box
-from mosaicast.runtime.photos import PhotoError
 from services.cli.calibration.people import CalibrationError, Progress, Reader
 
 Scores = NDArray[np.float64]

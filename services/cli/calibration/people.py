@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import Detector, RawFace
 from mosaicast.adapters.embedders import Embedder, Face
+from mosaicast.adapters.media.photos import Decoded, PhotoError
 from mosaicast.core.identity import IdentityPolicy, turn
 from mosaicast.imaging.crops import Picture, crop_square, sharpness
-from mosaicast.runtime.photos import Decoded, PhotoError
 
 Scores = NDArray[np.float64]
 Vectors = NDArray[np.float32]

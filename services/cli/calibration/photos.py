@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mosaicast.runtime.photos import LARGEST_PHOTO_BYTES, Decoded, PhotoDecoder, PhotoError, check_size
+from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, Decoded, PhotoDecoder, PhotoError, check_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from PIL import Image
 
 from bench.synthetic.cast import load_cast
 from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.media.photos import Decoded, read
 from mosaicast.core.types import PersonId
-from mosaicast.runtime.photos import Decoded, read
 from mosaicast.runtime.settings import RecognitionSettings
 from services.api.app import create_app
 from services.api.enrolment import Enroller

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mosaicast.adapters import jpeg as jpegs
 from mosaicast.adapters.detectors import RawFace
+from mosaicast.adapters.media import jpeg as jpegs
 from mosaicast.adapters.model_errors import InferenceError, ModelUnavailableError
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks
@@ -218,7 +218,7 @@ def test_likeness_knows_only_measured_networks() -> None:
 
 @pytest.fixture(scope="module")
 def fork_server() -> ForkServer:
-    return ForkServer(["mosaicast.runtime.photos"])
+    return ForkServer(["mosaicast.adapters.media.photos"])
 
 
 def test_the_child_answers_and_comes_again_after_it_was_idle(fork_server: ForkServer) -> None:

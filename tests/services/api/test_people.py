@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
-from mosaicast.adapters.jpeg import size_wh
+from mosaicast.adapters.media.jpeg import size_wh
 from mosaicast.adapters.model_errors import InferenceError
 from mosaicast.adapters.storage import Storage
 from mosaicast.adapters.vault import VaultError

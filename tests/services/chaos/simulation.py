@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from mosaicast.adapters.av_source import EpochStarted, PacketRead
-from mosaicast.adapters.av_times import Times
+from mosaicast.adapters.media.source import EpochStarted, PacketRead
+from mosaicast.adapters.media.times import Times
 from mosaicast.contracts.messages import FaceCrop, FaceDetection, MediaPacket, Policy, SampledFrame, StreamSpec
 from mosaicast.contracts.topics import DETECTIONS, FRAMES, MEDIA, VERDICTS
 from mosaicast.core.identity import IdentityPolicy, Match

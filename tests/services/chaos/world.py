@@ -13,8 +13,8 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters import jpeg
-from mosaicast.adapters.av_packets import Decoded, DecodeError
+from mosaicast.adapters.media import jpeg
+from mosaicast.adapters.media.packets import Decoded, DecodeError
 from mosaicast.contracts.messages import CodecParameters, MediaPacket, TimeBase
 from mosaicast.core.types import Box, MediaTime
 

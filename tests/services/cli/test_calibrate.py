@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.embedders import Face
+from mosaicast.adapters.media.photos import Decoded, PhotoError
 from mosaicast.core.identity import IdentityPolicy
 from mosaicast.core.types import Box
-from mosaicast.runtime.photos import Decoded, PhotoError
 from services.cli.calibrate import Request, run, write
 from services.cli.calibration import boxes, people, report
 

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from bench.synthetic.cast import load_cast
+from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, PhotoDecoder, PhotoError
 from mosaicast.runtime.children import ForkServer
-from mosaicast.runtime.photos import LARGEST_PHOTO_BYTES, PhotoDecoder, PhotoError
 from services.cli.calibration.photos import PhotoReader
 
 
@@ -119,7 +119,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, data: bytes, sentence: st
     path = tmp_path / "x.jpg"
     path.write_bytes(data)
     with pytest.raises(PhotoError, match=sentence):
-        PhotoReader(PhotoDecoder(ForkServer(["mosaicast.runtime.photos"]))).read(path)
+        PhotoReader(PhotoDecoder(ForkServer(["mosaicast.adapters.media.photos"]))).read(path)
 
 
 def test_a_picture_is_read_upright_and_its_scale_told(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_picture_is_read_upright_and_its_scale_told(tmp_path: Path) -> None:
     exif[0x0112] = 6
     tall = Image.new("RGB", (4000, 1000), (200, 100, 50))
     (tmp_path / "x.png").write_bytes(saved(tall, "JPEG", exif=exif))
-    photo = PhotoReader(PhotoDecoder(ForkServer(["mosaicast.runtime.photos"]))).read(tmp_path / "x.png")
+    photo = PhotoReader(PhotoDecoder(ForkServer(["mosaicast.adapters.media.photos"]))).read(tmp_path / "x.png")
     assert photo.picture.shape == (1600, 400, 3)
     assert photo.scale == pytest.approx(0.4)
     assert photo.picture[800, 200].tolist() == pytest.approx([50, 100, 200], abs=4), "blue first"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import av
 
-from mosaicast.adapters.av_packets import DecodeError, PacketDecoder
-from mosaicast.adapters.av_pictures import fingerprint_of
+from mosaicast.adapters.media.packets import DecodeError, PacketDecoder
+from mosaicast.adapters.media.pictures import fingerprint_of
 from mosaicast.contracts.messages import CodecParameters, MediaPacket, StreamSpec, TimeBase, VerdictMessage, WireTrack
 from mosaicast.core.types import Box, Reason
 

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from mosaicast.adapters.av_encoder import VideoFormat
-from mosaicast.adapters.av_sink import AudioFormat, FlvSink, SinkError
+from mosaicast.adapters.media.encoder import VideoFormat
+from mosaicast.adapters.media.sink import AudioFormat, FlvSink, SinkError
 from mosaicast.contracts.messages import MediaPacket, Policy, VerdictMessage, WireTrack, Zone
 from mosaicast.core import evidence
 from mosaicast.core.consents import FOREVER_MS

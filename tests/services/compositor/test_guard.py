@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bench.synthetic.cast import load_cast
-from mosaicast.adapters import jpeg
 from mosaicast.adapters.detectors import Detector
 from mosaicast.adapters.detectors.centerface import CenterFace
+from mosaicast.adapters.media import jpeg
 from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, OutgoingFrame, VerdictMessage
 from mosaicast.core.consents import FOREVER_MS
 from mosaicast.core.guard import GuardPolicy

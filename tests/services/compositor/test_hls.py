@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mosaicast.adapters.hls_folder import PLAYLIST, HlsFolder, HlsStoreError
+from mosaicast.adapters.media.hls_folder import PLAYLIST, HlsFolder, HlsStoreError
 from mosaicast.contracts.messages import Policy, Source, StreamSpec, Zone
 from services.compositor.hls import (
     ENDED_S,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mosaicast.adapters.av_encoder import VideoFormat
-from mosaicast.adapters.av_sink import AudioFormat, SinkError
+from mosaicast.adapters.media.encoder import VideoFormat
+from mosaicast.adapters.media.sink import AudioFormat, SinkError
 from mosaicast.contracts.messages import CodecParameters, MediaPacket
 from services.compositor.output import RETRY_S, Output
 from tests.services.compositor.fakes import MS, packet

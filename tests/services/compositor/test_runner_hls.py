@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mosaicast.adapters.hls_folder import PLAYLIST, HlsFolder
+from mosaicast.adapters.media.hls_folder import PLAYLIST, HlsFolder
 from mosaicast.contracts.messages import StreamSpec
 from mosaicast.core.consents import FOREVER_MS
 from mosaicast.runtime.clocks import wall_ms

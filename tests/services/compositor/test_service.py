@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bench.session import wait_until
-from mosaicast.adapters.hls_folder import HlsFolder, HlsStoreError
 from mosaicast.adapters.kafka import Received
+from mosaicast.adapters.media.hls_folder import HlsFolder, HlsStoreError
 from mosaicast.contracts.messages import Message, Publication, StatusReport, StreamSpec
 from mosaicast.contracts.topics import MEDIA, STATUS, STREAMS, Topic
 from mosaicast.core.types import Disposition

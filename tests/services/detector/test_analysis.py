@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from mosaicast.adapters import jpeg
 from mosaicast.adapters.detectors import make_detector
+from mosaicast.adapters.media import jpeg
 from mosaicast.contracts.codec import decode, encode
 from mosaicast.contracts.messages import Detections, SampledFrame
 from mosaicast.contracts.topics import DETECTIONS

@@ -9,9 +9,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from mosaicast.adapters.av_pictures import PictureError
-from mosaicast.adapters.av_source import EpochStarted, PacketRead
-from mosaicast.adapters.av_times import Times
+from mosaicast.adapters.media.pictures import PictureError
+from mosaicast.adapters.media.source import EpochStarted, PacketRead
+from mosaicast.adapters.media.times import Times
 from mosaicast.contracts.messages import CodecParameters, MediaPacket, SampledFrame, TimeBase
 from mosaicast.core.fingerprint import fingerprint
 from services.detector.waiting import WaitingFrames

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from mosaicast.adapters.av_source import EpochStarted
+from mosaicast.adapters.media.source import EpochStarted
 from mosaicast.contracts.messages import SampledFrame
 from mosaicast.core.types import MediaTime
 from services.ingest import wire

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mosaicast.runtime import photos
-from mosaicast.runtime.photos import PhotoError, read
+from mosaicast.adapters.media import photos
+from mosaicast.adapters.media.photos import PhotoError, read
 
 
 def die(_: object) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from mosaicast.runtime import photos
+from mosaicast.adapters.media import photos
+from mosaicast.adapters.media.photos import LONGEST_SIDE, PhotoDecoder, PhotoError, read
 from mosaicast.runtime.children import ForkServer
-from mosaicast.runtime.photos import LONGEST_SIDE, PhotoDecoder, PhotoError, read
 from tests.unit.runtime import photo_children
 
 RED, GREEN, BLUE, GREY = (0, 0, 200), (0, 200, 0), (200, 0, 0), (90, 90, 90)
@@ -23,7 +23,7 @@ RED, GREEN, BLUE, GREY = (0, 0, 200), (0, 200, 0), (200, 0, 0), (90, 90, 90)
 
 @pytest.fixture(scope="module")
 def fork_server() -> ForkServer:
-    return ForkServer(["mosaicast.runtime.photos"])
+    return ForkServer(["mosaicast.adapters.media.photos"])
 
 
 def quarters(width: int = 64, height: int = 32) -> Image.Image:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.jpeg import JpegError, encode
+from mosaicast.adapters.media.jpeg import JpegError, encode
 from mosaicast.core.fingerprint import fingerprint
 from mosaicast.core.sampling import THUMBNAIL_WH
 from mosaicast.core.types import MediaTime

@@ -6,7 +6,7 @@ from fractions import Fraction
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from mosaicast.adapters.av_allowed import decoder_of
+from mosaicast.adapters.media.allowed import decoder_of
 from mosaicast.contracts.messages import CodecParameters, MediaPacket
 
 

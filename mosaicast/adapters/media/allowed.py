@@ -4,8 +4,8 @@ from functools import cache
 
 import av
 
-from mosaicast.adapters.av_source_errors import SourceError, refuse
-from mosaicast.adapters.av_tracks import Track
+from mosaicast.adapters.media.source_errors import SourceError, refuse
+from mosaicast.adapters.media.tracks import Track
 from mosaicast.core.allowed import Allowed
 
 _DECODERS = {"av1": "libdav1d"}

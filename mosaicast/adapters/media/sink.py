@@ -11,8 +11,8 @@ from av.stream import Stream
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from mosaicast.adapters.av_encoder import KEYFRAME_S, LONGEST_GROUP_S, TIME_BASE, VideoFormat, encoder_options
-from mosaicast.adapters.flv_audio import audio_template
+from mosaicast.adapters.media.encoder import KEYFRAME_S, LONGEST_GROUP_S, TIME_BASE, VideoFormat, encoder_options
+from mosaicast.adapters.media.flv_audio import audio_template
 from mosaicast.contracts.messages import CodecParameters, MediaPacket
 
 _OPTIONS = {

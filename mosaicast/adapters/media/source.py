@@ -13,11 +13,11 @@ import av
 import av.logging
 import cv2
 
-from mosaicast.adapters.av_allowed import require, whitelists
-from mosaicast.adapters.av_pictures import Picture
-from mosaicast.adapters.av_source_errors import SourceError, open_error, read_error, refuse
-from mosaicast.adapters.av_times import Times
-from mosaicast.adapters.av_tracks import Track, audio_track, video_track
+from mosaicast.adapters.media.allowed import require, whitelists
+from mosaicast.adapters.media.pictures import Picture
+from mosaicast.adapters.media.source_errors import SourceError, open_error, read_error, refuse
+from mosaicast.adapters.media.times import Times
+from mosaicast.adapters.media.tracks import Track, audio_track, video_track
 from mosaicast.contracts.messages import CodecParameters, TimeBase
 from mosaicast.core.allowed import LONGEST_SIDE, Allowed
 from mosaicast.core.types import MediaTime

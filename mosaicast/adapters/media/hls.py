@@ -13,9 +13,9 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
-from mosaicast.adapters.av_encoder import LONGEST_GROUP_S
-from mosaicast.adapters.av_sink import AudioFormat
-from mosaicast.adapters.flv_audio import audio_template
+from mosaicast.adapters.media.encoder import LONGEST_GROUP_S
+from mosaicast.adapters.media.flv_audio import audio_template
+from mosaicast.adapters.media.sink import AudioFormat
 from mosaicast.contracts.messages import MediaPacket
 
 _OPTIONS = {

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
-from mosaicast.adapters.av_source_errors import SourceError, refuse
-from mosaicast.adapters.av_times import TrackClock
+from mosaicast.adapters.media.source_errors import SourceError, refuse
+from mosaicast.adapters.media.times import TrackClock
 from mosaicast.contracts.messages import CodecParameters, TimeBase
 
 LARGEST_EXTRADATA_BYTES = 65536
