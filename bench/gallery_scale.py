@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from qdrant_client import QdrantClient, models
 
 from mosaicast.adapters.embedders.yardstick import CROWD_FILE, yardstick
-from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
-from mosaicast.adapters.gallery_folder import owner_folder
-from mosaicast.adapters.gallery_seal import Seal
+from mosaicast.adapters.gallery.folder import owner_folder
+from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
+from mosaicast.adapters.gallery.seal import Seal
 from mosaicast.core.types import OwnerId
 
 KEY = bytes(range(32))

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from mosaicast.adapters.binding import bind
-from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
+from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader, TopicWatch, ensure_topics
 from mosaicast.adapters.media.photos import PhotoDecoder
 from mosaicast.adapters.model_errors import ModelError

@@ -5,7 +5,7 @@ import asyncio
 from starlette.concurrency import run_in_threadpool
 
 from mosaicast.adapters.binding import enrolled
-from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.storage import Person, StorageError
 from mosaicast.adapters.vault import VaultError
 from mosaicast.core.holdings import Differences, compare

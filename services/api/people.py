@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.storage import Person, Photo, StorageError
 from mosaicast.adapters.vault import VaultError, VaultRefusesError
 from mosaicast.contracts.messages import MOST_PEOPLE

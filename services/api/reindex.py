@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.media.jpeg import JpegError
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import Storage, StorageError

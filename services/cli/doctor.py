@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mosaicast.adapters.binding import bind, enrolled
-from mosaicast.adapters.gallery import GalleryConfig, GalleryUnavailable, QdrantGallery
+from mosaicast.adapters.gallery.qdrant import GalleryConfig, GalleryUnavailable, QdrantGallery
 from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.adapters.vault import Vault, VaultError, read_key
 from mosaicast.core.holdings import Differences, binding, compare

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.kafka import BusError
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.storage import StorageError

@@ -7,7 +7,7 @@ import cv2
 
 from mosaicast.adapters.embedders import Embedder, make_embedder
 from mosaicast.adapters.embedders.yardstick import Yardstick, yardstick
-from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
+from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader
 from mosaicast.adapters.vault import VaultError, read_key
 from mosaicast.contracts.topics import DETECTIONS, GALLERY, STREAMS

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mosaicast.adapters.embedders import Face
-from mosaicast.adapters.gallery import GalleryUnavailable, OwnerUnavailable
+from mosaicast.adapters.gallery.qdrant import GalleryUnavailable, OwnerUnavailable
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.model_errors import ModelError
 from mosaicast.contracts.messages import FaceCrop

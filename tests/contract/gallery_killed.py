@@ -12,8 +12,8 @@ from pathlib import Path
 
 from qdrant_client.local.qdrant_local import QdrantLocal
 
-from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
-from mosaicast.adapters.gallery_local import LocalStore
+from mosaicast.adapters.gallery.local import LocalStore
+from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 
 KILLED = 9
 KILLED_WRITING = -signal.SIGXFSZ

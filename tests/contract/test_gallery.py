@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mosaicast.adapters.gallery import GalleryConfig, GalleryUnavailable, QdrantGallery
+from mosaicast.adapters.gallery.qdrant import GalleryConfig, GalleryUnavailable, QdrantGallery
 from mosaicast.core.identity import Match
 from mosaicast.core.types import OwnerId
 

@@ -11,8 +11,8 @@ import pytest
 from qdrant_client import QdrantClient
 from qdrant_client.local.qdrant_local import QdrantLocal
 
-from mosaicast.adapters.gallery import GalleryUnavailable, QdrantGallery
-from mosaicast.adapters.gallery_local import LocalStore
+from mosaicast.adapters.gallery.local import LocalStore
+from mosaicast.adapters.gallery.qdrant import GalleryUnavailable, QdrantGallery
 from mosaicast.core.types import OwnerId
 from tests.contract.gallery_killed import DIMENSION, KILLED, KILLED_WRITING, config, connect_without_secure_delete
 

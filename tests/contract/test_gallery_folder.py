@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mosaicast.adapters.gallery import GalleryConfig, GalleryUnavailable, OwnerUnavailable, QdrantGallery
-from mosaicast.adapters.gallery_local import LocalStore
+from mosaicast.adapters.gallery.local import LocalStore
+from mosaicast.adapters.gallery.qdrant import GalleryConfig, GalleryUnavailable, OwnerUnavailable, QdrantGallery
 from mosaicast.core.types import OwnerId
 
 ME, OTHER = OwnerId("owner-1"), OwnerId("owner-2")

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
+from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.core.types import OwnerId
 
 DIMENSION = 8

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient
 
-from mosaicast.adapters.gallery import GalleryConfig, GalleryUnavailable, QdrantGallery
-from mosaicast.adapters.gallery_seal import KEY_BYTES, Seal
+from mosaicast.adapters.gallery.qdrant import GalleryConfig, GalleryUnavailable, QdrantGallery
+from mosaicast.adapters.gallery.seal import KEY_BYTES, Seal
 from mosaicast.core.types import OwnerId
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from mosaicast.adapters.gallery import GalleryConfig, GalleryUnavailable, QdrantGallery
+from mosaicast.adapters.gallery.qdrant import GalleryConfig, GalleryUnavailable, QdrantGallery
 from mosaicast.core.types import OwnerId
 
 ME = OwnerId("owner-1")

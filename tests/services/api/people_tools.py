@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.synthetic.cast import load_cast
-from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.media.photos import Decoded, read
 from mosaicast.core.types import PersonId
 from mosaicast.runtime.settings import RecognitionSettings

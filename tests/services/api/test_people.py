@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
+from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.media.jpeg import size_wh
 from mosaicast.adapters.model_errors import InferenceError
 from mosaicast.adapters.storage import Storage

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import text
 
 from mosaicast.adapters.binding import REFUSES, bind
-from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.storage import Person, Storage, StorageError
 from mosaicast.adapters.vault import VaultError
 from services.api.leftovers import ENROLLING_MS, Leftovers

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mosaicast.adapters.gallery import GalleryUnavailable
+from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.storage import Storage
 from services.api import lost
 from services.api.lost import RETRY_S, Restorer

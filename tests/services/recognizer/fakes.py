@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from mosaicast.adapters.embedders import Face
-from mosaicast.adapters.gallery import GalleryUnavailable, OwnerUnavailable
+from mosaicast.adapters.gallery.qdrant import GalleryUnavailable, OwnerUnavailable
 from mosaicast.adapters.model_errors import InferenceError
 from mosaicast.contracts.messages import Detections, FaceCrop, FaceDetection, StreamSpec, TimeBase
 from mosaicast.core.consents import FOREVER_MS

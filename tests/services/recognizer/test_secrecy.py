@@ -18,9 +18,9 @@ from prometheus_client import generate_latest
 
 from mosaicast.adapters.embedders import Face
 from mosaicast.adapters.embedders.yardstick import Yardstick
-from mosaicast.adapters.gallery import GalleryConfig, QdrantGallery
-from mosaicast.adapters.gallery_folder import Folder
-from mosaicast.adapters.gallery_seal import Seal, _derived
+from mosaicast.adapters.gallery.folder import Folder
+from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
+from mosaicast.adapters.gallery.seal import Seal, _derived
 from mosaicast.adapters.model_errors import InferenceError
 from mosaicast.contracts.codec import encode
 from mosaicast.contracts.messages import GalleryChanged

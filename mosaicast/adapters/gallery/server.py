@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import QdrantClient, models
 
-from mosaicast.adapters.gallery_store import (
+from mosaicast.adapters.gallery.store import (
     COLLECTIONS,
     MOST_MATCHES,
     GalleryConfig,

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-from mosaicast.adapters.gallery_store import GalleryUnavailable, mapped
+from mosaicast.adapters.gallery.store import GalleryUnavailable, mapped
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12

@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.gallery_folder import Folder
-from mosaicast.adapters.gallery_server import Server
-from mosaicast.adapters.gallery_store import MOST_TEMPLATES, GalleryConfig, GalleryUnavailable, OwnerUnavailable
+from mosaicast.adapters.gallery.folder import Folder
+from mosaicast.adapters.gallery.server import Server
+from mosaicast.adapters.gallery.store import MOST_TEMPLATES, GalleryConfig, GalleryUnavailable, OwnerUnavailable
 from mosaicast.core.identity import Match
 from mosaicast.core.types import OwnerId, PersonId
 

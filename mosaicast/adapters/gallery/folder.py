@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import models
 
-from mosaicast.adapters.gallery_local import LocalStore, Stamp
-from mosaicast.adapters.gallery_seal import Seal
-from mosaicast.adapters.gallery_store import (
+from mosaicast.adapters.gallery.local import LocalStore, Stamp
+from mosaicast.adapters.gallery.seal import Seal
+from mosaicast.adapters.gallery.store import (
     COLLECTIONS,
     MOST_MATCHES,
     GalleryConfig,

@@ -18,7 +18,7 @@ from qdrant_client import models
 from qdrant_client.local.qdrant_local import QdrantLocal
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
-from mosaicast.adapters.gallery_store import GalleryUnavailable, mapped, scroll
+from mosaicast.adapters.gallery.store import GalleryUnavailable, mapped, scroll
 
 _LOCK = "mosaicast.lock"
 _ERASING = "mosaicast.erasing"

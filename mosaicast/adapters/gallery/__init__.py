@@ -1,0 +1,1 @@
+"""The gallery of enrolled faces, in Qdrant: see qdrant.py."""
