@@ -2,7 +2,7 @@
 
 import secrets
 
-from mosaicast.adapters.storage import Storage
+from mosaicast.adapters.database.storage import Storage
 from mosaicast.adapters.vault import Vault
 from mosaicast.core.holdings import Enrolled, binding
 

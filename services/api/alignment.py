@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from mosaicast.adapters.database.storage import Storage, StorageError
 from mosaicast.adapters.kafka import BusError, Received
-from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.contracts.messages import StreamSpec
 from mosaicast.contracts.topics import STREAMS
 from mosaicast.core.consents import NEVER_MS

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 
-from mosaicast.adapters.storage import StorageError
+from mosaicast.adapters.database.storage import StorageError
 from mosaicast.runtime.metrics import Metrics
 from services.api import hooks, problems, routes_consents, routes_people, routes_streams
 from services.api.deps import Deps, deps_of, require_admin

@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.concurrency import run_in_threadpool
 
-from mosaicast.adapters.storage import StorageError
+from mosaicast.adapters.database.storage import StorageError
 from mosaicast.runtime.logs import get_logger
 from services.api import people
 from services.api.deps import Deps

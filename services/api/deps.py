@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastapi import Request
 
-from mosaicast.adapters.storage import Storage, Stream
+from mosaicast.adapters.database.storage import Storage, Stream
 from mosaicast.adapters.vault import Vault
 from services.api.enrolment import Enroller
 from services.api.outbox import Teller

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from mosaicast.adapters.storage import Stream
+from mosaicast.adapters.database.storage import Stream
 from mosaicast.contracts.messages import Publication
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps, deps_of, digest, same

@@ -5,8 +5,8 @@ import asyncio
 from starlette.concurrency import run_in_threadpool
 
 from mosaicast.adapters.binding import enrolled
+from mosaicast.adapters.database.storage import Person, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
-from mosaicast.adapters.storage import Person, StorageError
 from mosaicast.adapters.vault import VaultError
 from mosaicast.core.holdings import Differences, compare
 from mosaicast.runtime.logs import get_logger

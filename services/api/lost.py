@@ -4,8 +4,8 @@ import asyncio
 
 from starlette.concurrency import run_in_threadpool
 
+from mosaicast.adapters.database.storage import StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
-from mosaicast.adapters.storage import StorageError
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps
 

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from starlette.concurrency import run_in_threadpool
 
+from mosaicast.adapters.database.storage import StorageError
 from mosaicast.adapters.kafka import BusError
-from mosaicast.adapters.storage import StorageError
 from mosaicast.runtime.logs import get_logger
 from services.api import upkeep
 from services.api.deps import Deps

@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mosaicast.adapters.storage import Place, Storage, StorageError, Stream, Waiting
+from mosaicast.adapters.database.storage import Place, Storage, StorageError, Stream, Waiting
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.messages import GalleryChanged, Message
 from mosaicast.contracts.topics import GALLERY, STREAMS, Topic

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mosaicast.adapters.database.storage import Person, Photo, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
-from mosaicast.adapters.storage import Person, Photo, StorageError
 from mosaicast.adapters.vault import VaultError, VaultRefusesError
 from mosaicast.contracts.messages import MOST_PEOPLE
 from mosaicast.runtime.logs import get_logger

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mosaicast.adapters.storage import Person, Photo
+from mosaicast.adapters.database.storage import Person, Photo
 from mosaicast.core.consents import visible_until
 from services.api.enrolment import DETAILS, Judged
 from services.api.schemas import ConsentOut, PersonOut, PhotoOut, to_moment

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mosaicast.adapters.storage import StorageError
+from mosaicast.adapters.database.storage import StorageError
 from mosaicast.runtime.logs import get_logger
 
 CONTENT_TYPE = "application/problem+json"

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Response
 from starlette.concurrency import run_in_threadpool
 
-from mosaicast.adapters.storage import NewStream, RevisionConflictError, Stream
+from mosaicast.adapters.database.storage import NewStream, RevisionConflictError, Stream
 from mosaicast.contracts.messages import Policy, Source, Zone
 from services.api.deps import Deps, deps_of, digest, found, must_be_told, new_secret, no_stream, require_admin
 from services.api.problems import ProblemError, responses

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mosaicast.adapters.storage import Stream
+from mosaicast.adapters.database.storage import Stream
 from mosaicast.contracts.messages import PublicationState, StatusReport
 from services.api.schemas import FrameCounts, StreamStatus, VisiblePerson
 

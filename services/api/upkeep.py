@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.concurrency import run_in_threadpool
 
-from mosaicast.adapters.storage import StorageError, Stream
+from mosaicast.adapters.database.storage import StorageError, Stream
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps
 

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from mosaicast.adapters.binding import bind, enrolled
+from mosaicast.adapters.database.storage import Storage, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, GalleryUnavailable, QdrantGallery
-from mosaicast.adapters.storage import Storage, StorageError
 from mosaicast.adapters.vault import Vault, VaultError, read_key
 from mosaicast.core.holdings import Differences, binding, compare
 from mosaicast.runtime import rights

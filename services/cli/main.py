@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from mosaicast.adapters.database.storage import StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.kafka import BusError
 from mosaicast.adapters.model_errors import ModelError
-from mosaicast.adapters.storage import StorageError
 from mosaicast.adapters.vault import VaultError
 from mosaicast.runtime import rights
 from mosaicast.runtime.lifecycle import StopEvent

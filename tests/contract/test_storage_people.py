@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from mosaicast.adapters.storage import MIGRATIONS, NewStream, Person, Photo, Storage
+from mosaicast.adapters.database.storage import MIGRATIONS, NewStream, Person, Photo, Storage
 from mosaicast.contracts.messages import Source
 from mosaicast.core.consents import FOREVER_MS, NEVER_MS, StreamConsent, visible_until
 

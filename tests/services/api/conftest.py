@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mosaicast.adapters.storage import Storage
+from mosaicast.adapters.database.storage import Storage
 from tests.services.api.fakes import Desk, keep_token
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
-from mosaicast.adapters.storage import Storage
+from mosaicast.adapters.database.storage import Storage
 from mosaicast.adapters.vault import Vault
 from mosaicast.contracts.codec import encode
 from mosaicast.contracts.messages import Message, StreamSpec

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from mosaicast.adapters.storage import Storage
+from mosaicast.adapters.database.storage import Storage
 from mosaicast.runtime.settings import ApiSettings, Settings
 from services.api.__main__ import _keep_admin_token
 from services.api.deps import digest

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mosaicast.adapters.binding import bind
-from mosaicast.adapters.storage import Storage
+from mosaicast.adapters.database.storage import Storage
 from services.api.leftovers import ENROLLING_MS, Leftovers
 from tests.services.api.conftest import storage  # noqa: F401 - a fixture
 from tests.services.api.people_tools import PeopleDesk, jpeg, portrait

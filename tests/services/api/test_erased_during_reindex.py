@@ -8,7 +8,7 @@ import pytest
 
 from bench.session import wait_until
 from mosaicast.adapters.binding import bind
-from mosaicast.adapters.storage import Storage
+from mosaicast.adapters.database.storage import Storage
 from tests.services.api.conftest import storage  # noqa: F401 - a fixture
 from tests.services.api.people_tools import PeopleDesk, jpeg, portrait
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from mosaicast.adapters.database.storage import NewStream, Storage
 from mosaicast.adapters.kafka import BusError, Received
-from mosaicast.adapters.storage import NewStream, Storage
 from mosaicast.contracts.messages import GalleryChanged, Source, StreamSpec
 from mosaicast.contracts.topics import GALLERY, STREAMS
 from services.api import alignment
@@ -151,7 +151,7 @@ def test_an_older_state_that_comes_after_a_newer_ones_end_is_told_again(storage:
 
 @pytest.mark.parametrize("act", ["expires", "consent", "erase"])
 def test_a_consent_that_is_taken_back_is_told_to_all_or_answered_503(desk: Desk, act: str) -> None:
-    from mosaicast.adapters.storage import Person
+    from mosaicast.adapters.database.storage import Person
 
     stream_id = desk.create()["stream_id"]
     desk.storage.create_person(Person("ann", "default", "Ann", desk.now_ms))
@@ -201,7 +201,7 @@ def test_the_loop_sends_what_waits_by_itself(desk: Desk) -> None:
 
 KILLED = """
 import os, signal, sys
-from mosaicast.adapters.storage import NewStream, Storage
+from mosaicast.adapters.database.storage import NewStream, Storage
 from mosaicast.contracts.messages import Source
 from services.api.outbox import Teller
 

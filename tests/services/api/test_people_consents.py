@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mosaicast.adapters.storage import Person, Storage
+from mosaicast.adapters.database.storage import Person, Storage
 from mosaicast.contracts.messages import GalleryChanged
 from mosaicast.core.consents import FOREVER_MS
 from services.api import consents
@@ -172,7 +172,7 @@ def test_the_job_waits_for_the_next_end_and_outlives_the_database(
 
 
 def _away(*_: object) -> None:
-    from mosaicast.adapters.storage import StorageError
+    from mosaicast.adapters.database.storage import StorageError
 
     raise StorageError("away")
 

@@ -9,8 +9,8 @@ import structlog
 from sqlalchemy import text
 
 from mosaicast.adapters.binding import REFUSES, bind
+from mosaicast.adapters.database.storage import Person, Storage, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
-from mosaicast.adapters.storage import Person, Storage, StorageError
 from mosaicast.adapters.vault import VaultError
 from services.api.leftovers import ENROLLING_MS, Leftovers
 from tests.services.api.fakes import Desk, keep_token, problem

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mosaicast.adapters.database.storage import Storage
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
-from mosaicast.adapters.storage import Storage
 from services.api import lost
 from services.api.lost import RETRY_S, Restorer
 from services.api.people import photo_item

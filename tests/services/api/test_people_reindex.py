@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mosaicast.adapters.storage import Storage
+from mosaicast.adapters.database.storage import Storage
 from mosaicast.contracts.messages import GalleryChanged
 from services.api.face_models import Network
 from tests.services.api.fakes import problem

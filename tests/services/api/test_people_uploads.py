@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from mosaicast.adapters.database.storage import Storage
 from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES
-from mosaicast.adapters.storage import Storage
 from tests.services.api.fakes import problem
 from tests.services.api.people_tools import PeopleDesk, jpeg, portrait
 

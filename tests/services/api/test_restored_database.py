@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mosaicast.adapters.storage import Person
+from mosaicast.adapters.database.storage import Person
 from mosaicast.core.consents import FOREVER_MS
 from services.api.alignment import align
 from tests.services.api.conftest import desk, storage  # noqa: F401 - fixtures

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mosaicast.adapters.storage import Person
+from mosaicast.adapters.database.storage import Person
 from mosaicast.contracts.messages import StatusReport
 from services.api.status import SILENT_S
 from tests.services.api.fakes import Desk

@@ -8,8 +8,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from mosaicast.adapters.storage import NewStream, Storage, StorageError, Stream
-from mosaicast.adapters.storage_models import Base
+from mosaicast.adapters.database.models import Base
+from mosaicast.adapters.database.storage import NewStream, Storage, StorageError, Stream
 from mosaicast.contracts.messages import Policy, Publication, Source, Zone
 from mosaicast.core.types import Style
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from mosaicast.adapters.storage import Storage
+from mosaicast.adapters.database.storage import Storage
 from mosaicast.contracts.messages import Source, Zone
 from mosaicast.core.timeline import MaskPolicy
 from mosaicast.core.types import Style

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mosaicast.adapters.storage import StorageError, Stream
+from mosaicast.adapters.database.storage import StorageError, Stream
 from services.api import upkeep
 from services.api.edge_control import EdgeControl, parse_publishers
 from services.api.upkeep import YOUNG_MS, check

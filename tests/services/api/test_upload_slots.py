@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mosaicast.adapters.storage import Storage
+from mosaicast.adapters.database.storage import Storage
 from services.api.app import create_app
 from services.api.problems import ProblemError
 from services.api.uploads import Slots, UploadLimits, _in_time

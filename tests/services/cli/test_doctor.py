@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mosaicast.adapters.binding import bind
+from mosaicast.adapters.database.storage import Person, Photo, Storage
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
-from mosaicast.adapters.storage import Person, Photo, Storage
 from mosaicast.adapters.vault import Vault, read_key
 from services.cli.main import FAILURES, app
 

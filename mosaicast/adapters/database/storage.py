@@ -9,10 +9,10 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from mosaicast.adapters.storage_base import MIGRATIONS, StorageError, rows
-from mosaicast.adapters.storage_models import ConsentRow, InstallationRow, SecretRow, StreamRow
-from mosaicast.adapters.storage_outbox import Place, Waiting, put
-from mosaicast.adapters.storage_people import PeopleTables, Person, PersonState, Photo
+from mosaicast.adapters.database.base import MIGRATIONS, StorageError, rows
+from mosaicast.adapters.database.models import ConsentRow, InstallationRow, SecretRow, StreamRow
+from mosaicast.adapters.database.outbox import Place, Waiting, put
+from mosaicast.adapters.database.people import PeopleTables, Person, PersonState, Photo
 from mosaicast.contracts.messages import MOST_ZONES, Policy, Publication, Source, StreamSpec
 from mosaicast.contracts.topics import STREAMS
 from mosaicast.core.consents import NEVER_MS

@@ -12,8 +12,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from mosaicast.adapters.storage_base import Database, rows
-from mosaicast.adapters.storage_models import OutboxRow, StreamRow
+from mosaicast.adapters.database.base import Database, rows
+from mosaicast.adapters.database.models import OutboxRow, StreamRow
 from mosaicast.contracts.topics import GALLERY, STREAMS
 
 Place = tuple[str, str]

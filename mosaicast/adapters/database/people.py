@@ -8,9 +8,9 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from mosaicast.adapters.storage_base import rows
-from mosaicast.adapters.storage_models import ConsentRow, PersonRow, PhotoRow, StreamRow
-from mosaicast.adapters.storage_outbox import OutboxTables, put
+from mosaicast.adapters.database.base import rows
+from mosaicast.adapters.database.models import ConsentRow, PersonRow, PhotoRow, StreamRow
+from mosaicast.adapters.database.outbox import OutboxTables, put
 from mosaicast.contracts.topics import GALLERY, STREAMS
 from mosaicast.core.consents import NEVER_MS, StreamConsent, visible_until
 

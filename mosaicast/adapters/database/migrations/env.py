@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from mosaicast.adapters.storage_models import Base
+from mosaicast.adapters.database.models import Base
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=Base.metadata, render_as_batch=True
