@@ -26,7 +26,7 @@ from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.detectors.pictures import WIDTH
 from mosaicast.adapters.embedders import DlibResnet, Face, dlib_resnet, dlib_weights
 from mosaicast.adapters.media import jpeg
-from mosaicast.adapters.openvino_runtime import Precision
+from mosaicast.adapters.models.openvino_runtime import Precision
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Picture, crop_square, sharpness
 

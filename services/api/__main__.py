@@ -15,7 +15,7 @@ from mosaicast.adapters.database.storage import Storage, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader, TopicWatch, ensure_topics
 from mosaicast.adapters.media.photos import PhotoDecoder
-from mosaicast.adapters.model_errors import ModelError
+from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import Vault, VaultError, read_key
 from mosaicast.contracts.messages import StatusReport
 from mosaicast.contracts.topics import STATUS, STREAMS

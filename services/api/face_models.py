@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.model_errors import InferenceError, ModelError
+from mosaicast.adapters.models.errors import InferenceError, ModelError
 from mosaicast.imaging.crops import Landmarks, Picture
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.sandbox import Access

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from mosaicast.adapters.database.storage import Storage, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.media.jpeg import JpegError
-from mosaicast.adapters.model_errors import ModelError
+from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import Vault, VaultDamagedError, VaultError
 from mosaicast.runtime.logs import get_logger
 from services.api.enrolment import Enroller

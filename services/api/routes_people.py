@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from mosaicast.adapters.database.storage import Person
 from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, PhotoError, check_size
-from mosaicast.adapters.model_errors import ModelError
+from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import VaultError
 from services.api import people
 from services.api.deps import Deps, deps_of, must_be_told, require_admin

@@ -57,7 +57,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a parameter an option
     if pairs and detection:
         raise typer.BadParameter("--pairs is about people, --detection about boxes: choose one")
     # Half a second of imports that no other command needs.
-    from mosaicast.adapters.model_errors import ModelError
+    from mosaicast.adapters.models.errors import ModelError
     from services.cli.calibration.people import CalibrationError
 
     request = Request(folder, pairs, detection, fmr, smallest_face, out)

@@ -14,7 +14,7 @@ import typer
 from mosaicast.adapters.database.storage import StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.kafka import BusError
-from mosaicast.adapters.model_errors import ModelError
+from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import VaultError
 from mosaicast.runtime import rights
 from mosaicast.runtime.lifecycle import StopEvent

@@ -8,8 +8,8 @@ import msgspec
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from mosaicast.adapters.model_errors import ModelError
 from mosaicast.adapters.models import Model, inspect, load, pull, require
+from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.models.registry import Download, Package
 from mosaicast.runtime.settings import Settings
 from services.cli.printing import AsJson, err, out, print_json, print_table

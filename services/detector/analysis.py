@@ -8,7 +8,7 @@ import numpy as np
 from mosaicast.adapters.detectors import Detector, RawFace
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.jpeg import JpegError, Reduction
-from mosaicast.adapters.model_errors import ModelError
+from mosaicast.adapters.models.errors import ModelError
 from mosaicast.contracts.messages import Detections, FaceCrop, FaceDetection, SampledFrame
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks, Picture, crop_square, sharpness

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from mosaicast.adapters.detectors import Detector, RawFace
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.jpeg import JpegError
-from mosaicast.adapters.model_errors import ModelError
+from mosaicast.adapters.models.errors import ModelError
 from mosaicast.contracts.messages import OutgoingFace, OutgoingFaces, OutgoingFrame
 from mosaicast.core.types import Box
 from services.detector.analysis import LARGEST_FACES, Failure

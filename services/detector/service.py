@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mosaicast.adapters.detectors import Detector
-from mosaicast.adapters.model_errors import ModelError
+from mosaicast.adapters.models.errors import ModelError
 from mosaicast.contracts.messages import Detections, Message, OutgoingFaces, OutgoingFrame, SampledFrame
 from mosaicast.contracts.topics import DETECTIONS, OUTGOING_FACES, STATUS, Topic
 from mosaicast.runtime.clocks import monotonic_s, wall_ms

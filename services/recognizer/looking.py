@@ -10,7 +10,7 @@ import numpy as np
 from mosaicast.adapters.embedders import Face
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable, OwnerUnavailable
 from mosaicast.adapters.media import jpeg
-from mosaicast.adapters.model_errors import ModelError
+from mosaicast.adapters.models.errors import ModelError
 from mosaicast.contracts.messages import FaceCrop
 from mosaicast.core.identity import Match
 from mosaicast.core.types import OwnerId, PersonId

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper
 from skimage import data
 
 from mosaicast.adapters.embedders import ArcFace, Face, make_embedder
-from mosaicast.adapters.model_errors import ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models import load
+from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
 EYES_NOSE_MOUTH = (202.1, 100.4, 249.5, 102.9, 224.5, 123.1, 202.4, 141.7, 243.4, 144.5)

@@ -12,7 +12,7 @@ from skimage import data
 from bench.synthetic.pictures import known_picture
 from mosaicast.adapters.detectors import Detector, RawFace, make_detector
 from mosaicast.adapters.detectors.centerface import CenterFace
-from mosaicast.adapters.model_errors import ModelUnavailableError
+from mosaicast.adapters.models.errors import ModelUnavailableError
 from mosaicast.core.types import Box
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])

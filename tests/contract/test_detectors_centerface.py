@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaicast.adapters import openvino_runtime
 from mosaicast.adapters.detectors import centerface
 from mosaicast.adapters.detectors.centerface import CenterFace, decode
 from mosaicast.adapters.detectors.pictures import Fitted, fit, inside, target_size, to_bgr
 from mosaicast.adapters.detectors.port import RawFace
-from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models import openvino_runtime
+from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
 from mosaicast.core.types import Box
 
 

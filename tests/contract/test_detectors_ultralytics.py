@@ -18,7 +18,7 @@ from mosaicast.adapters.detectors.ultralytics_yolo import (
     estimated_landmarks,
     import_library,
 )
-from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
 from mosaicast.core.types import Box
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -8,8 +8,8 @@ import pytest
 
 from mosaicast.adapters.embedders import DlibResnet, FacenetCasia, dlib_weights, make_embedder
 from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
-from mosaicast.adapters.model_errors import ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models import load
+from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 
 
 def make(name: str, folder: Path) -> object:

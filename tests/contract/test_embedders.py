@@ -9,8 +9,8 @@ import pytest
 from skimage import data
 
 from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia, dlib_graph, dlib_resnet, dlib_weights
-from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError, ModelUnavailableError
-from mosaicast.adapters.openvino_runtime import CompiledModel
+from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.openvino_runtime import CompiledModel
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
 EYES_NOSE_MOUTH = (202.1, 100.4, 249.5, 102.9, 224.5, 123.1, 202.4, 141.7, 243.4, 144.5)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from tenacity import wait_none
 
-from mosaicast.adapters.model_errors import ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models import fetch, load
+from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models.fetch import DownloadError, pull
 from mosaicast.adapters.models.registry import Download, Model, Normalisation
 from tests.contract.model_server import FileServer, serving

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mosaicast.adapters.model_errors import ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models import Model, Registry, inspect, load, require
 from mosaicast.adapters.models import registry as registry_module
+from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models.registry import Download, Operator, Package
 
 TEXT = registry_module.FILE.read_text("utf-8")

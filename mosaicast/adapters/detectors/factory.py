@@ -5,9 +5,9 @@ from typing import Literal
 
 from mosaicast.adapters.detectors.pictures import WIDTH
 from mosaicast.adapters.detectors.port import Detector
-from mosaicast.adapters.model_errors import ModelUnavailableError
 from mosaicast.adapters.models import load, require
-from mosaicast.adapters.torch_device import Device
+from mosaicast.adapters.models.errors import ModelUnavailableError
+from mosaicast.adapters.models.torch_device import Device
 
 ModelName = Literal["centerface", "mtcnn", "ultralytics"]
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors.pictures import WIDTH, Fitted, fit, inside, target_size
 from mosaicast.adapters.detectors.port import RawFace
-from mosaicast.adapters.model_errors import InferenceError
-from mosaicast.adapters.torch_device import Device, extra_missing, pick_device
+from mosaicast.adapters.models.errors import InferenceError
+from mosaicast.adapters.models.torch_device import Device, extra_missing, pick_device
 from mosaicast.core.types import Box
 
 _SMALLEST_FACE = 10

@@ -16,8 +16,8 @@ from PIL import Image
 
 from mosaicast.adapters.detectors.pictures import WIDTH, to_bgr
 from mosaicast.adapters.detectors.port import RawFace
-from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError, ModelUnavailableError
-from mosaicast.adapters.torch_device import Device, extra_missing, pick_device
+from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.torch_device import Device, extra_missing, pick_device
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks
 

@@ -12,9 +12,9 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from mosaicast.adapters.embedders.port import Face
-from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError
+from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
+from mosaicast.adapters.models.openvino_runtime import CompiledModel, Precision
 from mosaicast.adapters.models.registry import Alignment, Model, Normalisation
-from mosaicast.adapters.openvino_runtime import CompiledModel, Precision
 from mosaicast.imaging.crops import Picture, align_by_landmarks
 
 _BOX_GROWTH = 1.1

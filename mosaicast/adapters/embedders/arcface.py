@@ -10,11 +10,11 @@ import msgspec
 import openvino as ov
 
 from mosaicast.adapters.embedders.aligned import ChipEmbedder, compile_graph, input_format
-from mosaicast.adapters.model_errors import ModelBrokenError
 from mosaicast.adapters.models import Model, load, require
+from mosaicast.adapters.models.errors import ModelBrokenError
 from mosaicast.adapters.models.files import digest
+from mosaicast.adapters.models.openvino_runtime import Precision, read_model
 from mosaicast.adapters.models.registry import Operator
-from mosaicast.adapters.openvino_runtime import Precision, read_model
 
 FORMAT_VERSION = 1
 """Raise it when what the networks are shown changes: it is in `version`."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from mosaicast.adapters.embedders.dlib_weights import Convolution, ResnetWeights
-from mosaicast.adapters.model_errors import ModelBrokenError
+from mosaicast.adapters.models.errors import ModelBrokenError
 
 SIDE = 150
 """Chips are 150 x 150: dlib's `input_rgb_image_sized<150>`."""

@@ -12,7 +12,7 @@ import openvino as ov
 from mosaicast.adapters.embedders import dlib_graph, dlib_weights
 from mosaicast.adapters.embedders.aligned import ChipEmbedder
 from mosaicast.adapters.embedders.port import Face
-from mosaicast.adapters.openvino_runtime import CompiledModel, Precision, read_model
+from mosaicast.adapters.models.openvino_runtime import CompiledModel, Precision, read_model
 from mosaicast.imaging.crops import Picture, align_by_landmarks
 
 GRAPH_VERSION = 1

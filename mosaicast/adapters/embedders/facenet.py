@@ -11,7 +11,7 @@ import openvino as ov
 from mosaicast.adapters.embedders.aligned import ChipEmbedder, compile_graph, input_format
 from mosaicast.adapters.models import load, require
 from mosaicast.adapters.models.files import digest
-from mosaicast.adapters.openvino_runtime import Precision, read_model
+from mosaicast.adapters.models.openvino_runtime import Precision, read_model
 
 MODEL = "facenet-casia"
 DIMENSION = 512

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from mosaicast.adapters.embedders.aligned import input_format
 from mosaicast.adapters.embedders.facenet import DIMENSION, MODEL, FacenetCasia, packaged_file, version_of
 from mosaicast.adapters.embedders.port import Face
-from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError
 from mosaicast.adapters.models import load
-from mosaicast.adapters.openvino_runtime import read_model
-from mosaicast.adapters.torch_device import Device, extra_missing, pick_device
+from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
+from mosaicast.adapters.models.openvino_runtime import read_model
+from mosaicast.adapters.models.torch_device import Device, extra_missing, pick_device
 from mosaicast.imaging.crops import Picture
 
 if TYPE_CHECKING:

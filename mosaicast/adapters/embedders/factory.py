@@ -8,10 +8,10 @@ from mosaicast.adapters.embedders.facenet import MODEL as FACENET_CASIA
 from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
 from mosaicast.adapters.embedders.port import Embedder
-from mosaicast.adapters.model_errors import ModelUnavailableError
 from mosaicast.adapters.models import load, require
-from mosaicast.adapters.openvino_runtime import Precision
-from mosaicast.adapters.torch_device import Device, pick_device
+from mosaicast.adapters.models.errors import ModelUnavailableError
+from mosaicast.adapters.models.openvino_runtime import Precision
+from mosaicast.adapters.models.torch_device import Device, pick_device
 
 
 def make_embedder(

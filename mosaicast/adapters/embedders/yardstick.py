@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.model_errors import ModelBrokenError
+from mosaicast.adapters.models.errors import ModelBrokenError
 
 Vectors = NDArray[np.float32]
 Scorer = Callable[[Vectors, Vectors], Vectors]

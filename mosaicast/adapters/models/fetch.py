@@ -11,7 +11,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 from tenacity.wait import wait_base
 
-from mosaicast.adapters.model_errors import ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models.files import digest
 from mosaicast.adapters.models.registry import Download, Model
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mosaicast.adapters.model_errors import ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models.registry import Download, Model, Operator, Package
 
 State = Literal["ok", "absent", "wrong", "unchecked"]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from mosaicast.adapters.model_errors import ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 
 FILE = Path(__file__).with_name("registry.toml")
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.embedders import Face
-from mosaicast.adapters.model_errors import InferenceError, ModelUnavailableError
+from mosaicast.adapters.models.errors import InferenceError, ModelUnavailableError
 from mosaicast.core.types import Box
 from services.api.face_models import LocalModels
 

@@ -10,7 +10,7 @@ import pytest
 
 from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.media import jpeg as jpegs
-from mosaicast.adapters.model_errors import InferenceError, ModelUnavailableError
+from mosaicast.adapters.models.errors import InferenceError, ModelUnavailableError
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks
 from mosaicast.runtime.children import ForkServer

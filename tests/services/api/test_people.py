@@ -12,7 +12,7 @@ import pytest
 from mosaicast.adapters.database.storage import Storage
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.media.jpeg import size_wh
-from mosaicast.adapters.model_errors import InferenceError
+from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.adapters.vault import VaultError
 from mosaicast.contracts.messages import GalleryChanged
 from services.api import people

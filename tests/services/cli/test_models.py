@@ -12,8 +12,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from mosaicast.adapters.model_errors import ModelBrokenError
 from mosaicast.adapters.models import Registry, load
+from mosaicast.adapters.models.errors import ModelBrokenError
 from mosaicast.adapters.models.registry import Download
 from services.cli import models
 from services.cli.main import app

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mosaicast.adapters.detectors import RawFace
-from mosaicast.adapters.model_errors import InferenceError
+from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.contracts.messages import SampledFrame, TimeBase
 from mosaicast.core.types import Box
 

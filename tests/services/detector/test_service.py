@@ -10,7 +10,7 @@ import pytest
 
 from mosaicast.adapters.kafka import BusConsumer, BusProducer, KafkaConfig
 from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
-from mosaicast.adapters.model_errors import ModelUnavailableError
+from mosaicast.adapters.models.errors import ModelUnavailableError
 from mosaicast.contracts.messages import Detections, SampledFrame, StatusReport
 from mosaicast.contracts.topics import DETECTIONS, FRAMES, STATUS
 from mosaicast.runtime.clocks import monotonic_s

@@ -8,7 +8,7 @@ import numpy as np
 
 from mosaicast.adapters.embedders import Face
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable, OwnerUnavailable
-from mosaicast.adapters.model_errors import InferenceError
+from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.contracts.messages import Detections, FaceCrop, FaceDetection, StreamSpec, TimeBase
 from mosaicast.core.consents import FOREVER_MS
 from mosaicast.core.identity import Match

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mosaicast.adapters.model_errors import ModelUnavailableError
+from mosaicast.adapters.models.errors import ModelUnavailableError
 from mosaicast.core.types import OwnerId, TrackId
 from mosaicast.runtime.metrics import Metrics
 from services.recognizer.looking import CHECK_S, LONGEST_RETRY_S, QUEUE, Answer, Looker, People

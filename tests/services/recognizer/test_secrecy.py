@@ -21,7 +21,7 @@ from mosaicast.adapters.embedders.yardstick import Yardstick
 from mosaicast.adapters.gallery.folder import Folder
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.gallery.seal import Seal, _derived
-from mosaicast.adapters.model_errors import InferenceError
+from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.contracts.codec import encode
 from mosaicast.contracts.messages import GalleryChanged
 from mosaicast.contracts.topics import TOPICS

@@ -7,7 +7,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from mosaicast.adapters.model_errors import InferenceError, ModelBrokenError
+from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
 
 Precision = Literal["auto", "f32", "bf16"]
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from mosaicast.adapters.model_errors import ModelUnavailableError
+from mosaicast.adapters.models.errors import ModelUnavailableError
 
 Device = Literal["auto", "cpu", "cuda"]
 
