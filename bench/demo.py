@@ -12,18 +12,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.session import LiveStream, LiveWatch, Session, wait_until
-from bench.synthetic import presets
-from bench.synthetic.cast import CastError, load_cast
-from bench.synthetic.clip import write_clip
-from bench.synthetic.oracle import Oracle, SourceClip
-from bench.synthetic.playback import PlaybackReport
 from mosaicast.adapters.kafka import BusError
 from mosaicast.runtime.lifecycle import StopEvent
 from services.cli.client import ApiClient, ApiError
 from services.cli.edge import EdgeMissingError
 from services.cli.ports import PortTakenError
 from services.cli.stack import Stack, StackError, StackOptions
+from synthetic import presets
+from synthetic.cast import CastError, load_cast
+from synthetic.clip import write_clip
+from synthetic.oracle import Oracle, SourceClip
+from synthetic.playback import PlaybackReport
+from synthetic.session import LiveStream, LiveWatch, Session, wait_until
 
 ENROLLED = "astronaut"
 PLAYING_S = 120.0

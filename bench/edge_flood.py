@@ -28,10 +28,10 @@ from typing import Any
 import av
 import imageio_ffmpeg
 
-from bench.synthetic.publisher import Publisher
 from mosaicast.runtime.children import taken_along
 from services.cli.edge import EdgeConfig, prepare
 from services.cli.ports import free_port
+from synthetic.publisher import Publisher
 
 FPS = 30
 STAND_S = 12.0

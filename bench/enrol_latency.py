@@ -27,14 +27,14 @@ from typing import Any
 
 import numpy as np
 
-from bench.session import LiveStream, LiveWatch, Session, wait_until
-from bench.synthetic import presets
-from bench.synthetic.cast import Person, load_cast
-from bench.synthetic.clip import write_clip
-from bench.synthetic.oracle import Oracle, SourceClip
 from mosaicast.runtime.clocks import monotonic_s
 from services.cli.client import ApiClient
 from services.cli.stack import Stack, StackOptions
+from synthetic import presets
+from synthetic.cast import Person, load_cast
+from synthetic.clip import write_clip
+from synthetic.oracle import Oracle, SourceClip
+from synthetic.session import LiveStream, LiveWatch, Session, wait_until
 
 ENROLLED, STRANGER = "astronaut", "admiral"
 OUT = Path(__file__).parent / "results" / "enrol_latency.json"

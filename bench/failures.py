@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from bench.session import Books, Sighting
-from bench.synthetic.playback import PlaybackReport
+from synthetic.playback import PlaybackReport
+from synthetic.session import Books, Sighting
 
 FOLDER_VARIABLE = "MOSAICAST_FAILURES"
 PAUSE_S = 0.5

@@ -15,12 +15,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.processes import cpu_seconds
 from mosaicast.adapters.kafka import BusConsumer, BusProducer, KafkaConfig, ensure_topics
 from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka.server import KafkaServer, missing
 from mosaicast.contracts.messages import MediaPacket, TimeBase
 from mosaicast.contracts.topics import MEDIA, VERDICTS
+from synthetic.processes import cpu_seconds
 
 
 @contextlib.contextmanager

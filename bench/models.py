@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from bench.synthetic.pictures import known_picture
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.detectors.pictures import WIDTH
 from mosaicast.adapters.embedders import DlibResnet, Face, dlib_resnet, dlib_weights
@@ -29,6 +28,7 @@ from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.models.openvino_runtime import Precision
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Picture, crop_square, sharpness
+from synthetic.pictures import known_picture
 
 THRESHOLD = 0.2
 MARGIN = 0.15

@@ -9,7 +9,6 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.synthetic.pictures import read_picture
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia
 from mosaicast.adapters.embedders.arcface import from_file
@@ -28,6 +27,7 @@ from services.ingest.wire import Command, unpack
 from services.recognizer.looking import BATCH, CHECK_S, Answer, Looker, People, face_in
 from services.recognizer.opinions import Look, Opinion, policy_for
 from services.recognizer.stream import StreamRecognition
+from synthetic.pictures import read_picture
 
 CACHE = Path(".cache")
 OWNER = "clip"

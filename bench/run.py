@@ -23,18 +23,18 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import peers
-from bench.processes import cpu_by_name, cpu_seconds
-from bench.session import wait_until
-from bench.synthetic import presets
-from bench.synthetic.cast import jpeg, load_cast
-from bench.synthetic.clip import luma_of_frame, write_clip
-from bench.synthetic.oracle import Oracle, SourceClip
-from bench.synthetic.playback import Watcher
-from bench.synthetic.publisher import Publisher
-from bench.synthetic.viewer import SeenFrame, Viewer
 from mosaicast.adapters.media.encoder import VideoFormat
 from services.cli.client import ApiClient
 from services.cli.ports import free_port
+from synthetic import presets
+from synthetic.cast import jpeg, load_cast
+from synthetic.clip import luma_of_frame, write_clip
+from synthetic.oracle import Oracle, SourceClip
+from synthetic.playback import Watcher
+from synthetic.processes import cpu_by_name, cpu_seconds
+from synthetic.publisher import Publisher
+from synthetic.session import wait_until
+from synthetic.viewer import SeenFrame, Viewer
 
 OUT = Path(__file__).parent / "out" / "summary.json"
 TOKEN = "bench-administrator"
@@ -234,7 +234,7 @@ def _summary(
         },
         "cpu_seconds_by_process": {name: round(spent, 2) for name, spent in ours.by_process.items()},
         "frames": ours.counters,
-        "clip": "bench.synthetic.presets.bench: 1280x720, 30 fps, 6 faces, analysed 10 times a second, x264 veryfast",
+        "clip": "synthetic.presets.bench: 1280x720, 30 fps, 6 faces, analysed 10 times a second, x264 veryfast",
         "cpu": {"cores": os.cpu_count(), "capabilities": list(capabilities)},
     }
 

@@ -1,6 +1,6 @@
 """Faces in transitions: `python -m bench.transitions [--out FILE]`.
 
-Joins two shots by FFmpeg's filters (`bench.synthetic.blends`: fades, dissolves, wipes, morphs, frame-rate conversion,
+Joins two shots by FFmpeg's filters (`synthetic.blends`: fades, dissolves, wipes, morphs, frame-rate conversion,
 up to 45 frames long), runs each clip through the product's own parts in media time as a live stream with its delay,
 and has the oracle judge every face in every frame, half-transparent ones included. Prints leaks and over-masking.
 """
@@ -16,11 +16,6 @@ import av
 import cv2
 
 from bench.replay_parts import Clip, MemoryGallery, read_clip, recognise
-from bench.synthetic.blends import SPARE, Join, joined
-from bench.synthetic.cast import Person, jpeg, load_cast
-from bench.synthetic.clip import Form, luma_of_frame, write_pictures
-from bench.synthetic.oracle import FaceFinding, SourceClip, is_clear, is_leaked
-from bench.synthetic.scene import Actor, Scene, Script, Waypoint
 from mosaicast.adapters.media.pictures import Picture
 from mosaicast.core.delayline import DelayLine, Release
 from mosaicast.core.fingerprint import fingerprint
@@ -29,6 +24,11 @@ from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Disposition, MediaTime, Style, Verdict
 from services.compositor.epoch import AHEAD_S
 from services.compositor.painting import paint, to_yuv420
+from synthetic.blends import SPARE, Join, joined
+from synthetic.cast import Person, jpeg, load_cast
+from synthetic.clip import Form, luma_of_frame, write_pictures
+from synthetic.oracle import FaceFinding, SourceClip, is_clear, is_leaked
+from synthetic.scene import Actor, Scene, Script, Waypoint
 
 SIZE_WH = (640, 360)
 SHOT_S = (1.4, 1.2)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from skimage import data
 
-from bench.synthetic.pictures import known_picture
 from mosaicast.adapters.detectors import Detector, RawFace, make_detector
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.models.errors import ModelUnavailableError
 from mosaicast.core.types import Box
+from synthetic.pictures import known_picture
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
 ASTRONAUT_FACE = Box(178, 62, 272, 179)

@@ -11,7 +11,6 @@ import pytest
 from matplotlib import cbook
 from skimage import data
 
-from bench.synthetic.pictures import known_picture
 from mosaicast.adapters.detectors import centerface, make_detector
 from mosaicast.adapters.embedders import Face, FacenetCasia, facenet, facenet_torch
 from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
@@ -19,6 +18,7 @@ from mosaicast.adapters.models import Registry, load
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models.openvino_runtime import CompiledModel
 from mosaicast.adapters.models.registry import Package
+from synthetic.pictures import known_picture
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
 EYES_NOSE_MOUTH = (202.1, 100.4, 249.5, 102.9, 224.5, 123.1, 202.4, 141.7, 243.4, 144.5)

@@ -12,16 +12,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bench.processes import children_of
-from bench.session import Session, wait_until
-from bench.synthetic import presets
-from bench.synthetic.cast import Person, load_cast
-from bench.synthetic.clip import write_clip
-from bench.synthetic.oracle import Oracle, SourceClip
-from bench.synthetic.scene import Script
 from mosaicast.adapters.kafka.server import missing
 from services.cli.client import ApiClient
 from services.cli.stack import SERVICES, Stack, StackOptions
+from synthetic import presets
+from synthetic.cast import Person, load_cast
+from synthetic.clip import write_clip
+from synthetic.oracle import Oracle, SourceClip
+from synthetic.processes import children_of
+from synthetic.scene import Script
+from synthetic.session import Session, wait_until
 from tests.e2e.brokers import BrokerStack
 
 TOKEN = "end-to-end-administrator"

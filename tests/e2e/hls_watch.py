@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from bench.session import LiveStream
+from synthetic.session import LiveStream
 from tests.contract.hls_rules import Item, Listing, check_follows, check_segments, is_unguessable, parse
 
 EVERY_S = 0.2

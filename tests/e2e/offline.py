@@ -14,12 +14,12 @@ import sys
 import threading
 from pathlib import Path
 
-from bench.processes import children_of, tree
-from bench.session import LiveWatch, Session, wait_until
-from bench.synthetic.cast import load_cast
-from bench.synthetic.oracle import Oracle, SourceClip
 from services.cli.client import ApiClient
 from services.cli.stack import SERVICES, Stack, StackOptions
+from synthetic.cast import load_cast
+from synthetic.oracle import Oracle, SourceClip
+from synthetic.processes import children_of, tree
+from synthetic.session import LiveWatch, Session, wait_until
 
 TOKEN = "offline-administrator"
 STRANGERS = ("192.0.2.1", "198.51.100.7", "2001:db8::1")  # RFC 5737, RFC 3849: nobody's

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from bench.failures import Observation, record
-from bench.session import LiveWatch, Session, wait_until
-from bench.synthetic import presets
-from bench.synthetic.cast import Person
-from bench.synthetic.oracle import SourceClip
 from services.cli.client import ApiClient
 from services.cli.process import ProcessSpec
 from services.cli.stack import Stack, StackOptions
+from synthetic import presets
+from synthetic.cast import Person
+from synthetic.oracle import SourceClip
+from synthetic.session import LiveWatch, Session, wait_until
 from tests.e2e.chaotic import CALM_S
 from tests.e2e.conftest import BROKERS, TOKEN, MakeClip, Products, missing
 from tests.e2e.retimed import SteppingPublisher

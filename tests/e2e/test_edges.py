@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bench.session import LiveStream, LiveWatch, Session, wait_until
-from bench.synthetic import presets
-from bench.synthetic.cast import Person
-from bench.synthetic.oracle import Oracle, SourceClip
-from bench.synthetic.publisher import Publisher
+from synthetic import presets
+from synthetic.cast import Person
+from synthetic.oracle import Oracle, SourceClip
+from synthetic.publisher import Publisher
+from synthetic.session import LiveStream, LiveWatch, Session, wait_until
 from tests.e2e.conftest import MakeClip
 
 REFUSED_S = 60.0

@@ -15,10 +15,10 @@ from typing import Protocol
 import pytest
 
 from bench import failures
-from bench.session import LiveStream, LiveWatch, Session, wait_until
-from bench.synthetic.cast import Person
-from bench.synthetic.oracle import Oracle
-from bench.synthetic.publisher import Publisher
+from synthetic.cast import Person
+from synthetic.oracle import Oracle
+from synthetic.publisher import Publisher
+from synthetic.session import LiveStream, LiveWatch, Session, wait_until
 from tests.e2e.brokers import BrokerStack
 from tests.e2e.test_live import balance, warm
 from tests.e2e.test_people import away

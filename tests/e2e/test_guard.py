@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.session import LiveStream, LiveWatch, Session, wait_until
-from bench.synthetic.oracle import Oracle
 from services.cli.client import ApiClient
 from services.cli.process import ProcessSpec
 from services.cli.stack import Stack, StackOptions
+from synthetic.oracle import Oracle
+from synthetic.session import LiveStream, LiveWatch, Session, wait_until
 from tests.e2e.conftest import TOKEN
 
 LONG_S = 60.0

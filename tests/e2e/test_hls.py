@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bench.session import Session, wait_until
-from bench.synthetic.cast import Person
+from synthetic.cast import Person
+from synthetic.session import Session, wait_until
 from tests.e2e.hls_watch import HlsWatch
 
 

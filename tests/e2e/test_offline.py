@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.synthetic import presets
+from synthetic import presets
 from tests.e2e.conftest import MakeClip
 
 ROOT = Path(__file__).parents[2]

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.session import LiveStream, LiveWatch, Session, Sighting, wait_until
-from bench.synthetic import presets
-from bench.synthetic.cast import Person
-from bench.synthetic.encounters import ENCOUNTERS
-from bench.synthetic.oracle import Oracle, SourceClip
+from synthetic import presets
+from synthetic.cast import Person
+from synthetic.encounters import ENCOUNTERS
+from synthetic.oracle import Oracle, SourceClip
+from synthetic.session import LiveStream, LiveWatch, Session, Sighting, wait_until
 from tests.e2e.conftest import MakeClip
 
 ENROLLED, STRANGER = "astronaut", "admiral"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.session import LiveWatch, Session, wait_until
-from bench.synthetic.oracle import Oracle
 from mosaicast.adapters.kafka.server import missing
 from mosaicast.runtime.settings import KafkaSettings
 from services.cli.client import ApiClient
 from services.cli.stack import Stack, StackOptions
+from synthetic.oracle import Oracle
+from synthetic.session import LiveWatch, Session, wait_until
 from tests.contract.secure_kafka import PASSWORD, USER, SecureKafka
 from tests.e2e.conftest import TOKEN
 

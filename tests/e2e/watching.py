@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.synthetic.oracle import Judgement, Kind, Oracle, SourceClip, is_leaked
+from synthetic.oracle import Judgement, Kind, Oracle, SourceClip, is_leaked
 
 AHEAD = 90
 """Frames from the last number that could be read on: no number is covered for 3 s."""

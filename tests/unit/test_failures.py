@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.failures import CALM_FRAMES, Fault, Observation, load, record, recovered_s, shown_s, table
-from bench.session import Books, Sighting
-from bench.synthetic.playback import PlaybackReport
+from synthetic.playback import PlaybackReport
+from synthetic.session import Books, Sighting
 from tests.e2e.test_faults import EMBEDDED_LACKS, FAULTS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "failures.md"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.session import wait_until
+from synthetic.session import wait_until
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.synthetic.cast import load_cast
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.media.photos import Decoded, read
 from mosaicast.core.types import PersonId
@@ -24,6 +23,7 @@ from services.api.face_models import LocalModels, Network, load
 from services.api.people import announce
 from services.api.reindex import Reindexer
 from services.api.templates import Gallery, Templates
+from synthetic.cast import load_cast
 from tests.services.api.fakes import ADMIN_TOKEN, Client, Desk
 
 

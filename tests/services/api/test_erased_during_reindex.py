@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bench.session import wait_until
 from mosaicast.adapters.binding import bind
 from mosaicast.adapters.database.storage import Storage
+from synthetic.session import wait_until
 from tests.services.api.conftest import storage  # noqa: F401 - a fixture
 from tests.services.api.people_tools import PeopleDesk, jpeg, portrait
 

@@ -14,10 +14,10 @@ import cv2
 import pytest
 from PIL import Image
 
-from bench.synthetic.cast import load_cast
 from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, PhotoDecoder, PhotoError
 from mosaicast.runtime.children import ForkServer
 from services.cli.calibration.photos import PhotoReader
+from synthetic.cast import load_cast
 
 
 def mosaicast(*arguments: str) -> "subprocess.CompletedProcess[str]":

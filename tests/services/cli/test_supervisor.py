@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.session import wait_until
 from services.cli import supervisor
 from services.cli.ports import free_port
 from services.cli.process import ManagedProcess, ProcessSpec
 from services.cli.supervisor import Supervisor
+from synthetic.session import wait_until
 
 WAIT_S = 60
 

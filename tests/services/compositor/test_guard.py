@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.synthetic.cast import load_cast
 from mosaicast.adapters.detectors import Detector
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.media import jpeg
@@ -23,6 +22,7 @@ from services.compositor.engine import Engine
 from services.compositor.guard import look_size
 from services.compositor.wire import Look, Tripped
 from services.detector.outgoing import WIDTH, look_at
+from synthetic.cast import load_cast
 from tests.services.compositor.media import packets, spec, verdicts
 from tests.services.compositor.test_engine import Rig
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from bench.session import wait_until
 from mosaicast.adapters.kafka import Received
 from mosaicast.adapters.media.hls_folder import HlsFolder, HlsStoreError
 from mosaicast.contracts.messages import Message, Publication, StatusReport, StreamSpec
@@ -16,6 +15,7 @@ from mosaicast.runtime.metrics import Metrics
 from services.compositor.hls import LONGEST_PAUSE_S, HlsOutput, Shelf
 from services.compositor.service import IDLE_S, REPORT_S, UNPUBLISHED_S, CompositorService
 from services.compositor.wire import Outcome, Segment, Settled, encode_segment
+from synthetic.session import wait_until
 from tests.services.compositor.fakes import FakeChild, FakeSpawn, look, packet, shown
 from tests.services.compositor.media import STREAM, spec
 

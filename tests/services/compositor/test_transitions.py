@@ -4,8 +4,8 @@ import pytest
 
 from bench import transitions
 from bench.replay_parts import MemoryGallery, read_clip, recognise
-from bench.synthetic.blends import Join
-from bench.synthetic.cast import load_cast
+from synthetic.blends import Join
+from synthetic.cast import load_cast
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.synthetic import presets
-from bench.synthetic.cast import load_cast
-from bench.synthetic.clip import Truth, luma_of_frame, read_lumas, write_clip
-from bench.synthetic.oracle import SourceClip
 from mosaicast.core.types import Box
+from synthetic import presets
+from synthetic.cast import load_cast
+from synthetic.clip import Truth, luma_of_frame, read_lumas, write_clip
+from synthetic.oracle import SourceClip
 
 Luma = NDArray[np.uint8]
 Mask = Callable[[Luma, Box], None]

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.synthetic import framecode
-from bench.synthetic.blends import Join, joined
-from bench.synthetic.broadcast import Picture
-from bench.synthetic.cast import load_cast
-from bench.synthetic.clip import Form, Truth, load_truth, truth_path, write_pictures
-from bench.synthetic.oracle import MIN_WEIGHT, Kind, Oracle, SourceClip
-from bench.synthetic.scene import Actor, Scene, Script, Waypoint
+from synthetic import framecode
+from synthetic.blends import Join, joined
+from synthetic.broadcast import Picture
+from synthetic.cast import load_cast
+from synthetic.clip import Form, Truth, load_truth, truth_path, write_pictures
+from synthetic.oracle import MIN_WEIGHT, Kind, Oracle, SourceClip
+from synthetic.scene import Actor, Scene, Script, Waypoint
 
 from .conftest import mosaic
 

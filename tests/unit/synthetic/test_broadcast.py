@@ -5,11 +5,11 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.synthetic import framecode, presets
-from bench.synthetic.broadcast import Picture, render
-from bench.synthetic.cast import CastError, load_cast
-from bench.synthetic.oracle import MAX_OCCLUDED, MIN_FACE_PX
-from bench.synthetic.scene import Actor, Scene, Script, Waypoint
+from synthetic import framecode, presets
+from synthetic.broadcast import Picture, render
+from synthetic.cast import CastError, load_cast
+from synthetic.oracle import MAX_OCCLUDED, MIN_FACE_PX
+from synthetic.scene import Actor, Scene, Script, Waypoint
 
 from .conftest import grown
 

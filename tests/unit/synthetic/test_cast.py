@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.synthetic import cast
-from bench.synthetic.cast import ASSETS_VARIABLE, CastError, Person, jpeg, load_cast
+from synthetic import cast
+from synthetic.cast import ASSETS_VARIABLE, CastError, Person, jpeg, load_cast
 
 
 @pytest.fixture(params=sorted(load_cast()))

@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
-from bench.synthetic import presets
-from bench.synthetic.cast import load_cast
-from bench.synthetic.clip import BEEP_LEVEL, SAMPLE_RATE, load_truth, read_lumas, truth_path, write_clip
+from synthetic import presets
+from synthetic.cast import load_cast
+from synthetic.clip import BEEP_LEVEL, SAMPLE_RATE, load_truth, read_lumas, truth_path, write_clip
 
 
 def test_the_truth_beside_the_clip_is_the_truth_that_was_returned(sample: Any) -> None:

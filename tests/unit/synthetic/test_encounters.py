@@ -4,13 +4,13 @@ from dataclasses import replace
 import cv2
 import pytest
 
-from bench.synthetic import framecode
-from bench.synthetic.broadcast import render
-from bench.synthetic.cast import load_cast
-from bench.synthetic.encounters import ENCOUNTERS, Encounter, cross, cut_over, swap, take_over
-from bench.synthetic.oracle import MAX_OCCLUDED
-from bench.synthetic.scene import FaceTruth, Script, Waypoint
 from mosaicast.core.sampling import THUMBNAIL_WH, SceneCutDetector
+from synthetic import framecode
+from synthetic.broadcast import render
+from synthetic.cast import load_cast
+from synthetic.encounters import ENCOUNTERS, Encounter, cross, cut_over, swap, take_over
+from synthetic.oracle import MAX_OCCLUDED
+from synthetic.scene import FaceTruth, Script, Waypoint
 
 CAST = load_cast()
 OURS, OTHER = "astronaut", "admiral"

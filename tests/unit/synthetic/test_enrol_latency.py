@@ -6,10 +6,10 @@ from typing import cast
 import pytest
 
 from bench.enrol_latency import LatencyError, Round, Rounds, percentiles, summary
-from bench.session import LiveStream, LiveWatch, Session, Sighting
-from bench.synthetic.cast import Person
-from bench.synthetic.oracle import FaceFinding, Judgement, Kind
 from mosaicast.core.types import Box
+from synthetic.cast import Person
+from synthetic.oracle import FaceFinding, Judgement, Kind
+from synthetic.session import LiveStream, LiveWatch, Session, Sighting
 
 DELAY_S = 1.0
 

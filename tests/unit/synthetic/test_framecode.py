@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bench.synthetic import framecode
-from bench.synthetic.framecode import Code
+from synthetic import framecode
+from synthetic.framecode import Code
 
 from .conftest import blur, mosaic, reencode, solid
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.synthetic import framecode
-from bench.synthetic.oracle import Judgement, Kind, Oracle, SourceClip, is_clear, is_fully_mosaicked, masked_fraction
 from mosaicast.core.types import Box
+from synthetic import framecode
+from synthetic.oracle import Judgement, Kind, Oracle, SourceClip, is_clear, is_fully_mosaicked, masked_fraction
 
 from .conftest import MASKS, blur, grown, mosaic, reencode, solid
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.synthetic import framecode
-from bench.synthetic.clip import BEEP_HZ, BEEP_LEVEL, SAMPLE_RATE, Truth
-from bench.synthetic.oracle import Kind, Oracle, SourceClip
-from bench.synthetic.playback import BeepFinder, PlaybackReport, Watcher, measure_av_sync
+from synthetic import framecode
+from synthetic.clip import BEEP_HZ, BEEP_LEVEL, SAMPLE_RATE, Truth
+from synthetic.oracle import Kind, Oracle, SourceClip
+from synthetic.playback import BeepFinder, PlaybackReport, Watcher, measure_av_sync
 
 from .conftest import mosaic
 

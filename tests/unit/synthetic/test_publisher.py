@@ -6,8 +6,8 @@ from typing import Any
 
 import av
 
-from bench.session import wait_until
-from bench.synthetic.publisher import Publisher
+from synthetic.publisher import Publisher
+from synthetic.session import wait_until
 
 
 def test_it_sends_the_clip_as_it_is_and_ends(sample: Any, tmp_path: Path) -> None:

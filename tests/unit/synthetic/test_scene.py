@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from bench.synthetic import presets
-from bench.synthetic.scene import Actor, Scene, Script, Waypoint, clip_face, widest
 from mosaicast.core.types import Box
+from synthetic import presets
+from synthetic.scene import Actor, Scene, Script, Waypoint, clip_face, widest
 
 WALK = Actor("astronaut", (Waypoint(1, (0.2, 0.5), 0.1), Waypoint(3, (0.6, 0.5), 0.2), Waypoint(4, (0.6, 0.5), 0.2)))
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.synthetic.oracle import Kind, Oracle
-from bench.synthetic.viewer import SeenFrame, SeenSound, Viewer, ViewerError, main, play
+from synthetic.oracle import Kind, Oracle
+from synthetic.viewer import SeenFrame, SeenSound, Viewer, ViewerError, main, play
 
 
 def test_a_whole_clip_is_seen_heard_and_judged(sample: Any) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.synthetic.oracle import Kind
+from synthetic.oracle import Kind
 from tests.e2e.watching import KeepingOracle
 from tests.unit.synthetic.conftest import mosaic
 

@@ -17,12 +17,12 @@ import av.filter
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.synthetic import broadcast, framecode
-from bench.synthetic.broadcast import Picture
-from bench.synthetic.cast import Person
-from bench.synthetic.clip import luma_of_frame
-from bench.synthetic.scene import FaceTruth, Script
 from mosaicast.core.types import Box
+from synthetic import broadcast, framecode
+from synthetic.broadcast import Picture
+from synthetic.cast import Person
+from synthetic.clip import luma_of_frame
+from synthetic.scene import FaceTruth, Script
 
 FPS = 30
 SPARE = 3

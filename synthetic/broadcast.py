@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.synthetic import framecode
-from bench.synthetic.cast import CastError, Person, package_folder
-from bench.synthetic.pictures import read_picture
-from bench.synthetic.scene import Actor, FaceTruth, Scene, Script, Waypoint, clip_face, widest
 from mosaicast.core.types import Box
+from synthetic import framecode
+from synthetic.cast import CastError, Person, package_folder
+from synthetic.pictures import read_picture
+from synthetic.scene import Actor, FaceTruth, Scene, Script, Waypoint, clip_face, widest
 
 FLASH_SECONDS = 0.1
 """The strip flashes, and the clip beeps, for this long from every whole second on."""

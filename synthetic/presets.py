@@ -7,7 +7,7 @@ same broadcast in another size, or with a range of frame numbers of its own.
 import math
 from collections.abc import Collection, Iterator, Sequence
 
-from bench.synthetic.scene import Actor, Scene, Script, Waypoint
+from synthetic.scene import Actor, Scene, Script, Waypoint
 
 HD = (1280, 720)
 SMALL = (640, 360)

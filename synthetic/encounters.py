@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bench.synthetic.presets import SMALL
-from bench.synthetic.scene import Actor, Scene, Script, Waypoint
+from synthetic.presets import SMALL
+from synthetic.scene import Actor, Scene, Script, Waypoint
 
 LENGTH_S = 16.0
 SETTLE_S = 2.0

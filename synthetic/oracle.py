@@ -21,10 +21,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.synthetic import framecode
-from bench.synthetic.clip import Truth, load_truth, read_lumas, truth_path
-from bench.synthetic.scene import FaceTruth
 from mosaicast.core.types import Box
+from synthetic import framecode
+from synthetic.clip import Truth, load_truth, read_lumas, truth_path
+from synthetic.scene import FaceTruth
 
 MIN_FACE_PX = 20
 MASKED_SHARE = 0.9

@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.synthetic.pictures import read_picture
 from mosaicast.core.types import Box
+from synthetic.pictures import read_picture
 
 ASSETS_VARIABLE = "MOSAICAST_DEMO_ASSETS"
-_SETUP_ASSETS = Path(__file__).parents[2] / ".cache" / "demo-cast" / "ultralytics" / "assets"
+_SETUP_ASSETS = Path(__file__).parents[1] / ".cache" / "demo-cast" / "ultralytics" / "assets"
 _FEATHER_SHARE = 0.012  # of the cut-out's longer side: about a hair's width, so that no hard edge betrays a cut-out
 
 _FADE_SHARE = 0.06  # the lowest rows of a bust fade out

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.synthetic.clip import BEEP_HZ, BEEP_LEVEL, SAMPLE_RATE
-from bench.synthetic.oracle import FaceFinding, Judgement, Kind, Oracle, is_clear
+from synthetic.clip import BEEP_HZ, BEEP_LEVEL, SAMPLE_RATE
+from synthetic.oracle import FaceFinding, Judgement, Kind, Oracle, is_clear
 
 FREEZE_S = 1.0
 """No picture for so long is a freeze, by presentation time (HLS arrives in bursts) and by arrival alike."""

@@ -1,6 +1,6 @@
 """A viewer that checks what it sees: plays a masked stream, reads the frame numbers, asks the oracle, times the sound.
 
-`python -m bench.synthetic.viewer URL --clip clip.mp4 --enrolled astronaut --seconds 20 [--json]` exits with 0 if the
+`python -m synthetic.viewer URL --clip clip.mp4 --enrolled astronaut --seconds 20 [--json]` exits with 0 if the
 stream played and leaked nothing.
 """
 
@@ -21,9 +21,9 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.synthetic.clip import SAMPLE_RATE, luma_of_frame
-from bench.synthetic.oracle import Oracle, SourceClip
-from bench.synthetic.playback import BeepFinder, PlaybackReport, Watcher
+from synthetic.clip import SAMPLE_RATE, luma_of_frame
+from synthetic.oracle import Oracle, SourceClip
+from synthetic.playback import BeepFinder, PlaybackReport, Watcher
 
 OPEN_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 10.0
@@ -159,7 +159,7 @@ def play(url: str, oracle: Oracle, seconds: float | None) -> PlaybackReport:
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.synthetic.viewer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m synthetic.viewer", description=__doc__)
     parser.add_argument("url", help="RTMP or HLS address, or a file")
     parser.add_argument("--clip", type=Path, required=True, action="append", help="what is published, in order")
     parser.add_argument("--enrolled", default=[], action="append", metavar="NAME", help="a person who may be seen")

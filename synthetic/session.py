@@ -12,14 +12,14 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.processes import children_of
-from bench.synthetic.cast import Person, jpeg
-from bench.synthetic.oracle import Judgement, Oracle, is_clear, is_leaked
-from bench.synthetic.playback import BeepFinder, PlaybackReport, Watcher
-from bench.synthetic.publisher import Publisher
-from bench.synthetic.viewer import SeenFrame, Viewer, ViewerError
 from services.cli.client import ApiClient
 from services.cli.stack import Stack
+from synthetic.cast import Person, jpeg
+from synthetic.oracle import Judgement, Oracle, is_clear, is_leaked
+from synthetic.playback import BeepFinder, PlaybackReport, Watcher
+from synthetic.processes import children_of
+from synthetic.publisher import Publisher
+from synthetic.viewer import SeenFrame, Viewer, ViewerError
 
 _POLL_S = 0.05
 

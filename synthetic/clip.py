@@ -15,11 +15,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.synthetic import broadcast
-from bench.synthetic.broadcast import FLASH_SECONDS, Picture
-from bench.synthetic.cast import Person
-from bench.synthetic.scene import FaceTruth, Script
 from mosaicast.core.types import Box
+from synthetic import broadcast
+from synthetic.broadcast import FLASH_SECONDS, Picture
+from synthetic.cast import Person
+from synthetic.scene import FaceTruth, Script
 
 SAMPLE_RATE = 48_000
 BEEP_HZ = 1000
