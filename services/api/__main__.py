@@ -27,23 +27,23 @@ from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.sandbox import Access
 from mosaicast.runtime.settings import Settings, load_or_exit
-from services.api.alignment import align
-from services.api.app import create_app
-from services.api.consents import keep_consents
+from services.api.background.alignment import align
+from services.api.background.consents import keep_consents
+from services.api.background.leftovers import keep_clean
+from services.api.background.lost_templates import keep_templates
+from services.api.background.lost_topics import keep_topics
+from services.api.background.outbox import Teller
+from services.api.background.upkeep import keep_up
 from services.api.deps import Addresses, Deps, digest, new_secret
 from services.api.edge_control import EdgeControl
-from services.api.enrolment import Enroller
-from services.api.face_models import ModelChild, Network
-from services.api.face_models import load as load_models
-from services.api.leftovers import keep_clean
-from services.api.lost import keep_templates
-from services.api.lost_topics import keep_topics
-from services.api.outbox import Teller
-from services.api.people import announce
-from services.api.reindex import Reindexer
+from services.api.http.app import create_app
+from services.api.people.enrolment import Enroller
+from services.api.people.face_models import ModelChild, Network
+from services.api.people.face_models import load as load_models
+from services.api.people.records import announce
+from services.api.people.reindex import Reindexer
+from services.api.people.templates import Templates
 from services.api.status import StatusBoard
-from services.api.templates import Templates
-from services.api.upkeep import keep_up
 from services.wiring import kafka_config
 
 _POLL_S = 0.2

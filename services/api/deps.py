@@ -13,15 +13,15 @@ from fastapi import Request
 
 from mosaicast.adapters.database.storage import Storage, Stream
 from mosaicast.adapters.vault import Vault
-from services.api.enrolment import Enroller
-from services.api.outbox import Teller
-from services.api.problems import ProblemError
+from services.api.background.outbox import Teller
+from services.api.http.problems import ProblemError
+from services.api.http.uploads import Slots
+from services.api.people.enrolment import Enroller
+from services.api.people.templates import Templates
 from services.api.status import StatusBoard
-from services.api.templates import Templates
-from services.api.uploads import Slots
 
 if TYPE_CHECKING:
-    from services.api.reindex import Reindexer
+    from services.api.people.reindex import Reindexer
 
 
 class Edge(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mosaicast.adapters.database.storage import Stream
 from mosaicast.contracts.messages import PublicationState, StatusReport
-from services.api.schemas import FrameCounts, StreamStatus, VisiblePerson
+from services.api.http.schemas import FrameCounts, StreamStatus, VisiblePerson
 
 SILENT_S = 5.0
 """A part reports every second; one that is silent for so long is not to be believed any more."""

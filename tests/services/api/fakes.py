@@ -16,9 +16,9 @@ from mosaicast.contracts.codec import encode
 from mosaicast.contracts.messages import Message, StreamSpec
 from mosaicast.contracts.topics import STREAMS, Topic
 from mosaicast.runtime.metrics import Metrics
-from services.api.app import create_app
+from services.api.background.outbox import Teller
 from services.api.deps import Addresses, Deps, Readers, digest
-from services.api.outbox import Teller
+from services.api.http.app import create_app
 from services.api.status import StatusBoard
 
 KEY = bytes(range(32))

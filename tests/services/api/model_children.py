@@ -11,7 +11,7 @@ from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.embedders import Face
 from mosaicast.adapters.models.errors import InferenceError, ModelUnavailableError
 from mosaicast.core.types import Box
-from services.api.face_models import LocalModels
+from services.api.people.face_models import LocalModels
 
 
 class FakeDetector:

@@ -17,12 +17,12 @@ from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.media.photos import Decoded, read
 from mosaicast.core.types import PersonId
 from mosaicast.runtime.settings import RecognitionSettings
-from services.api.app import create_app
-from services.api.enrolment import Enroller
-from services.api.face_models import LocalModels, Network, load
-from services.api.people import announce
-from services.api.reindex import Reindexer
-from services.api.templates import Gallery, Templates
+from services.api.http.app import create_app
+from services.api.people.enrolment import Enroller
+from services.api.people.face_models import LocalModels, Network, load
+from services.api.people.records import announce
+from services.api.people.reindex import Reindexer
+from services.api.people.templates import Gallery, Templates
 from synthetic.cast import load_cast
 from tests.services.api.fakes import ADMIN_TOKEN, Client, Desk
 

@@ -9,7 +9,7 @@ import pytest
 
 from mosaicast.adapters.binding import bind
 from mosaicast.adapters.database.storage import Storage
-from services.api.leftovers import ENROLLING_MS, Leftovers
+from services.api.background.leftovers import ENROLLING_MS, Leftovers
 from tests.services.api.conftest import storage  # noqa: F401 - a fixture
 from tests.services.api.people_tools import PeopleDesk, jpeg, portrait
 

@@ -15,10 +15,19 @@ from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks
 from mosaicast.runtime.children import ForkServer
 from mosaicast.runtime.sandbox import Access
-from services.api import enrolment
-from services.api.agreement import likeness, odd_ones_out
-from services.api.enrolment import DETAILS, Enroller, Judged, PhotosDisagreeError, Verdict, brightness, judge, nod
-from services.api.face_models import ModelChild, Network
+from services.api.people import enrolment
+from services.api.people.agreement import likeness, odd_ones_out
+from services.api.people.enrolment import (
+    DETAILS,
+    Enroller,
+    Judged,
+    PhotosDisagreeError,
+    Verdict,
+    brightness,
+    judge,
+    nod,
+)
+from services.api.people.face_models import ModelChild, Network
 from tests.services.api import model_children
 from tests.services.api.people_tools import LocalDecoder, jpeg, models, portrait, variant
 

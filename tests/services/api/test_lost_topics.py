@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mosaicast.adapters.kafka import BusError
-from services.api import lost_topics
+from services.api.background import lost_topics
 from tests.services.api.fakes import Desk
 
 

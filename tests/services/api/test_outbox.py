@@ -16,9 +16,9 @@ from mosaicast.adapters.database.storage import NewStream, Storage
 from mosaicast.adapters.kafka import BusError, Received
 from mosaicast.contracts.messages import GalleryChanged, Source, StreamSpec
 from mosaicast.contracts.topics import GALLERY, STREAMS
-from services.api import alignment
-from services.api.alignment import align
-from services.api.outbox import Teller
+from services.api.background import alignment
+from services.api.background.alignment import align
+from services.api.background.outbox import Teller
 from tests.services.api.fakes import Desk, FakeProducer, problem
 
 ROOT = Path(__file__).parents[3]
@@ -203,7 +203,7 @@ KILLED = """
 import os, signal, sys
 from mosaicast.adapters.database.storage import NewStream, Storage
 from mosaicast.contracts.messages import Source
-from services.api.outbox import Teller
+from services.api.background.outbox import Teller
 
 class Dying:
     def send_confirmed(self, *_, **__):

@@ -15,8 +15,8 @@ from mosaicast.adapters.media.jpeg import size_wh
 from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.adapters.vault import VaultError
 from mosaicast.contracts.messages import GalleryChanged
-from services.api import people
-from services.api.leftovers import Leftovers
+from services.api.background.leftovers import Leftovers
+from services.api.people import records as people
 from tests.services.api.fakes import problem
 from tests.services.api.people_tools import PeopleDesk, jpeg, models, portrait, variant
 

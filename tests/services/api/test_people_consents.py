@@ -9,9 +9,9 @@ import pytest
 from mosaicast.adapters.database.storage import Person, Storage
 from mosaicast.contracts.messages import GalleryChanged
 from mosaicast.core.consents import FOREVER_MS
-from services.api import consents
-from services.api.consents import announce_ended, keep_consents
-from services.api.schemas import to_moment, to_ms
+from services.api.background import consents
+from services.api.background.consents import announce_ended, keep_consents
+from services.api.http.schemas import to_moment, to_ms
 from tests.services.api.fakes import Desk, problem
 
 NOW = 1_700_000_000_000

@@ -12,7 +12,7 @@ from mosaicast.adapters.binding import REFUSES, bind
 from mosaicast.adapters.database.storage import Person, Storage, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.vault import VaultError
-from services.api.leftovers import ENROLLING_MS, Leftovers
+from services.api.background.leftovers import ENROLLING_MS, Leftovers
 from tests.services.api.fakes import Desk, keep_token, problem
 from tests.services.api.people_tools import PeopleDesk, jpeg, portrait
 

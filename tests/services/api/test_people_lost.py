@@ -7,9 +7,9 @@ import pytest
 
 from mosaicast.adapters.database.storage import Storage
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
-from services.api import lost
-from services.api.lost import RETRY_S, Restorer
-from services.api.people import photo_item
+from services.api.background import lost_templates as lost
+from services.api.background.lost_templates import RETRY_S, Restorer
+from services.api.people.records import photo_item
 from tests.services.api.people_tools import PeopleDesk
 
 

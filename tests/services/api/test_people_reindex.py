@@ -8,7 +8,7 @@ import pytest
 
 from mosaicast.adapters.database.storage import Storage
 from mosaicast.contracts.messages import GalleryChanged
-from services.api.face_models import Network
+from services.api.people.face_models import Network
 from tests.services.api.fakes import problem
 from tests.services.api.people_tools import FakeGallery, PeopleDesk, jpeg, models, portrait
 

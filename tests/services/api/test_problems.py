@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client import generate_latest
 
-from services.api.middleware import LARGEST_BODY_BYTES, LARGEST_UPLOAD_BYTES
+from services.api.http.middleware import LARGEST_BODY_BYTES, LARGEST_UPLOAD_BYTES
 from tests.services.api.fakes import ADMIN_TOKEN, Desk, problem
 
 JSON = {"Content-Type": "application/json"}

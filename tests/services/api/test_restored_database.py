@@ -7,7 +7,7 @@ import pytest
 
 from mosaicast.adapters.database.storage import Person
 from mosaicast.core.consents import FOREVER_MS
-from services.api.alignment import align
+from services.api.background.alignment import align
 from tests.services.api.conftest import desk, storage  # noqa: F401 - fixtures
 from tests.services.api.fakes import Desk
 from tests.services.api.test_outbox import Log, logged, spec

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from mosaicast.adapters.database.storage import StorageError, Stream
-from services.api import upkeep
+from services.api.background import upkeep
+from services.api.background.upkeep import YOUNG_MS, check
 from services.api.edge_control import EdgeControl, parse_publishers
-from services.api.upkeep import YOUNG_MS, check
 from tests.services.api.fakes import Desk
 
 PAGE = """<?xml version="1.0"?><rtmp><server>

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from mosaicast.adapters.database.storage import Storage
-from services.api.app import create_app
-from services.api.problems import ProblemError
-from services.api.uploads import Slots, UploadLimits, _in_time
+from services.api.http.app import create_app
+from services.api.http.problems import ProblemError
+from services.api.http.uploads import Slots, UploadLimits, _in_time
 from tests.services.api.fakes import ADMIN_TOKEN, Client, problem
 from tests.services.api.people_tools import PeopleDesk, jpeg, portrait
 from tests.services.api.test_secrecy import serving

@@ -11,7 +11,7 @@ from mosaicast.core.identity import Answered, Decided, FaceQuality, Looked, Look
 from mosaicast.core.sampling import SamplingPolicy
 from mosaicast.core.timeline import Timeline
 from mosaicast.core.types import Disposition, Verdict
-from services.api.schemas import LEAST_DELAY_S, PolicyPatch
+from services.api.http.schemas import LEAST_DELAY_S, PolicyPatch
 from services.detector.waiting import CROPS_EVERY
 from tests.unit.core.identity_script import FRONTAL
 from tests.unit.core.identity_stage import Face as Seen

@@ -9,9 +9,9 @@ from mosaicast.adapters.vault import VaultError, VaultRefusesError
 from mosaicast.contracts.messages import MOST_PEOPLE
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps, must_be_told
-from services.api.enrolment import Judged
-from services.api.problems import ProblemError
-from services.api.routes_streams import new_id
+from services.api.http.problems import ProblemError
+from services.api.http.routes_streams import new_id
+from services.api.people.enrolment import Judged
 
 WHOLE = "whole"
 """Item of the vault: all of the person's enrolment was kept. A copy of the database that was made in between does not

@@ -9,11 +9,11 @@ from mosaicast.adapters.media.jpeg import JpegError
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import Vault, VaultDamagedError, VaultError
 from mosaicast.runtime.logs import get_logger
-from services.api.enrolment import Enroller
-from services.api.face_models import Vectors
-from services.api.people import photo_item
-from services.api.schemas import ReindexOut
-from services.api.templates import Templates
+from services.api.http.schemas import ReindexOut
+from services.api.people.enrolment import Enroller
+from services.api.people.face_models import Vectors
+from services.api.people.records import photo_item
+from services.api.people.templates import Templates
 
 RETRY_S = 2.0
 _LOG = get_logger(__name__)

@@ -11,13 +11,11 @@ from mosaicast.adapters.database.storage import Person
 from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, PhotoError, check_size
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import VaultError
-from services.api import people
 from services.api.deps import Deps, deps_of, must_be_told, require_admin
-from services.api.enrolment import Judged, PhotosDisagreeError
-from services.api.people_out import judged_out, person_out
-from services.api.problems import ProblemError, responses
-from services.api.routes_streams import new_id
-from services.api.schemas import (
+from services.api.http.people_out import judged_out, person_out
+from services.api.http.problems import ProblemError, responses
+from services.api.http.routes_streams import new_id
+from services.api.http.schemas import (
     EnrolForm,
     Owner,
     PersonList,
@@ -27,7 +25,9 @@ from services.api.schemas import (
     ReindexOut,
     to_ms,
 )
-from services.api.uploads import Part, read_parts
+from services.api.http.uploads import Part, read_parts
+from services.api.people import records as people
+from services.api.people.enrolment import Judged, PhotosDisagreeError
 
 MOST_PHOTOS = 20
 router = APIRouter(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.api.face_models import Vectors
+from services.api.people.face_models import Vectors
 
 STRANGERS = {"dlib_resnet": (0.907, 0.037), "facenet_casia": (0.414, 0.162)}
 """Mean and standard deviation of the cosine between photos of different people, by network: 2557 pairs of photos of 25

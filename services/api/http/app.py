@@ -12,10 +12,10 @@ from fastapi_offline import FastAPIOffline
 
 from mosaicast.adapters.database.storage import StorageError
 from mosaicast.runtime.metrics import Metrics
-from services.api import hooks, problems, routes_consents, routes_people, routes_streams
 from services.api.deps import Deps, deps_of, require_admin
-from services.api.middleware import BodyLimit, RequestCount
-from services.api.schemas import StatusOut
+from services.api.http import hooks, problems, routes_consents, routes_people, routes_streams
+from services.api.http.middleware import BodyLimit, RequestCount
+from services.api.http.schemas import StatusOut
 
 PAGE = Path(__file__).parent / "status.html"
 WATCH_PAGE = Path(__file__).parent / "watch.html"

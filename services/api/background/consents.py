@@ -6,8 +6,8 @@ from starlette.concurrency import run_in_threadpool
 
 from mosaicast.adapters.database.storage import StorageError
 from mosaicast.runtime.logs import get_logger
-from services.api import people
 from services.api.deps import Deps
+from services.api.people import records as people
 
 LONGEST_WAIT_S = 1.0
 """An end that was set while this slept is seen so late at most; the recognizer goes by the moment itself."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from mosaicast.core.timeline import MaskPolicy
-from services.api.enrolment import Verdict
+from services.api.people.enrolment import Verdict
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["Main square"])]
 Owner = Annotated[

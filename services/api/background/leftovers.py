@@ -10,8 +10,8 @@ from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.vault import VaultError
 from mosaicast.core.holdings import Differences, compare
 from mosaicast.runtime.logs import get_logger
-from services.api import people
 from services.api.deps import Deps
+from services.api.people import records as people
 
 CHECK_S = 5.0
 ENROLLING_MS = 60_000

@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from mosaicast.adapters.database.storage import NewStream, RevisionConflictError, Stream
 from mosaicast.contracts.messages import Policy, Source, Zone
 from services.api.deps import Deps, deps_of, digest, found, must_be_told, new_secret, no_stream, require_admin
-from services.api.problems import ProblemError, responses
-from services.api.schemas import PolicyBody, PolicyPatch, SourceIn, StreamCreated, StreamIn, StreamList, StreamOut
+from services.api.http.problems import ProblemError, responses
+from services.api.http.schemas import PolicyBody, PolicyPatch, SourceIn, StreamCreated, StreamIn, StreamList, StreamOut
 
 router = APIRouter(
     prefix="/v1/streams", tags=["streams"], dependencies=[Depends(require_admin)], responses=responses(401, 422, 503)

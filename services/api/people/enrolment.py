@@ -12,8 +12,8 @@ from mosaicast.adapters.media.photos import Decoded, PhotoError
 from mosaicast.core.identity import turn
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks, Picture, align_by_landmarks, crop_square, sharpness
-from services.api.agreement import likeness, odd_ones_out
-from services.api.face_models import FaceModels, Network, Vectors
+from services.api.people.agreement import likeness, odd_ones_out
+from services.api.people.face_models import FaceModels, Network, Vectors
 
 if TYPE_CHECKING:
     from mosaicast.adapters.detectors import RawFace

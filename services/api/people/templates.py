@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.core.types import PersonId
-from services.api.face_models import Network, Vectors
+from services.api.people.face_models import Network, Vectors
 
 
 class Gallery(Protocol):

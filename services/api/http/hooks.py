@@ -15,7 +15,7 @@ from mosaicast.adapters.database.storage import Stream
 from mosaicast.contracts.messages import Publication
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps, deps_of, digest, same
-from services.api.problems import ProblemError
+from services.api.http.problems import ProblemError
 
 router = APIRouter(prefix="/hooks/edge", include_in_schema=False)
 D = Annotated[Deps, Depends(deps_of)]

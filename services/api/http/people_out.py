@@ -5,8 +5,8 @@ from typing import Any
 
 from mosaicast.adapters.database.storage import Person, Photo
 from mosaicast.core.consents import visible_until
-from services.api.enrolment import DETAILS, Judged
-from services.api.schemas import ConsentOut, PersonOut, PhotoOut, to_moment
+from services.api.http.schemas import ConsentOut, PersonOut, PhotoOut, to_moment
+from services.api.people.enrolment import DETAILS, Judged
 
 
 def person_out(person: Person, now_ms: int, judged: Sequence[Judged] | None = None) -> PersonOut:

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from mosaicast.adapters.database.storage import StorageError
 from mosaicast.adapters.kafka import BusError
 from mosaicast.runtime.logs import get_logger
-from services.api import upkeep
+from services.api.background import upkeep
 from services.api.deps import Deps
 
 CHECK_S = 3.0

@@ -4,10 +4,10 @@ from fastapi import APIRouter, Depends
 
 from mosaicast.core.consents import StreamConsent
 from services.api.deps import must_be_told, no_stream, require_admin
-from services.api.people_out import consent_out
-from services.api.problems import ProblemError, responses
-from services.api.routes_people import D, changeable_person, found_person
-from services.api.schemas import ConsentIn, ConsentOut, to_ms
+from services.api.http.people_out import consent_out
+from services.api.http.problems import ProblemError, responses
+from services.api.http.routes_people import D, changeable_person, found_person
+from services.api.http.schemas import ConsentIn, ConsentOut, to_ms
 
 router = APIRouter(
     prefix="/v1/people/{person_id}/consents/{stream_id}",

@@ -1,0 +1,1 @@
+"""What the api does unasked: tells the others, heals, finishes what was cut off."""

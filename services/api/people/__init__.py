@@ -1,0 +1,1 @@
+"""Enrolled people: from photos to templates, and what is kept of them."""
