@@ -34,7 +34,7 @@ from services.api.background.lost_templates import keep_templates
 from services.api.background.lost_topics import keep_topics
 from services.api.background.outbox import Teller
 from services.api.background.upkeep import keep_up
-from services.api.deps import Addresses, Deps, digest, new_secret
+from services.api.deps import Addresses, Deps
 from services.api.edge_control import EdgeControl
 from services.api.http.app import create_app
 from services.api.people.enrolment import Enroller
@@ -43,6 +43,7 @@ from services.api.people.face_models import load as load_models
 from services.api.people.records import announce
 from services.api.people.reindex import Reindexer
 from services.api.people.templates import Templates
+from services.api.secrets import digest, new_secret
 from services.api.status import StatusBoard
 from services.wiring import kafka_config
 

@@ -1,13 +1,10 @@
 """What the api's routes work with, built in the composition root."""
 
 import asyncio
-import hashlib
-import hmac
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from fastapi import Request
 
@@ -17,11 +14,10 @@ from services.api.background.outbox import Teller
 from services.api.http.problems import ProblemError
 from services.api.http.uploads import Slots
 from services.api.people.enrolment import Enroller
+from services.api.people.reindex import Reindexer
 from services.api.people.templates import Templates
+from services.api.secrets import digest, same
 from services.api.status import StatusBoard
-
-if TYPE_CHECKING:
-    from services.api.people.reindex import Reindexer
 
 
 class Edge(Protocol):
@@ -92,7 +88,7 @@ class Deps:
     templates: Templates
     vault: Vault
     enroller: Enroller
-    reindexer: "Reindexer"
+    reindexer: Reindexer
     edge: Edge
     board: StatusBoard
     addresses: Addresses
@@ -141,24 +137,6 @@ def must_be_told(told: bool) -> None:
 def no_stream(stream_id: str) -> ProblemError:
     """Return the 404 of a stream."""
     return ProblemError(404, f"there is no stream `{stream_id[:64]}`")
-
-
-def new_secret() -> str:
-    """Return a new key or token: 192 random bits."""
-    return secrets.token_urlsafe(24)
-
-
-def digest(secret: str) -> str:
-    """Return the hash under which a secret is kept.
-
-    Plain SHA-256: the secrets are ours and random, there is nothing to guess that salt or stretching would slow down.
-    """
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def same(given: str, expected: str) -> bool:
-    """Compare secrets in constant time; an empty one is never right."""
-    return bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
 
 
 def deps_of(request: Request) -> Deps:

@@ -12,6 +12,7 @@ from mosaicast.core.holdings import Differences, compare
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps
 from services.api.people import records as people
+from services.api.people.items import WHOLE
 
 CHECK_S = 5.0
 ENROLLING_MS = 60_000
@@ -73,7 +74,7 @@ class Leftovers:
 
     def _was_kept(self, person: Person) -> bool:
         """Whether the enrolment came to its end after all, and this database is a copy that was made before."""
-        kept = person.state == "enrolling" and self._deps.vault.has(person.person_id, people.WHOLE)
+        kept = person.state == "enrolling" and self._deps.vault.has(person.person_id, WHOLE)
         if kept and person.person_id not in self._in_doubt:
             self._in_doubt.add(person.person_id)
             _LOG.warning("enrolment_in_doubt", person=person.person_id, help="enrol anew, or delete the person")

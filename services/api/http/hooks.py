@@ -14,8 +14,9 @@ from starlette.concurrency import run_in_threadpool
 from mosaicast.adapters.database.storage import Stream
 from mosaicast.contracts.messages import Publication
 from mosaicast.runtime.logs import get_logger
-from services.api.deps import Deps, deps_of, digest, same
+from services.api.deps import Deps, deps_of
 from services.api.http.problems import ProblemError
+from services.api.secrets import digest, same
 
 router = APIRouter(prefix="/hooks/edge", include_in_schema=False)
 D = Annotated[Deps, Depends(deps_of)]

@@ -14,7 +14,6 @@ from mosaicast.adapters.vault import VaultError
 from services.api.deps import Deps, deps_of, must_be_told, require_admin
 from services.api.http.people_out import judged_out, person_out
 from services.api.http.problems import ProblemError, responses
-from services.api.http.routes_streams import new_id
 from services.api.http.schemas import (
     EnrolForm,
     Owner,
@@ -28,6 +27,8 @@ from services.api.http.schemas import (
 from services.api.http.uploads import Part, read_parts
 from services.api.people import records as people
 from services.api.people.enrolment import Judged, PhotosDisagreeError
+from services.api.people.items import thumbnail_item
+from services.api.secrets import new_id
 
 MOST_PHOTOS = 20
 router = APIRouter(
@@ -139,7 +140,7 @@ def get_thumbnail(person_id: str, photo_id: str, deps: D) -> Response:
     if photo_id not in [photo.photo_id for photo in person.photos]:
         raise ProblemError(404, "there is no such photo")
     try:
-        picture = deps.vault.get(person_id, people.thumbnail_item(photo_id))
+        picture = deps.vault.get(person_id, thumbnail_item(photo_id))
     except VaultError as exc:
         raise people.unavailable(exc) from exc
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -11,9 +11,10 @@ from starlette.concurrency import run_in_threadpool
 
 from mosaicast.adapters.database.storage import NewStream, RevisionConflictError, Stream
 from mosaicast.contracts.messages import Policy, Source, Zone
-from services.api.deps import Deps, deps_of, digest, found, must_be_told, new_secret, no_stream, require_admin
+from services.api.deps import Deps, deps_of, found, must_be_told, no_stream, require_admin
 from services.api.http.problems import ProblemError, responses
 from services.api.http.schemas import PolicyBody, PolicyPatch, SourceIn, StreamCreated, StreamIn, StreamList, StreamOut
+from services.api.secrets import digest, new_id, new_secret
 
 router = APIRouter(
     prefix="/v1/streams", tags=["streams"], dependencies=[Depends(require_admin)], responses=responses(401, 422, 503)
@@ -121,11 +122,6 @@ def panic(stream_id: str, deps: D) -> None:
 def release_panic(stream_id: str, deps: D) -> None:
     """End the full mosaic."""
     _set_panic(deps, stream_id, False)
-
-
-def new_id() -> str:
-    """Return an id for a stream or a person; it begins with a letter, so that no tool takes it for an option."""
-    return f"s{new_secret().replace('_', 'x').replace('-', 'y')[:15]}"
 
 
 def _set_panic(deps: Deps, stream_id: str, panic: bool) -> None:

@@ -10,23 +10,11 @@ from mosaicast.contracts.messages import MOST_PEOPLE
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps, must_be_told
 from services.api.http.problems import ProblemError
-from services.api.http.routes_streams import new_id
 from services.api.people.enrolment import Judged
+from services.api.people.items import WHOLE, photo_item, thumbnail_item
+from services.api.secrets import new_id
 
-WHOLE = "whole"
-"""Item of the vault: all of the person's enrolment was kept. A copy of the database that was made in between does not
-know that, and takes it for cut off."""
 _LOG = get_logger(__name__)
-
-
-def photo_item(photo_id: str) -> str:
-    """Return the name in the vault of what is kept of a photo."""
-    return f"{photo_id}-photo"
-
-
-def thumbnail_item(photo_id: str) -> str:
-    """Return the name in the vault of the aligned face."""
-    return f"{photo_id}-thumbnail"
 
 
 def enrol(deps: Deps, person: Person, judged: Sequence[Judged]) -> Person:

@@ -12,7 +12,7 @@ from mosaicast.runtime.logs import get_logger
 from services.api.http.schemas import ReindexOut
 from services.api.people.enrolment import Enroller
 from services.api.people.face_models import Vectors
-from services.api.people.records import photo_item
+from services.api.people.items import photo_item
 from services.api.people.templates import Templates
 
 RETRY_S = 2.0

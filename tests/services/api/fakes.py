@@ -17,8 +17,9 @@ from mosaicast.contracts.messages import Message, StreamSpec
 from mosaicast.contracts.topics import STREAMS, Topic
 from mosaicast.runtime.metrics import Metrics
 from services.api.background.outbox import Teller
-from services.api.deps import Addresses, Deps, Readers, digest
+from services.api.deps import Addresses, Deps, Readers
 from services.api.http.app import create_app
+from services.api.secrets import digest
 from services.api.status import StatusBoard
 
 KEY = bytes(range(32))

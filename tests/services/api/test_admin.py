@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from mosaicast.adapters.database.storage import Storage
 from mosaicast.runtime.settings import ApiSettings, Settings
 from services.api.__main__ import _keep_admin_token
-from services.api.deps import digest
+from services.api.secrets import digest
 from tests.services.api.fakes import ADMIN_TOKEN, EDGE_TOKEN, Client, Desk, problem
 
 

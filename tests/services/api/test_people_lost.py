@@ -9,7 +9,7 @@ from mosaicast.adapters.database.storage import Storage
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from services.api.background import lost_templates as lost
 from services.api.background.lost_templates import RETRY_S, Restorer
-from services.api.people.records import photo_item
+from services.api.people.items import photo_item
 from tests.services.api.people_tools import PeopleDesk
 
 

@@ -14,7 +14,8 @@ import uvicorn
 from prometheus_client import generate_latest
 
 from mosaicast.runtime import logs
-from services.api.deps import Addresses, digest
+from services.api.deps import Addresses
+from services.api.secrets import digest
 from tests.services.api.fakes import ADMIN_TOKEN, EDGE_TOKEN, Desk, problem
 
 CHROMIUM = "/usr/bin/chromium"

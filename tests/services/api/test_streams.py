@@ -12,7 +12,7 @@ from mosaicast.adapters.database.storage import Storage
 from mosaicast.contracts.messages import Source, Zone
 from mosaicast.core.timeline import MaskPolicy
 from mosaicast.core.types import Style
-from services.api.deps import digest
+from services.api.secrets import digest
 from tests.services.api.fakes import Desk, problem
 
 
