@@ -57,7 +57,7 @@ class TransitionPolicy:
     """Two blends no further apart are one transition: people who move hide a part of it."""
     churn_s: Fraction = Fraction(2, 15)
     """A transition goes on for as long as within so much ..."""
-    least_churning: float = 0.35
+    least_churning: float = 0.4
     """... at least this share of the picture changes: no mixture of others explains the coarsest frames of a pixelating
     one, and no detector sees the faces in them ..."""
     longest_churn_s: Fraction = Fraction(3, 2)
@@ -237,7 +237,8 @@ class Transitions:
         if not self._blends or time > self._blends[-1].mixed_at + policy.longest_churn_s:
             return
         blend, since = self._blends[-1], bisect_right(self._frames, time - policy.churn_s, key=_time) - 1
-        if since >= 0 and self._first + since <= blend.last and self._changes(since):
+        # After the last mixture, or the end of every dissolve would count for churn.
+        if since >= 0 and 1 <= self._first + since - blend.last <= 2 and self._changes(since):
             blend.last = max(blend.last, newest - 1)
 
     def _changes(self, since: int) -> bool:
