@@ -1,12 +1,13 @@
 """Faces in transitions: `python -m bench.transitions [--out FILE]`.
 
 Joins two shots by FFmpeg's filters (`synthetic.blends`: fades, dissolves, wipes, morphs, frame-rate conversion,
-up to 45 frames long), runs each clip through the product's own parts in media time as a live stream with its delay,
+up to 60 frames long), runs each clip through the product's own parts in media time as a live stream with its delay,
 and has the oracle judge every face in every frame, half-transparent ones included. Prints leaks and over-masking.
 """
 
 import argparse
 import json
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +15,17 @@ from pathlib import Path
 
 import av
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.replay_parts import Clip, MemoryGallery, read_clip, recognise
 from mosaicast.adapters.media.pictures import Picture
 from mosaicast.core.delayline import DelayLine, Release
 from mosaicast.core.fingerprint import fingerprint
+from mosaicast.core.masks import reach_edges
 from mosaicast.core.pacing import Pacer, PacingPolicy
 from mosaicast.core.timeline import FramePlan
-from mosaicast.core.types import Disposition, MediaTime, Style, Verdict
+from mosaicast.core.types import Box, Disposition, MediaTime, Style, Verdict
 from services.compositor.epoch import AHEAD_S
 from services.compositor.painting import paint, to_yuv420
 from synthetic.blends import SPARE, Join, joined
@@ -38,9 +42,14 @@ DELAY_S = 1.0
 NEAR_S = 0.5
 ANSWERED_S = 0.3
 """From a frame's reading to its verdict at the compositor, on a busy machine."""
+FLAT = 0.8
+"""Share of a painted face's pixels that are as their right and lower neighbours are: 0.90 and more in 590 faces under
+mosaic, below 0.17 in faces that show, 0.66 where the source itself pixelates."""
 OTHER_XFADES = ("dissolve", "fadeblack", "fadewhite", "wipeleft", "slideleft", "circleopen", "pixelize", "radial")
 LENGTHS = (0, 1, 2, 3, 5, 8, 15, 30, 45)
 OTHER_LENGTHS = (2, 6, 30)
+TELLING = (("wipeup", 30), ("hlslice", 30), ("radial", 45), ("pixelize", 45), ("pixelize", 60))
+"""Of 37 other joins (15 kinds, 12 to 60 frames) those that leaked once, or that the oracle takes for leaked."""
 AT_CUTS = ("tblend", "framerate", "framerate-60", "minterpolate")
 CASTS = {
     "strangers": ((("coach", 0.30), ("player", 0.70)), (("admiral", 0.36), ("pedestrian_b", 0.80))),
@@ -59,6 +68,10 @@ class Tally:
     faces: int = 0
     """Of strangers, of which at least `oracle.MIN_WEIGHT` shows."""
     leaks: list[FaceFinding] = field(default_factory=list)
+    edges: int = 0
+    """Faces that the oracle takes for leaked, although they lie wholly under masks and are painted. The border between
+    two shots is no detail of the face beside it, yet the oracle sees it in the face's box, and a mosaic shows it where
+    it coincides with a border of blocks: a sliver of 22 px beside a wipe measures 0.4 masked."""
     full: int = 0
     """Frames that are mosaicked whole, ..."""
     far: int = 0
@@ -73,6 +86,7 @@ class Tally:
         self.frames += other.frames
         self.faces += other.faces
         self.leaks += other.leaks
+        self.edges += other.edges
         self.full += other.full
         self.far += other.far
         self.enrolled += other.enrolled
@@ -81,8 +95,9 @@ class Tally:
     def summary(self) -> dict[str, int]:
         """Return plain numbers."""
         return {
-            "frames": self.frames, "faces_of_strangers": self.faces, "leaks": len(self.leaks), "full_mosaic": self.full,
-            "full_mosaic_far_from_it": self.far, "enrolled": self.enrolled, "enrolled_clear": self.clear,
+            "frames": self.frames, "faces_of_strangers": self.faces, "leaks": len(self.leaks),
+            "edges": self.edges, "full_mosaic": self.full, "full_mosaic_far_from_it": self.far,
+            "enrolled": self.enrolled, "enrolled_clear": self.clear,
         }  # fmt: skip
 
 
@@ -120,6 +135,8 @@ def cases() -> Iterator[tuple[Join, str]]:
         for name in OTHER_XFADES:
             for frames in OTHER_LENGTHS:
                 yield Join(name, frames), cast_name
+        for name, frames in TELLING:
+            yield Join(name, frames), cast_name
 
 
 def clip_of(join: Join, cast_name: str, people: dict[str, Person], folder: Path) -> Path:
@@ -164,19 +181,42 @@ def judge(path: Path, clip: Clip, verdicts: Sequence[Verdict], fps: int) -> Tall
         if plan.disposition is Disposition.FULL_MOSAIC:
             tally.full += 1
             tally.far += not joint[0] - NEAR_S * fps <= number <= joint[-1] + NEAR_S * fps
-        _count_faces(tally, source.findings(number, luma_of_frame(painted)))
+        luma = luma_of_frame(painted)
+        _count_faces(tally, source.findings(number, luma), luma, reach_edges(plan.regions, *SIZE_WH))
     return tally
 
 
-def _count_faces(tally: Tally, findings: Sequence[FaceFinding]) -> None:
+def _count_faces(
+    tally: Tally, findings: Sequence[FaceFinding], luma: NDArray[np.uint8], regions: Sequence[Box]
+) -> None:
     for one in findings:
         if one.person == ENROLLED:
             tally.enrolled += one.weight > 0.97
             tally.clear += one.weight > 0.97 and is_clear(one.masked)
         else:
             tally.faces += 1
-            if is_leaked(one.box, one.masked):
+            if not is_leaked(one.box, one.masked):
+                continue
+            if _is_under(one.box, regions) and _is_painted(one.box, luma):
+                tally.edges += 1
+            else:
                 tally.leaks.append(one)
+
+
+def _is_under(box: Box, regions: Sequence[Box]) -> bool:
+    """Whether every pixel of a box lies in some region."""
+    bare = np.ones((math.ceil(box.height), math.ceil(box.width)), bool)
+    for region in regions:
+        top, left = max(0, math.ceil(region.y1 - box.y1)), max(0, math.ceil(region.x1 - box.x1))
+        bare[top : max(0, math.floor(region.y2 - box.y1)), left : max(0, math.floor(region.x2 - box.x1))] = False
+    return not bare.any()
+
+
+def _is_painted(box: Box, luma: NDArray[np.uint8]) -> bool:
+    """Whether blocks are all that a box shows."""
+    shown = luma[int(box.y1) : math.ceil(box.y2), int(box.x1) : math.ceil(box.x2)]
+    flat = (shown[:-1, :-1] == shown[1:, :-1]) & (shown[:-1, :-1] == shown[:-1, 1:])
+    return bool(flat.mean() >= FLAT)
 
 
 def live(clip: Clip, verdicts: Sequence[Verdict]) -> Iterator[tuple[av.VideoFrame, MediaTime, FramePlan]]:

@@ -10,7 +10,7 @@ bench.transitions` joins whole clips): at 16 x 9 cells a pan looks like a dissol
 and eight times as many frames of plain motion are taken for blends.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -55,6 +55,13 @@ class TransitionPolicy:
     largest_exposure_rest: float = 0.4
     bridge_s: Fraction = Fraction(3, 10)
     """Two blends no further apart are one transition: people who move hide a part of it."""
+    churn_s: Fraction = Fraction(2, 15)
+    """A transition goes on for as long as within so much ..."""
+    least_churning: float = 0.4
+    """... at least this share of the picture changes: no mixture of others explains the coarsest frames of a pixelating
+    one, and no detector sees the faces in them ..."""
+    longest_churn_s: Fraction = Fraction(3, 2)
+    """... but no longer than this after the last frame that is seen to be a mixture: motion is no transition."""
     margin: int = 3
     """Frames on both sides of a blend that belong to it: faces of a tenth of the weight are there already."""
     pure: float = 0.12
@@ -80,6 +87,8 @@ class _Blend:
 
     first: int
     last: int
+    mixed_at: MediaTime
+    """Time of the last frame that is seen to be a mixture; the picture may churn on after it."""
 
 
 class Transitions:
@@ -116,6 +125,7 @@ class Transitions:
             mixed = self._mixed(self._frames[-1 - span :])
             if len(mixed):
                 self._note(newest - span + int(mixed[0]), newest - span + int(mixed[-1]))
+        self._churn_on(newest)
 
     def forget_before(self, time: MediaTime) -> None:
         """Drop what can no longer matter for frames from `time` on."""
@@ -215,9 +225,28 @@ class Transitions:
 
     def _note(self, first: int, last: int) -> None:
         """Join a blend with the one before it if they are near, in time."""
+        mixed_at = self._frames[last - self._first].time
         while self._blends and self._near(self._blends[-1].last, first):
-            first, last = min(first, self._blends[-1].first), max(last, self._blends.pop().last)
-        self._blends.append(_Blend(first, last))
+            older = self._blends.pop()
+            first, last, mixed_at = min(first, older.first), max(last, older.last), max(mixed_at, older.mixed_at)
+        self._blends.append(_Blend(first, last, mixed_at))
+
+    def _churn_on(self, newest: int) -> None:
+        """Have the last blend reach up to the newest frame if the picture has not come to rest since."""
+        policy, time = self.policy, self._frames[-1].time
+        if not self._blends or time > self._blends[-1].mixed_at + policy.longest_churn_s:
+            return
+        blend, since = self._blends[-1], bisect_right(self._frames, time - policy.churn_s, key=_time) - 1
+        # After the last mixture, or the end of every dissolve would count for churn.
+        if since >= 0 and 1 <= self._first + since - blend.last <= 2 and self._changes(since):
+            blend.last = max(blend.last, newest - 1)
+
+    def _changes(self, since: int) -> bool:
+        """Whether most of the picture is another one now than it was at a place."""
+        first, last = self._frames[since].luma, self._frames[-1].luma
+        if first is None or last is None or first.shape != last.shape:
+            return True
+        return float((np.abs(last - first) > self.policy.changed).mean()) >= self.policy.least_churning
 
     def _near(self, one: int, other: int) -> bool:
         """Whether a blend up to frame `one` and another from frame `other` on are parts of one transition."""

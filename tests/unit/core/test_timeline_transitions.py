@@ -4,6 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mosaicast.core.evidence import Evidence
 from mosaicast.core.timeline import FramePlan, Timeline
@@ -113,3 +115,81 @@ def test_where_a_track_leapt_away_from_is_held_too() -> None:
     assert covers(line.plan(ms(300)), HERE)
     assert covers(line.plan(ms(500)), HERE)
     assert covers(line.plan(ms(100)), beside), "and led, where it will be"
+
+
+def regions_at(looks: list[tuple[int, list[TrackVerdict]]], at_ms: int) -> tuple[Box, ...]:
+    line = Timeline()
+    for at, tracks in looks:
+        line.add(Verdict(ms(at), tuple(tracks)))
+    return line.plan(ms(at_ms)).regions
+
+
+def is_hidden(regions: tuple[Box, ...], box: Box) -> bool:
+    """Whether some masks together leave nothing of a box, to the pixel."""
+    seen = np.ones((round(box.height), round(box.width)), bool)
+    for r in regions:
+        top, left = max(0, round(r.y1 - box.y1)), max(0, round(r.x1 - box.x1))
+        seen[top : max(0, round(r.y2 - box.y1)), left : max(0, round(r.x2 - box.x1))] = False
+    return not seen.any()
+
+
+def test_a_face_of_which_a_part_is_boxed_at_the_last_look_is_masked_in_full_height() -> None:
+    """`wipeleft-30`, measured: half covered the face is boxed 24 px less high, and then no more."""
+    boxes = [(0, 420, 83, 502, 213), (100, 418, 82, 504, 214), (200, 416, 90, 492, 198)]
+    looks = [(at, [stranger(1, Box(*box))]) for at, *box in boxes]
+    looks += [(at, []) for at in range(300, 800, 100)]
+    for at, right in ((200, 455), (233, 434), (267, 413)):
+        assert is_hidden(regions_at(looks, at), Box(411, 67, right, 232))
+
+
+def test_a_face_that_shines_through_beside_another_is_masked_before_the_track_goes_over_to_it() -> None:
+    """`radial-30`, measured: the track goes over by 0.44 of a box, less than a leap."""
+    boxes = [(159, 84, 247, 198), (159, 84, 248, 191), (199, 89, 278, 192), (199, 93, 285, 195), (199, 94, 285, 195)]
+    looks = [(place * 100, [stranger(1, Box(*box))]) for place, box in enumerate([*boxes, *boxes[-1:] * 3])]
+    for at, top in ((67, 155), (100, 119), (133, 96)):
+        assert is_hidden(regions_at(looks, at), Box(197, top, 286, 195))
+
+
+def test_a_face_is_masked_before_its_first_look_as_large_as_it_is_at_the_second() -> None:
+    whole, part = Box(100, 100, 180, 200), Box(100, 148, 180, 200)
+    looks = [(at, [stranger(1, part if at == 300 else whole)] if at >= 300 else []) for at in range(0, 1000, 100)]
+    assert is_hidden(regions_at(looks, 200), whole)
+
+
+def test_a_face_that_goes_straight_on_is_masked_once() -> None:
+    """What is odd costs area, walkers are not odd."""
+    looks = [(at, [stranger(1, Box(at / 10, 100, at / 10 + 40, 150))]) for at in range(0, 1000, 100)]
+    assert len(regions_at(looks, 450)) == 1
+
+
+@given(
+    front=st.integers(10, 40),
+    begin=st.integers(0, 99),
+    least=st.floats(0.35, 0.7),
+    beside=st.integers(30, 60),
+    offset=st.integers(-20, 20),
+)
+def test_no_sliver_of_a_wipe_shows(front: int, begin: int, least: float, beside: int, offset: int) -> None:
+    """A wipe from the right, over one face and off another that overlaps its place. Of both a detector boxes the part
+    that is larger, as one track, if it is `least` of a face.
+
+    Args:
+        front: pixels that the wipe goes in a frame.
+        begin: where it has got to, at a look.
+    """
+    old, new = Box(200, 100, 300, 230), Box(200 + beside, 100 + offset, 300 + beside, 230 + offset)
+
+    def parts(at_ms: int) -> tuple[Box | None, Box | None]:
+        edge = 400 + begin - front * (at_ms - 300) / 33.3
+        left = Box(old.x1, old.y1, min(old.x2, edge), old.y2) if edge > old.x1 else None
+        return left, Box(max(new.x1, edge), new.y1, new.x2, new.y2) if edge < new.x2 else None
+
+    def seen(at_ms: int) -> list[TrackVerdict]:
+        boxed = [part for part in parts(at_ms) if part is not None and part.width >= least * 100]
+        return [stranger(1, max(boxed, key=lambda part: part.width))] if boxed else []
+
+    looks = [(at, seen(at)) for at in range(0, 2400, 100)]
+    for at in range(0, 1900, 33):
+        regions = regions_at(looks, at)
+        for part in parts(at):
+            assert part is None or part.width < 20 or is_hidden(regions, part)

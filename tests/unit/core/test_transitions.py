@@ -227,3 +227,38 @@ def test_a_picture_of_another_size_is_no_blend_and_no_clean_cut():
     lumas = [*joined([])[:CUT], *[np.full((18, 32), 100, np.uint8)] * 5]
     assert gradual(lumas) == []
     assert not seen(lumas).clean(at(CUT))
+
+
+def pixelating(frames: int) -> list[Luma]:
+    """Two still shots of gravel, dissolved, each frame sampled once for each of its blocks, which grow and shrink."""
+    gravel = np.random.default_rng(3).uniform(30, 220, (2, 45, 80)).repeat(8, axis=1).repeat(8, axis=2)
+    weights = [*[0.0] * CUT, *dissolve(frames), *[1.0] * 20]
+    return [_pixelated(gravel[0] * (1 - weight) + gravel[1] * weight, min(weight, 1 - weight)) for weight in weights]
+
+
+def _pixelated(picture: NDArray[np.float64], share: float) -> Luma:
+    block = 1 + round(36 * share)
+    rows, columns = (np.minimum(np.arange(side) // block * block + block // 2, side - 1) for side in (360, 640))
+    cells = picture[rows][:, columns].reshape(36, 10, 64, 10).mean(axis=(1, 3))
+    return np.round(cells).astype(np.uint8)
+
+
+@pytest.mark.parametrize("frames", [30, 45, 60])
+def test_a_transition_goes_on_while_the_picture_churns(frames):
+    """In the middle of a pixelating transition no frame is a mixture of two others, and no detector sees a face."""
+    told, tenth = gradual(pixelating(frames)), frames // 10
+    assert set(range(CUT + tenth, CUT + frames - tenth)) <= set(told)
+    assert CUT - 6 <= min(told) <= max(told) <= CUT + frames + 6
+
+
+def churning(frames: int) -> list[Luma]:
+    """A picture that is another one every other frame."""
+    return [luma for one in range(frames // 2) for luma in [np.round(shot(50 + one, 1)[0]).astype(np.uint8)] * 2]
+
+
+def test_motion_after_a_transition_is_taken_for_it_for_a_moment_only():
+    dissolved = joined(dissolve(15), after=1)
+    told = gradual([*dissolved, *churning(90)])
+    most = float(Transitions().policy.longest_churn_s) * RATE
+    assert len(dissolved) + most - 3 <= max(told) <= len(dissolved) + most + 6
+    assert not gradual(churning(90)), "nor for one, without"
