@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from synthetic.session import LiveStream
-from tests.contract.hls_rules import Item, Listing, check_follows, check_segments, is_unguessable, parse
+from tests.adapters.hls_rules import Item, Listing, check_follows, check_segments, is_unguessable, parse
 
 EVERY_S = 0.2
 

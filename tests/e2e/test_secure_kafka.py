@@ -15,7 +15,7 @@ from services.cli.client import ApiClient
 from services.cli.stack import Stack, StackOptions
 from synthetic.oracle import Oracle
 from synthetic.session import LiveWatch, Session, wait_until
-from tests.contract.secure_kafka import PASSWORD, USER, SecureKafka
+from tests.adapters.secure_kafka import PASSWORD, USER, SecureKafka
 from tests.e2e.conftest import TOKEN
 
 pytestmark = pytest.mark.kafka

@@ -17,7 +17,7 @@ from mosaicast.adapters.models.errors import ModelBrokenError
 from mosaicast.adapters.models.registry import Download
 from services.cli import models
 from services.cli.main import app
-from tests.contract.model_server import FileServer, serving
+from tests.adapters.model_server import FileServer, serving
 
 CONTENT = b"weights" * 10_000
 

@@ -11,8 +11,8 @@ from mosaicast.contracts.messages import MediaPacket
 from mosaicast.runtime.children import ChildProcess, ForkServer
 from services.compositor import child
 from services.compositor.wire import Report, Segment, from_child, to_child
-from tests.contract.av_clips import make_clip
-from tests.contract.hls_rules import declared, times
+from tests.adapters.av_clips import make_clip
+from tests.adapters.hls_rules import declared, times
 from tests.services.compositor.media import packets, spec
 
 WAIT_S = 30.0

@@ -20,7 +20,7 @@ from services.compositor import epoch
 from services.compositor.engine import Engine
 from services.compositor.output import RETRY_S
 from services.compositor.wire import Outcome, Settled
-from tests.contract.av_clips import make_clip
+from tests.adapters.av_clips import make_clip
 from tests.services.compositor.media import packets, spec, verdicts
 
 FULL, MASKED, CLEAR, DROPPED = Disposition.FULL_MOSAIC, Disposition.MASKED, Disposition.CLEAR, Disposition.DROPPED

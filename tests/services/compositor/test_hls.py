@@ -22,7 +22,7 @@ from services.compositor.hls import (
     takes_away,
 )
 from services.compositor.wire import Segment
-from tests.contract.hls_rules import Listing, check_follows, is_unguessable, parse
+from tests.adapters.hls_rules import Listing, check_follows, is_unguessable, parse
 from tests.services.compositor.media import STREAM, spec
 
 FIRST = 1_000

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from mosaicast.contracts.messages import Policy, Zone
 from mosaicast.core.types import Disposition
-from tests.contract.av_clips import make_clip
+from tests.adapters.av_clips import make_clip
 from tests.services.compositor.media import packets, spec, verdicts
 from tests.services.compositor.test_engine import Rig
 

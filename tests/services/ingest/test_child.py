@@ -19,7 +19,7 @@ from services.ingest.child import LARGEST_LAG_S, Pace, StreamReader
 from services.ingest.epoch import EpochWriter
 from services.ingest.outbox import Outbox, ParentGoneError
 from services.ingest.wire import Command, End, Job, Report, pack_command, unpack
-from tests.contract.av_clips import concatenated_flv, make_clip
+from tests.adapters.av_clips import concatenated_flv, make_clip
 
 MS = TimeBase(1, 1000)
 START = EpochStarted((CodecParameters(track="video", codec="h264", time_base=MS, width=640, height=360),))

@@ -14,7 +14,7 @@ from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.contracts.messages import MediaPacket, SampledFrame, StatusReport
 from mosaicast.contracts.topics import FRAMES, MEDIA, STATUS, STREAMS
 from mosaicast.runtime.clocks import wall_ms
-from tests.contract.av_clips import make_clip
+from tests.adapters.av_clips import make_clip
 from tests.services.ingest.fakes import file_spec
 
 ROOT = Path(__file__).parents[3]

@@ -10,7 +10,7 @@ from mosaicast.contracts.messages import StatusReport
 from mosaicast.runtime.children import ForkServer, Limits
 from services.ingest import entry
 from services.ingest.service import REPORTS_S, SETTLE_S, IngestService
-from tests.contract.av_clips import make_clip
+from tests.adapters.av_clips import make_clip
 from tests.services.ingest.fakes import (
     Clock,
     FakeBus,

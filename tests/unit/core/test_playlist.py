@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaicast.core.playlist import GRACE, WINDOW_S, Entry, Playlist
-from tests.contract.hls_rules import Listing, check_follows, parse
+from tests.adapters.hls_rules import Listing, check_follows, parse
 
 DATE = "2026-01-01T00:00:00.000+00:00"
 

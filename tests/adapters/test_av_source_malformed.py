@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mosaicast.runtime.children import ForkServer, Limits
-from tests.contract.av_probe import probe
+from tests.adapters.av_probe import probe
 
 DATA = os.environ.get("MOSAICAST_DATA")
 FILES = sorted(Path(DATA).glob("malformed/*/*")) if DATA else []
@@ -47,7 +47,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def server():
-    return ForkServer(preload=["tests.contract.av_probe"])
+    return ForkServer(preload=["tests.adapters.av_probe"])
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.name for path in FILES])

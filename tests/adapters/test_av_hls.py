@@ -9,9 +9,9 @@ import pytest
 
 from mosaicast.adapters.media.hls import HlsSegment, Segmenter
 from mosaicast.adapters.media.sink import AudioFormat, FlvSink
-from tests.contract.av_clips import RATE
-from tests.contract.hls_rules import declared, times
-from tests.contract.sink_tools import SIZE, VIDEO, Sound, frame, make_sound, push, read
+from tests.adapters.av_clips import RATE
+from tests.adapters.hls_rules import declared, times
+from tests.adapters.sink_tools import SIZE, VIDEO, Sound, frame, make_sound, push, read
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""One realistic message of every topic. Shared by the tests; `python -m tests.contract.examples` rewrites `golden/`.
+"""One realistic message of every topic. Shared by the tests; `python -m tests.adapters.examples` rewrites `golden/`.
 
 The golden bytes are a promise to running deployments: rewrite them only together with a new version of the topic.
 """

@@ -21,8 +21,8 @@ from mosaicast.adapters.kafka.log import LINES, WINDOW_S, ClientLog, RateLimit
 from mosaicast.adapters.kafka.topics import topic_settings
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.topics import GALLERY, KIB, PARTITIONS, STREAMS, TOPICS, Topic
-from tests.contract.bus_tools import change, reading, sending, unique, within_limit
-from tests.contract.examples import SPEC, VERDICT
+from tests.adapters.bus_tools import change, reading, sending, unique, within_limit
+from tests.adapters.examples import SPEC, VERDICT
 
 MODULES = "kafka kafka_config kafka_consumer kafka_producer kafka_state kafka_topics kafka_server embedded_broker"
 
@@ -280,7 +280,7 @@ def test_importing_opens_nothing_and_says_nothing() -> None:
 
 def test_a_broker_and_its_clients_leave_standard_output_alone() -> None:
     code = (
-        "from tests.contract.bus_tools import *\n"
+        "from tests.adapters.bus_tools import *\n"
         "from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker\n"
         "from mosaicast.contracts.topics import GALLERY\n"
         "with EmbeddedBroker() as broker:\n"

@@ -26,7 +26,7 @@ from mosaicast.contracts.topics import (
 )
 from mosaicast.core.epochs import LARGEST_EPOCH
 from mosaicast.core.types import Box, Reason, Style
-from tests.contract.examples import EXAMPLES, FACE, FRAME, MASKED_TRACK, PACKET, SPEC, VERDICT, golden
+from tests.adapters.examples import EXAMPLES, FACE, FRAME, MASKED_TRACK, PACKET, SPEC, VERDICT, golden
 
 each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 

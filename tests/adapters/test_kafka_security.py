@@ -27,9 +27,9 @@ from mosaicast.contracts.topics import GALLERY, STATUS, STREAMS
 from mosaicast.runtime.settings import KafkaSettings, Settings
 from services.cli.stack import Stack, StackOptions
 from services.wiring import kafka_config, security_options
-from tests.contract.bus_tools import change, key_on, keyed, reading, unique, within_limit
-from tests.contract.examples import REPORT, SPEC
-from tests.contract.secure_kafka import KEY_PASSWORD, PASSWORD, USER, SecureKafka
+from tests.adapters.bus_tools import change, key_on, keyed, reading, unique, within_limit
+from tests.adapters.examples import REPORT, SPEC
+from tests.adapters.secure_kafka import KEY_PASSWORD, PASSWORD, USER, SecureKafka
 
 kafka = pytest.mark.kafka
 ROOT = Path(__file__).parents[2]

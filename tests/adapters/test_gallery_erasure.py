@@ -14,7 +14,7 @@ from qdrant_client.local.qdrant_local import QdrantLocal
 from mosaicast.adapters.gallery.local import LocalStore
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable, QdrantGallery
 from mosaicast.core.types import OwnerId
-from tests.contract.gallery_killed import DIMENSION, KILLED, KILLED_WRITING, config, connect_without_secure_delete
+from tests.adapters.gallery_killed import DIMENSION, KILLED, KILLED_WRITING, config, connect_without_secure_delete
 
 ME, ANA = OwnerId("owner-1"), "ana-4711"
 OTHERS = 12
@@ -102,7 +102,7 @@ def test_erased_in_the_folders_of_every_model(gallery):
 def test_killed_in_between_the_next_one_finishes(gallery, where):
     looked_for = traces(gallery)
     path, key = gallery._config.path, gallery._config.key or b""
-    command = [sys.executable, "-m", "tests.contract.gallery_killed", str(path), key.hex(), str(where)]
+    command = [sys.executable, "-m", "tests.adapters.gallery_killed", str(path), key.hex(), str(where)]
     root = Path(__file__).parents[2]
     killed = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
     assert killed.returncode in {KILLED, KILLED_WRITING}, killed.stderr

@@ -1,4 +1,4 @@
-"""A process that is killed while it erases a person: `python -m tests.contract.gallery_killed FOLDER KEY WHERE`.
+"""A process that is killed while it erases a person: `python -m tests.adapters.gallery_killed FOLDER KEY WHERE`.
 
 WHERE: `marked`, `deleted`, or a number: in the midst of VACUUM, when its journal has so many bytes.
 """

@@ -10,8 +10,8 @@ from mosaicast.adapters.media.encoder import KEYFRAME_S, VideoFormat
 from mosaicast.adapters.media.flv_audio import is_carried
 from mosaicast.adapters.media.sink import AudioFormat, FlvSink, SinkError
 from mosaicast.contracts.messages import CodecParameters, MediaPacket, TimeBase
-from tests.contract.av_clips import RATE
-from tests.contract.sink_tools import SIZE, VIDEO, Sound, frame, make_sound, push, read
+from tests.adapters.av_clips import RATE
+from tests.adapters.sink_tools import SIZE, VIDEO, Sound, frame, make_sound, push, read
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from mosaicast.adapters.models import fetch, load
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models.fetch import DownloadError, pull
 from mosaicast.adapters.models.registry import Download, Model, Normalisation
-from tests.contract.model_server import FileServer, serving
+from tests.adapters.model_server import FileServer, serving
 
 CONTENT = np.random.default_rng(1).bytes(300_000)
 HALF = len(CONTENT) // 2

@@ -11,7 +11,7 @@ import av
 from mosaicast.adapters.media.encoder import VideoFormat
 from mosaicast.adapters.media.sink import AudioFormat, FlvSink
 from mosaicast.contracts.messages import MediaPacket
-from tests.contract.av_clips import RATE, make_clip, picture
+from tests.adapters.av_clips import RATE, make_clip, picture
 from tests.services.compositor.media import packets
 
 SIZE = (320, 180)

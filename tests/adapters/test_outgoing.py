@@ -14,7 +14,7 @@ from mosaicast.contracts.messages import LARGEST_OUTGOING_BYTES, OutgoingFace
 from mosaicast.contracts.topics import OUTGOING, OUTGOING_FACES
 from mosaicast.core.types import Box
 from mosaicast.runtime.settings import WrongSettingsError, load
-from tests.contract.examples import EXAMPLES, FLV
+from tests.adapters.examples import EXAMPLES, FLV
 
 
 @pytest.mark.parametrize("box", [(0, 0, 0, 5), (5, 0, 0, 5), (0, 0, math.nan, 5), (0, -math.inf, 5, 5)])

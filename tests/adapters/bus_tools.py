@@ -1,6 +1,6 @@
 """What the tests of the message log share. As a program: a member of a group, to be killed.
 
-usage: python -m tests.contract.bus_tools JSON    (see `Member`)
+usage: python -m tests.adapters.bus_tools JSON    (see `Member`)
 """
 
 import contextlib
@@ -128,7 +128,7 @@ class Member:
 
     def __init__(self, config: KafkaConfig, group: str, *topics: Topic) -> None:
         arguments = json.dumps({"config": asdict(config), "group": group, "topics": [topic.name for topic in topics]})
-        command = [sys.executable, "-m", "tests.contract.bus_tools", arguments]
+        command = [sys.executable, "-m", "tests.adapters.bus_tools", arguments]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> "Member":

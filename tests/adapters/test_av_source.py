@@ -25,7 +25,7 @@ from mosaicast.adapters.media.source_errors import SourceError
 from mosaicast.core.allowed import Allowed
 from mosaicast.core.sampling import SceneCutDetector
 from mosaicast.imaging.jpeg_header import fitted
-from tests.contract.av_clips import concatenated_flv, make_clip, picture, retimed_flv
+from tests.adapters.av_clips import concatenated_flv, make_clip, picture, retimed_flv
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ from mosaicast.adapters.media.sink import FlvSink, SinkError
 from mosaicast.runtime.children import ForkServer
 from services.cli.edge import EdgeMissingError
 from services.cli.ports import free_port
-from tests.contract.av_clips import RATE
-from tests.contract.rtmp_edge import Edge, running_edge
-from tests.contract.sink_tools import VIDEO, WAIT_S, Player, Sound, frame, make_sound, push
+from tests.adapters.av_clips import RATE
+from tests.adapters.rtmp_edge import Edge, running_edge
+from tests.adapters.sink_tools import VIDEO, WAIT_S, Player, Sound, frame, make_sound, push
 
 LONGEST = 5000
 """Pictures pushed while a player connects: a minute or more of it, however busy the machine is."""

@@ -27,8 +27,8 @@ from mosaicast.contracts.topics import (
     VERDICTS,
     Topic,
 )
-from tests.contract.bus_tools import LIMIT_S, Bus, Member, change, key_on, keyed, reading, sending, unique, within_limit
-from tests.contract.examples import EXAMPLES, FRAME, PACKET, REPORT, SPEC, VERDICT
+from tests.adapters.bus_tools import LIMIT_S, Bus, Member, change, key_on, keyed, reading, sending, unique, within_limit
+from tests.adapters.examples import EXAMPLES, FRAME, PACKET, REPORT, SPEC, VERDICT
 
 ALL = frozenset(range(PARTITIONS))
 

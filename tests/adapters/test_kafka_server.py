@@ -21,8 +21,8 @@ from mosaicast.adapters.kafka import server as kafka_server
 from mosaicast.adapters.kafka.server import KafkaServer, find_java, missing
 from mosaicast.adapters.kafka.topics import topic_settings
 from mosaicast.contracts.topics import FRAMES, GALLERY, PARTITIONS, STREAMS, TOPICS
-from tests.contract.bus_tools import LIMIT_S, change, reading, within_limit
-from tests.contract.examples import SPEC
+from tests.adapters.bus_tools import LIMIT_S, change, reading, within_limit
+from tests.adapters.examples import SPEC
 
 HOST = """
 import sys

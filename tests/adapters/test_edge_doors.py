@@ -15,8 +15,8 @@ from mosaicast.adapters.media.hls_folder import PLAYLIST, HlsFolder
 from mosaicast.adapters.media.sink import FlvSink, SinkError
 from services.api.edge_control import EdgeControl
 from services.cli.edge import EdgeMissingError
-from tests.contract.rtmp_edge import Edge, running_edge
-from tests.contract.sink_tools import VIDEO, WAIT_S, Player, frame, push
+from tests.adapters.rtmp_edge import Edge, running_edge
+from tests.adapters.sink_tools import VIDEO, WAIT_S, Player, frame, push
 
 ONE_ADDRESS, EVERYBODY = 64, 960
 """How many RTMP connections the door lets in at once."""

@@ -34,8 +34,8 @@ from mosaicast.contracts.topics import (
     VERDICTS,
     Topic,
 )
-from tests.contract.bus_tools import change, reading, within_limit
-from tests.contract.examples import FOUND, FRAME, LEFT, PACKET, REPORT, SPEC, VERDICT
+from tests.adapters.bus_tools import change, reading, within_limit
+from tests.adapters.examples import FOUND, FRAME, LEFT, PACKET, REPORT, SPEC, VERDICT
 
 PROMISE_MS = 12_000
 """Retention of the picture topics in this file: as tight as the broker's own checks allow."""
