@@ -48,6 +48,7 @@ from services.api.status import StatusBoard
 from services.wiring import kafka_config
 
 _POLL_S = 0.2
+_LOG = logs.get_logger(__name__)
 
 
 def main() -> int:
@@ -56,11 +57,10 @@ def main() -> int:
     forbid_dumps()
     settings = load_or_exit("api")
     logs.configure("api", level=settings.log_level)
-    log = logs.get_logger(__name__)
     try:
         run(settings)
     except (BusError, StorageError, VaultError, ModelError) as exc:
-        log.error("cannot_go_on", error=str(exc))
+        _LOG.error("cannot_go_on", error=str(exc))
         return 1
     return 0
 
@@ -75,58 +75,71 @@ def run(settings: Settings) -> None:
         BusError: the message log refuses us for good.
         OSError: the port of the metrics is taken.
     """
-    log = logs.get_logger(__name__)
     children = ForkServer(["mosaicast.adapters.media.photos"])  # before anything that starts a thread
     metrics = Metrics()
-    children.tell_layers(log, metrics)
+    children.tell_layers(_LOG, metrics)
     for sentence in rights.mend(settings.data_dir):
-        log.warning("rights", found=sentence)
+        _LOG.warning("rights", found=sentence)
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    storage = Storage(settings.database.url or f"sqlite:///{settings.data_dir / 'mosaicast.db'}")
-    storage.migrate()
-    _keep_admin_token(storage, settings)
+    storage = _storage(settings)
     ensure_topics(kafka_config(settings, "api"))
-    producer = BusProducer(
-        kafka_config(settings, "api"),
-        lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(),
-        confirms=True,
-    )
+    producer = _producer(settings, metrics)
     edge = EdgeControl(settings.control.url, settings.control.token.get_secret_value())
-    models = ModelChild(
-        children,
-        partial(load_models, settings.recognition.networks, settings.cache_dir, settings.models_dir),
-        Access(read=(settings.models_dir,), write=(settings.cache_dir,)),
-    )
+    models = _models(settings, children)
     teller = Teller(storage, producer, wall_ms)
     teller.hold_repeats()
     deps = _deps(settings, storage, teller, edge, Enroller(PhotoDecoder(children), models))
-    refuses = bind(storage, deps.vault)
-    if refuses is not None:
-        log.error("vault_refuses", reason=refuses)
     stop = threading.Event()
-    follower = threading.Thread(target=_follow_status, args=(settings, deps.board, metrics, stop), name="status")
-    threads = [
-        follower,
-        threading.Thread(target=teller.run, args=(stop,), name="outbox"),
-        threading.Thread(target=_align, args=(settings, storage, teller, stop), name="align"),
-    ]
+    follower, *others = _threads(settings, deps, metrics, stop)
     health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, follower.is_alive)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         health.start()
-        async with _background(deps, TopicWatch(kafka_config(settings, "api-topics")), threads, stop):
+        async with _background(deps, TopicWatch(kafka_config(settings, "api-topics")), [follower, *others], stop):
             yield
-        models.close()
         await edge.close()
-        producer.close()
-        storage.close()
-        health.close()
+        for part in (models, producer, storage, health):
+            part.close()
 
-    app = create_app(deps, metrics, ready=follower.is_alive, lifespan=lifespan)
-    uvicorn.run(
-        app, host=settings.api.host, port=settings.api.port, log_config=None, access_log=False, server_header=False
+    _serve(settings, create_app(deps, metrics, ready=follower.is_alive, lifespan=lifespan))
+
+
+def _serve(settings: Settings, app: FastAPI) -> None:
+    host, port = settings.api.host, settings.api.port
+    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, server_header=False)
+
+
+def _storage(settings: Settings) -> Storage:
+    storage = Storage(settings.database.url or f"sqlite:///{settings.data_dir / 'mosaicast.db'}")
+    storage.migrate()
+    _keep_admin_token(storage, settings)
+    return storage
+
+
+def _producer(settings: Settings, metrics: Metrics) -> BusProducer:
+    return BusProducer(
+        kafka_config(settings, "api"),
+        lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(),
+        confirms=True,
     )
+
+
+def _models(settings: Settings, children: ForkServer) -> ModelChild:
+    return ModelChild(
+        children,
+        partial(load_models, settings.recognition.networks, settings.cache_dir, settings.models_dir),
+        Access(read=(settings.models_dir,), write=(settings.cache_dir,)),
+    )
+
+
+def _threads(settings: Settings, deps: Deps, metrics: Metrics, stop: threading.Event) -> list[threading.Thread]:
+    """Return what runs beside the server; the first one follows the status."""
+    return [
+        threading.Thread(target=_follow_status, args=(settings, deps.board, metrics, stop), name="status"),
+        threading.Thread(target=deps.teller.run, args=(stop,), name="outbox"),
+        threading.Thread(target=_align, args=(settings, deps.storage, deps.teller, stop), name="align"),
+    ]
 
 
 @contextlib.asynccontextmanager
@@ -175,6 +188,9 @@ def _deps(settings: Settings, storage: Storage, teller: Teller, edge: EdgeContro
         wall_ms=wall_ms,
         monotonic_s=monotonic_s,
     )
+    refuses = bind(storage, vault)
+    if refuses is not None:
+        _LOG.error("vault_refuses", reason=refuses)
     return deps
 
 

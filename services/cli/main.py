@@ -85,12 +85,16 @@ def up(
     )
     for sentence in rights.mend(data_dir):
         err.print(f"mosaicast: {sentence}", markup=False)
+    _run(options)
+
+
+def _run(options: StackOptions) -> None:
     stop = StopEvent().install()
     with Stack(options) as stack, err.status("starting") as status:
         addresses = stack.start(status.update)
         status.stop()
         _print_addresses(addresses.publish_url, addresses.rtmp_url, addresses.hls_url, addresses.api_url)
-        if options.kafka == "embedded" and bootstrap is None:
+        if options.kafka == "embedded" and options.bootstrap is None:
             err.print("The embedded broker keeps everything in memory: for trying out, a few streams. See --kafka.")
         stop.wait()
         err.print("stopping")

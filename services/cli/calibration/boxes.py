@@ -101,15 +101,9 @@ def from_annotations(
     every = [score for wrong in false for score in wrong]
     worst = np.array([max(wrong, default=0.0) for wrong in false])
     return Detections(
-        detector.name,
-        np.array(true),
-        np.array(every),
-        worst,
-        counts["missed"],
-        counts["ignored"],
-        len(false),
-        unreadable,
-    )
+        detector.name, np.array(true), np.array(every), worst,
+        counts["missed"], counts["ignored"], len(false), unreadable,
+    )  # fmt: skip
 
 
 def _truth(folder: Path) -> dict[Path, tuple[_Face, ...]]:

@@ -1,0 +1,143 @@
+"""Sampled frames, the faces in them, and the decision about each."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from mosaicast.contracts.base import (
+    AfterSeq,
+    EpochNumber,
+    Fingerprint,
+    Identifier,
+    Message,
+    NonNegative,
+    Side,
+    TimeBase,
+    Unit,
+    finite,
+)
+from mosaicast.core.types import Box, MediaTime, PersonId, Reason, TrackId, TrackVerdict, Verdict
+
+
+class SampledFrame(Message, frozen=True, kw_only=True):
+    """One decoded frame for analysis."""
+
+    stream_id: Identifier
+    epoch: EpochNumber
+    seq: NonNegative
+    """Counts the samples of one epoch from 0, those that were lost on the way included."""
+    pts: int
+    time_base: TimeBase
+    width: Side
+    height: Side
+    """Size of the source frame; the JPEG may be smaller (at most 1280 wide), same shape."""
+    scene_cut: bool = False
+    """First frame of a new scene."""
+    fingerprint: Fingerprint
+    """It travels on with detections and verdict, and the compositor holds it against the picture that it decoded."""
+    detection_threshold: Annotated[float, Meta(ge=0.05, le=0.6)] = 0.2
+    jpeg: Annotated[bytes, Meta(min_length=1)]
+    read_ms: NonNegative
+
+
+class FaceCrop(Message, frozen=True, kw_only=True):
+    """A square cut-out around a face for the recognizer; source = origin + crop / scale."""
+
+    jpeg: Annotated[bytes, Meta(min_length=1, max_length=200_000)]
+    origin_x: float
+    origin_y: float
+    scale: Annotated[float, Meta(gt=0.0, le=64.0)]
+    """Crop pixels per source pixel."""
+
+    def __post_init__(self) -> None:
+        """Reject NaN and infinity."""
+        finite(self.origin_x, self.origin_y, self.scale)
+
+
+class FaceDetection(Message, frozen=True, kw_only=True):
+    """One face as the detector saw it."""
+
+    box: Box
+    """May reach over the frame's edge."""
+    score: Unit
+    landmarks: tuple[float, float, float, float, float, float, float, float, float, float]
+    """x, y of left eye, right eye (as seen in the picture), nose tip, left and right corner of the mouth."""
+    sharpness: Annotated[float, Meta(ge=0.0)] = 0.0
+    """Variance of the Laplacian of the grey crop at 112 x 112; 0 without a crop."""
+    crop: FaceCrop | None = None
+    """Absent for a face too small to be recognised."""
+
+    def __post_init__(self) -> None:
+        """Reject NaN, infinity and inverted boxes."""
+        finite(*self.box, *self.landmarks, self.sharpness)
+        if self.box.x2 <= self.box.x1 or self.box.y2 <= self.box.y1:
+            raise ValueError("empty or inverted box")
+
+
+class Detections(Message, frozen=True, kw_only=True):
+    """All faces of one sampled frame. Empty means looked and saw nobody."""
+
+    stream_id: Identifier
+    epoch: EpochNumber
+    seq: NonNegative
+    pts: int
+    time_base: TimeBase
+    width: Side
+    height: Side
+    scene_cut: bool = False
+    fingerprint: Fingerprint
+    after_seq: AfterSeq
+    model: Identifier
+    faces: Annotated[tuple[FaceDetection, ...], Meta(max_length=2000)]
+    read_ms: NonNegative
+
+    @property
+    def time(self) -> MediaTime:
+        """Presentation time in exact seconds."""
+        return self.time_base.seconds(self.pts)
+
+
+class WireTrack(Message, frozen=True, kw_only=True):
+    """One track of a verdict."""
+
+    track_id: NonNegative
+    box: Box
+    clear: bool
+    reason: Reason
+    person_id: Identifier | None = None
+
+    def __post_init__(self) -> None:
+        """Reject NaN, inverted boxes, and a clear track that says no reason to be clear."""
+        finite(*self.box)
+        if self.box.x2 <= self.box.x1 or self.box.y2 <= self.box.y1:
+            raise ValueError("empty or inverted box")
+        self.to_core()
+
+    def to_core(self) -> TrackVerdict:
+        """Return the core's form."""
+        person = None if self.person_id is None else PersonId(self.person_id)
+        return TrackVerdict(TrackId(self.track_id), self.box, self.clear, self.reason, person)
+
+
+class VerdictMessage(Message, frozen=True, kw_only=True):
+    """The decision about every track of one sampled frame."""
+
+    stream_id: Identifier
+    epoch: EpochNumber
+    seq: NonNegative
+    pts: int
+    time_base: TimeBase
+    width: Side
+    height: Side
+    scene_cut: bool = False
+    fingerprint: Fingerprint
+    after_seq: AfterSeq
+    tracks: Annotated[tuple[WireTrack, ...], Meta(max_length=4000)]
+    read_ms: NonNegative
+
+    def to_core(self) -> Verdict:
+        """Return the core's form."""
+        return Verdict(
+            self.time_base.seconds(self.pts), tuple(track.to_core() for track in self.tracks), self.scene_cut,
+            self.fingerprint, self.seq, self.after_seq,
+        )  # fmt: skip

@@ -1,0 +1,65 @@
+"""Encoded packets on their way from ingest to the compositor."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from mosaicast.contracts.base import EpochNumber, Identifier, Message, NonNegative, TimeBase
+from mosaicast.core.types import MediaTime
+
+
+class CodecParameters(Message, frozen=True, kw_only=True):
+    """What a decoder or muxer needs to start on one track."""
+
+    track: Literal["video", "audio"]
+    codec: Annotated[str, Meta(min_length=1, max_length=32)]
+    """FFmpeg's name of the codec: h264, hevc, aac, mp3, ..."""
+    time_base: TimeBase
+    extradata: Annotated[bytes, Meta(max_length=65536)] = b""
+    width: Annotated[int, Meta(ge=0, le=16384)] = 0
+    height: Annotated[int, Meta(ge=0, le=16384)] = 0
+    frame_rate: Annotated[float, Meta(ge=0.0, le=1000.0)] = 0.0
+    """Nominal, 0 if the source does not say."""
+    sample_rate: Annotated[int, Meta(ge=0, le=768_000)] = 0
+    channels: Annotated[int, Meta(ge=0, le=64)] = 0
+
+
+class MediaPacket(Message, frozen=True, kw_only=True):
+    """One encoded packet, or the end of an epoch.
+
+    `index` counts the messages of one epoch from 0 without a hole, so that a reader sees what it lost.
+    """
+
+    stream_id: Identifier
+    epoch: EpochNumber
+    index: NonNegative
+    unit: NonNegative
+    """Video packets of this epoch before this message: a reader that lost some knows how many."""
+    since_epoch: NonNegative = 0
+    """At every video keyframe: the first epoch of this stream that this ingest has read ..."""
+    units_since: NonNegative = 0
+    """... and how many video packets it read from there until this epoch began. The last packets of an epoch may be
+    lost with its end, and whole epochs too; so their reader knows how many."""
+    track: Literal["video", "audio"]
+    pts: int
+    dts: int
+    duration: NonNegative = 0
+    time_base: TimeBase
+    keyframe: bool = False
+    codecs: Annotated[tuple[CodecParameters, ...], Meta(max_length=2)] = ()
+    """At every video keyframe (and every audio packet of a source that has no keyframe yet): all tracks."""
+    data: bytes = b""
+    end_of_epoch: bool = False
+    """The source has ended: no packet of this epoch follows. `data` is empty."""
+    read_ms: NonNegative
+    """Wall time when ingest read it, milliseconds since 1970 (for measuring delay, not for deadlines)."""
+
+    @property
+    def time(self) -> MediaTime:
+        """Presentation time in exact seconds."""
+        return self.time_base.seconds(self.pts)
+
+    @property
+    def decode_time(self) -> MediaTime:
+        """Decoding time in exact seconds."""
+        return self.time_base.seconds(self.dts)
