@@ -111,7 +111,7 @@ class Watcher:
         self._times.append((pts_s, arrival_s))
         if found.number is not None and found.kind is not Kind.FOREIGN:
             self.arrivals.append((found.number, arrival_s))
-            self._order.see(found.number)
+            self._order.see(found.number, arrival_s)
             self._see_flash(found.number, found.flash, pts_s)
         return found
 
@@ -140,31 +140,36 @@ class Watcher:
 
 
 class _Order:
-    """Do frame numbers only ever go forward? A clip's loop goes on from its last number to its first."""
+    """Do frame numbers only ever go forward? A clip's loop goes on from its last number to its first.
+
+    After a pause of half a loop or more nobody can tell forward from back: it counts as forward.
+    """
 
     def __init__(self, oracle: Oracle) -> None:
         self._oracle = oracle
         self._last: tuple[int, int] | None = None
+        self._last_s = 0.0
         self.violations: list[tuple[int, int]] = []
         self.skipped = 0
 
-    def see(self, number: int) -> None:
+    def see(self, number: int, arrival_s: float) -> None:
         clip = next(index for index, clip in enumerate(self._oracle.clips) if number in clip.truth)
         if self._last is not None:
-            step = self._step(clip, number)
+            step = self._step(clip, number, arrival_s - self._last_s)
             if step < 0:
                 self.violations.append((self._last[1], number))
             self.skipped += max(0, step - 1)
-        self._last = clip, number
+        self._last, self._last_s = (clip, number), arrival_s
 
-    def _step(self, clip: int, number: int) -> int:
+    def _step(self, clip: int, number: int, pause_s: float) -> int:
         """Return how far the number went on; from clip to clip one forward, or one back."""
         last_clip, last_number = self._last or (clip, number)
         if clip != last_clip:
             return 1 if clip > last_clip else -1
-        length = len(self._oracle.clips[clip].truth.frames)
+        truth = self._oracle.clips[clip].truth
+        length = len(truth.frames)
         step = (number - last_number) % length
-        return step if step <= length // 2 else step - length
+        return step if step <= length // 2 or pause_s * truth.fps >= length / 2 else step - length
 
 
 class BeepFinder:

@@ -23,7 +23,7 @@ from tests.e2e.brokers import BrokerStack
 from tests.e2e.test_live import balance, warm
 from tests.e2e.test_people import away
 
-RECOVERY_S = 90.0
+RECOVERY_S = 240.0
 """On any machine; how long it really takes stands in docs/failures.md."""
 STOPPED_S = 10.0
 """A broker that is stopped answers nobody for so long."""
@@ -140,6 +140,7 @@ def owner(session: Session, people: Mapping[str, Person]) -> str:
     return "faults"
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_nobody_is_shown_and_the_stream_recovers(
     session: Session, owner: str, pair_clip: Path, pair_oracle: Oracle, fault: str

@@ -42,12 +42,13 @@ def test_strangers_masked_the_enrolled_visible_sound_in_step(
     balance(session, stream)
 
 
+@pytest.mark.timeout(900)
 def test_three_streams_do_not_leak_into_each_other(
     session: Session, people: Mapping[str, Person], make_clip: MakeClip
 ) -> None:
     names = ("astronaut", "admiral", "coach")
     # Who is shown where, is asked here; not how smoothly: three streams and their judges fill two cores.
-    script = replace(presets.small(names, seconds=24), fps=15)
+    script = replace(presets.small(names, seconds=24), fps=10)
     clip = make_clip("three", script)
     watches: list[LiveWatch] = []
     streams: list[LiveStream] = []
@@ -65,8 +66,8 @@ def test_three_streams_do_not_leak_into_each_other(
         ]
         # Not which share of a stretch: three streams fill two cores, and whatever comes late is masked.
         for watch in watches:
-            wait_until(lambda watch=watch: watch.count("clean") >= 120, 90, "8 s of masked frames")  # type: ignore[misc]
-            wait_until(lambda watch=watch: _seen(watch) >= 45, 90, "3 s of the enrolled one of this stream")  # type: ignore[misc]
+            wait_until(lambda watch=watch: watch.count("clean") >= 80, 150, "8 s of masked frames")  # type: ignore[misc]
+            wait_until(lambda watch=watch: _seen(watch) >= 30, 150, "3 s of the enrolled one of this stream")  # type: ignore[misc]
         reports = [watch.report() for watch in watches]
     finally:
         for watch in watches:

@@ -52,6 +52,14 @@ def test_numbers_go_forward_and_a_loop_is_forward(numbers: list[int], back: tupl
     assert (report.order_violations, report.skipped) == (back, skipped)
 
 
+@pytest.mark.parametrize(("pause_s", "back"), [(1.0, ((20, 10),)), (1.8, ())])
+def test_after_a_pause_of_half_a_loop_nobody_can_tell(pause_s: float, back: tuple[Any, ...]) -> None:
+    watcher = Watcher(Oracle((empty_clip(0, 100),)))
+    watcher.see(frame(20), 0.0, 0.0)
+    watcher.see(frame(10), pause_s, pause_s)
+    assert watcher.report().order_violations == back
+
+
 def test_a_later_clip_may_follow_and_an_earlier_one_may_not_come_back() -> None:
     report = watched([5, 6, 200, 201, 7, 8], empty_clip(0, 100), empty_clip(200, 50))
     assert report.order_violations == ((201, 7),)
