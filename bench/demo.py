@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mosaicast.adapters.kafka import BusError
+from mosaicast.runtime import logs
 from mosaicast.runtime.lifecycle import StopEvent
 from services.cli.client import ApiClient, ApiError
 from services.cli.edge import EdgeMissingError
@@ -37,6 +38,7 @@ _GROUND_S = 5.0
 def main(argv: list[str] | None = None) -> int:
     """Run the demo and return its exit status."""
     arguments = _arguments(argv)
+    logs.configure("demo", level="WARNING")
     console = Console(stderr=True, highlight=False)
     stop = StopEvent().install()
     try:

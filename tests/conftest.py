@@ -1,5 +1,6 @@
 """What every test shares."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,12 @@ settings.load_profile("untimed")
 @pytest.fixture(autouse=True)
 def logs_as_they_were() -> Iterator[None]:
     """A test that configures logs writes to a stream of its own, which is closed when it ends."""
+    structlog_before = structlog.get_config()
+    root = logging.getLogger()
+    handlers, level, raises = root.handlers, root.level, logging.raiseExceptions
     yield
-    structlog.reset_defaults()
+    structlog.configure(**structlog_before)
     structlog.contextvars.clear_contextvars()
+    logging.captureWarnings(False)
+    root.handlers, logging.raiseExceptions = handlers, raises
+    root.setLevel(level)

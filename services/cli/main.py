@@ -16,7 +16,7 @@ from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.kafka import BusError
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import VaultError
-from mosaicast.runtime import rights
+from mosaicast.runtime import logs, rights
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.settings import WrongSettingsError, load
 from services.cli import doctor, models, people
@@ -162,6 +162,7 @@ def streams_panic(
 
 def main() -> None:
     """Run the command line; a failure is one sentence and exit status 1."""
+    logs.configure("cli", level="WARNING")
     _guard(app)
 
 

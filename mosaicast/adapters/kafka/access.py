@@ -1,18 +1,18 @@
 """Whether the broker lets us in. librdkafka tries a wrong password for ever; this tells it in one sentence."""
 
-import logging
-import time
 from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException
 
 from mosaicast.adapters.kafka.errors import BusError
+from mosaicast.runtime.clocks import monotonic_s
+from mosaicast.runtime.logs import get_logger
 
 PATIENCE_S = 10.0
 """A broker that is just starting may refuse for a moment whom it lets in later."""
 _PROBE_S = 1.0
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _LOGIN = "the broker refuses the user or the password: check MOSAICAST_KAFKA__SASL_USERNAME and __SASL_PASSWORD"
 _WAY = "the broker takes no such log-in: check MOSAICAST_KAFKA__SASL_MECHANISM, __SECURITY_PROTOCOL and __BOOTSTRAP"
@@ -27,7 +27,7 @@ _TLS = "no TLS with the broker: check MOSAICAST_KAFKA__SECURITY_PROTOCOL and the
 class Refusals:
     """What the broker said against one client; `note` is the client's `error_cb`."""
 
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now_s: Callable[[], float] = monotonic_s) -> None:
         self._now_s = now_s
         self._text = ""
         self._first_s = self._last_s = 0.0
@@ -36,10 +36,10 @@ class Refusals:
         """Take in an error that librdkafka tells beside its answers."""
         text = refusal(error)
         if text is None:
-            _log.debug("client: %s", error.name())
+            _log.debug("client_error", error=error.name())
             return
         if text != self._text:
-            _log.error("%s", text)
+            _log.error("refused", error=text)
             self._text, self._first_s = text, self._now_s()
         self._last_s = self._now_s()
 

@@ -1,6 +1,5 @@
 """Reading as one of several instances of a service."""
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from mosaicast.adapters.kafka.config import KafkaConfig, consumer_settings, grou
 from mosaicast.adapters.kafka.errors import bus_error
 from mosaicast.adapters.kafka.inbox import BadHook, Inbox, Received, ignore_bad
 from mosaicast.contracts.topics import Topic
+from mosaicast.runtime.logs import get_logger
 
 PartitionsHook = Callable[[frozenset[int]], None]
 
@@ -19,7 +19,7 @@ LARGEST_BATCH = 500
 """Messages of one poll; the read-ahead (FETCH_QUEUE_BYTES) bounds its bytes."""
 _LOOK_UP_S = 2.0
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class BusConsumer:
@@ -114,7 +114,7 @@ class BusConsumer:
                 self._consumer.list_topics(topic, timeout=max(timeout_s, 0.1))
             placed = [self._placed(partition, max(timeout_s, 0.1)) for partition in wanted]
         except KafkaException as exc:
-            _log.debug("waiting for the broker: %s", exc)
+            _log.debug("waiting_for_broker", error=str(exc))
             return
         self._waits_for_share = False
         self._consumer.assign(placed)
@@ -157,7 +157,7 @@ class BusConsumer:
         try:
             return self._placed(partition, _LOOK_UP_S)
         except KafkaException as exc:
-            _log.warning("end of %s %d unknown: %s", partition.topic, partition.partition, exc)
+            _log.warning("end_unknown", topic=partition.topic, partition=partition.partition, error=str(exc))
             return TopicPartition(partition.topic, partition.partition, OFFSET_END)
 
     def _numbered(self, numbers: Iterable[int], topics: Sequence[Topic[Any]] | None) -> list[TopicPartition]:

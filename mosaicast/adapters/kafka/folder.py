@@ -5,12 +5,12 @@ import os
 import re
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mosaicast.adapters.kafka.errors import BusError
 from mosaicast.contracts.topics import TOPICS
+from mosaicast.runtime.clocks import monotonic_s
 
 LOCK_WAIT_S = 10.0
 """A server that was killed a moment ago holds its folder until the kernel has taken its memory back."""
@@ -106,12 +106,12 @@ def purge_leftovers(path: Path) -> None:
 def _locked(path: Path, lock: Callable[[int, int], object]) -> int:
     """Open a file, lock it and return its descriptor; closing that unlocks it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    until = time.monotonic() + LOCK_WAIT_S
+    until = monotonic_s() + LOCK_WAIT_S
     while True:
         try:
             lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
-            if time.monotonic() > until:
+            if monotonic_s() > until:
                 os.close(handle)
                 text = f"another Kafka uses {path.parent}: stop that one first"
                 raise BusError(text, fault="operator", retry=True) from exc

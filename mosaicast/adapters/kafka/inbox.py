@@ -1,8 +1,6 @@
 """From raw records to checked messages; what does not decode leaves a note on `dead-letters`, never its content."""
 
 import hashlib
-import logging
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -17,6 +15,8 @@ from mosaicast.contracts.codec import decode, key_of
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.messages import DeadLetter, Message
 from mosaicast.contracts.topics import BY_NAME, DEAD_LETTERS, Topic
+from mosaicast.runtime.clocks import monotonic_s, wall_ms
+from mosaicast.runtime.logs import get_logger
 
 DEAD_LETTERS_PER_S = 10
 """A flood of garbage fills neither the log nor the topic; all of it is counted."""
@@ -24,7 +24,7 @@ DEAD_LETTERS_PER_S = 10
 BadHook = Callable[[str, str], None]
 """Told the topic and the ContractError's reason."""
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,9 @@ class Inbox:
 
     def _refuse(self, record: RawMessage, error: ContractError) -> None:
         self._on_bad(record.topic(), error.reason)
-        if record.topic() == DEAD_LETTERS.name or not self._limit.admit(time.monotonic()):
+        if record.topic() == DEAD_LETTERS.name or not self._limit.admit(monotonic_s()):
             return
-        _log.warning("bad message on %s: %s", record.topic(), error)
+        _log.warning("bad_message", topic=record.topic(), error=str(error))
         if self._sender is None:
             self._sender = BusProducer(self._config)
         self._sender.send(DEAD_LETTERS, _dead_letter(record, error.reason))
@@ -136,11 +136,11 @@ def _dead_letter(record: RawMessage, reason: str) -> DeadLetter:
         reason=reason,
         size_bytes=len(value),
         sha256=hashlib.sha256(value).hexdigest(),
-        at_ms=time.time_ns() // 1_000_000,
+        at_ms=wall_ms(),
     )
 
 
 def _note(error: KafkaError) -> None:
     if error.fatal() or error.code() == KafkaError._FATAL:
         raise bus_error(error, "reading")
-    _log.warning("reading: %s", error.name())
+    _log.warning("reading_failed", error=error.name())

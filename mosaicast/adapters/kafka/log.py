@@ -1,12 +1,12 @@
-"""What librdkafka says, in Python's logs, without its flood: a broker that is away is 40 lines a second to it."""
+"""What librdkafka says, in our logs, without its flood: a broker that is away is 40 lines a second to it."""
 
-import logging
-import time
+from mosaicast.runtime.clocks import monotonic_s
+from mosaicast.runtime.logs import get_logger
 
 LINES = 5
 WINDOW_S = 10.0
 
-_log = logging.getLogger("mosaicast.kafka")
+_log = get_logger(__name__)
 
 
 class RateLimit:
@@ -34,8 +34,8 @@ class ClientLog:
 
     def log(self, level: int, text: str, *arguments: object) -> None:
         """Pass a line on, or count it; the next line that passes tells how many were left out."""
-        if not self._limit.admit(time.monotonic()):
+        if not self._limit.admit(monotonic_s()):
             self._left_out += 1
             return
-        note, self._left_out = f" ({self._left_out} lines left out)" if self._left_out else "", 0
-        _log.log(level, text + note, *arguments)
+        left_out, self._left_out = self._left_out, 0
+        _log.log(level, "client_said", text=text % arguments if arguments else text, left_out=left_out)

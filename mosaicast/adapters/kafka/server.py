@@ -7,14 +7,12 @@ The jars come from `make setup-kafka` (scripts/setup-kafka, deploy/kafka/pom.xml
 import base64
 import contextlib
 import importlib
-import logging
 import os
 import re
 import shutil
 import socket
 import subprocess
 import threading
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +24,8 @@ from mosaicast.adapters.kafka.config import KafkaConfig, client_settings
 from mosaicast.adapters.kafka.errors import BusError
 from mosaicast.adapters.kafka.folder import KafkaFolder
 from mosaicast.adapters.kafka.server_settings import server_properties
+from mosaicast.runtime.clocks import monotonic_s
+from mosaicast.runtime.logs import get_logger
 
 OLDEST_JAVA = 17
 START_S = 60.0
@@ -36,7 +36,7 @@ _FORMAT_S = 60.0
 _UMASK = 0o077
 _ASK_S = 0.5
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def jars_folder() -> Path:
@@ -167,7 +167,7 @@ class KafkaServer:
         try:
             self._launch()
         except (BusError, OSError) as exc:  # a full disk, for instance: tried again after the next pause
-            _log.error("Kafka can't be started again: %s", exc)
+            _log.error("kafka_not_started_again", error=str(exc))
 
     def _launch(self) -> None:
         """Start the JVM, on an empty log if there is none: the first time, or somebody deleted it."""
@@ -222,11 +222,11 @@ class KafkaServer:
         settings = client_settings(KafkaConfig(self._bootstrap, "kafka-server"))
         settings.update({"log_level": 0, "reconnect.backoff.max.ms": 100})  # refused connections are expected here
         admin = AdminClient(settings)
-        until = time.monotonic() + START_S
+        until = monotonic_s() + START_S
         while not _answers(admin):
             if self._process is None or self._process.poll() is not None:
                 raise BusError(f"Kafka ended at its start:\n{self._log_tail()}", fault="operator", retry=False)
-            if time.monotonic() > until:
+            if monotonic_s() > until:
                 raise BusError(f"Kafka is not up after {START_S} s:\n{self._log_tail()}", fault="broker", retry=True)
 
     def _log_tail(self, lines: int = 8) -> str:

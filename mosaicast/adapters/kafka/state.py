@@ -1,6 +1,5 @@
 """Reading a topic without a group, all partitions: as state, from the oldest message on, or its tail, for the news."""
 
-import logging
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
@@ -10,13 +9,14 @@ from mosaicast.adapters.kafka.config import KafkaConfig, alone_settings, consume
 from mosaicast.adapters.kafka.errors import bus_error
 from mosaicast.adapters.kafka.inbox import BadHook, Inbox, Received, ignore_bad
 from mosaicast.contracts.topics import PARTITIONS, Topic
+from mosaicast.runtime.logs import get_logger
 
 LARGEST_BATCH = 500
 STATE_FETCH_WAIT_MS = 100
 TAIL = 4_000
 """Each part reports each stream once a second: the last word of each on 1,000 streams of a partition."""
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class StateReader:
@@ -80,7 +80,7 @@ class StateReader:
                 TopicPartition(self._topic, number, self._first(number, patience_s)) for number in range(PARTITIONS)
             ]
         except KafkaException as exc:
-            _log.debug("waiting for the broker: %s", exc)
+            _log.debug("waiting_for_broker", error=str(exc))
             return
         self._assigned = True
         self._consumer.assign(placed)

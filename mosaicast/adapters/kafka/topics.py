@@ -1,7 +1,5 @@
 """Partitions, and topics made from the contracts."""
 
-import logging
-import time
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +19,8 @@ from mosaicast.adapters.kafka.config import ENVELOPE_BYTES, KafkaConfig, client_
 from mosaicast.adapters.kafka.errors import BusError, bus_error
 from mosaicast.contracts.messages import Message
 from mosaicast.contracts.topics import HOUR_MS, MIB, PARTITIONS, TOPICS, Topic
+from mosaicast.runtime.clocks import monotonic_s
+from mosaicast.runtime.logs import get_logger
 
 CHECK_MS = 5_000
 """How often a broker must look for old segments (`log.retention.check.interval.ms`)."""
@@ -34,7 +34,7 @@ _REFUSED_S = 2.0
 _MAKE_S = 60.0
 """... but making topics may take a busy one its time."""
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def partition_of(key: str) -> int:
@@ -109,7 +109,7 @@ class TopicWatch:
         try:
             present = self._admin.list_topics(timeout=timeout_s).topics
         except KafkaException as exc:
-            _log.debug("waiting for the broker: %s", exc)
+            _log.debug("waiting_for_broker", error=str(exc))
             return False
         if all(topic.name in present for topic in TOPICS):
             return False
@@ -124,14 +124,14 @@ def _opened(config: KafkaConfig, timeout_s: float) -> AdminClient:
     """Return a client that the broker has answered."""
     refusals = Refusals()
     admin = AdminClient({**client_settings(config), "error_cb": refusals.note})
-    until = time.monotonic() + timeout_s
+    until = monotonic_s() + timeout_s
     while True:
         try:
             admin.list_topics(timeout=_ASK_S)
         except KafkaException as exc:
             admin.poll(0)  # tells `refusals`
             refusals.check(lambda timeout_s: admin.list_topics(timeout=timeout_s), _REFUSED_S)
-            if time.monotonic() > until:
+            if monotonic_s() > until:
                 text = f"the broker at {config.bootstrap} does not answer, or wants another security_protocol"
                 raise BusError(text, fault="broker", retry=True) from exc
         else:

@@ -6,10 +6,10 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
-import structlog
 import uvicorn
 from prometheus_client import generate_latest
 
@@ -22,15 +22,6 @@ CHROMIUM = "/usr/bin/chromium"
 NASTY = "<img src=x onerror=\"document.title='run'\"></td><script>document.title='run'</script>"
 
 
-@pytest.fixture
-def unlogged() -> Iterator[None]:
-    """What the test configures ends with it; the capture is another one while the test runs than before."""
-    yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
-
-
-@pytest.mark.usefixtures("unlogged")
 def test_no_key_or_token_is_in_an_answer_or_a_log(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("api", level="DEBUG")
     created = desk.create(name="Main square")
@@ -90,10 +81,11 @@ def test_the_status_page_holds_nothing_of_anybody(desk: Desk) -> None:
 
 
 @contextmanager
-def serving(desk: Desk) -> Iterator[str]:
-    """The api on a real socket, as a browser needs it; yields its address."""
+def serving(app: Any, **more: Any) -> Iterator[str]:
+    """An app on a real socket, as a browser needs it; yields its address."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(desk.app, log_config=None, access_log=False, lifespan="off", ws="none"))
+    config = {"access_log": False, **more}
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none", **config))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
@@ -104,10 +96,28 @@ def serving(desk: Desk) -> Iterator[str]:
         listening.close()
 
 
+def test_what_uvicorn_says_is_redacted_json(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its access log too, which is off: whoever switches it on logs no token."""
+    logs.configure("api")
+
+    async def fail(_scope: object, _receive: object, _send: object) -> None:
+        raise RuntimeError(ADMIN_TOKEN)
+
+    with serving(fail, access_log=True, log_level="info") as url:
+        assert httpx.get(f"{url}/v1/status?token={ADMIN_TOKEN}", trust_env=False).status_code == 500
+    written = "".join(capfd.readouterr())
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert ADMIN_TOKEN not in written
+    (access,) = [line for line in lines if line["module"] == "uvicorn.access"]
+    assert '"GET /v1/status?token=[redacted] HTTP/1.1" 500' in access["event"]
+    errors = [line for line in lines if line["module"] == "uvicorn.error" and line["level"] == "error"]
+    assert [line["exception"] for line in errors] == ["RuntimeError"]
+
+
 def test_names_are_shown_as_text_in_a_browser(desk: Desk) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
     desk.create(name=NASTY)
-    with serving(desk) as url, playwright.sync_playwright() as driver:
+    with serving(desk.app) as url, playwright.sync_playwright() as driver:
         assert httpx.get(f"{url}/healthz", trust_env=False).text == "ok\n"
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()

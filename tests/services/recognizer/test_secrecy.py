@@ -7,13 +7,12 @@ import base64
 import io
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import structlog
 from prometheus_client import generate_latest
 
 from mosaicast.adapters.embedders import Face
@@ -120,14 +119,12 @@ class Scene(Stage):
 
 
 @pytest.fixture
-def scene(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Scene]:
+def scene(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Scene:
     scene = Scene(monkeypatch, tmp_path / "data")
     for stream in ("stderr", "stdout"):
         monkeypatch.setattr(sys, stream, scene.written)
     logs.configure("recognizer", level="DEBUG")
-    yield scene
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+    return scene
 
 
 def texts_of(content: bytes) -> list[bytes]:

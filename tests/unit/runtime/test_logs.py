@@ -1,6 +1,11 @@
 """Logs carry no secrets and no pictures."""
 
 import json
+import logging
+import subprocess
+import sys
+import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -68,3 +73,85 @@ def test_places_tell_where_and_not_what():
         told = logs.places(exc)
     assert [place.split()[1] for place in told] == ["fails", "test_places_tell_where_and_not_what"]
     assert all(place.startswith("test_logs.py:") for place in told)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+@pytest.mark.parametrize("name", ["alembic.runtime", "asyncio", "confluent_kafka", "httpx", "uvicorn.error"])
+def test_libraries_speak_through_the_same_redaction(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    logs.configure("api")
+    logging.getLogger(name).warning("GET %s failed: token=planted, {'api-key': 'planted'}", "rtmp://edge/live/planted")
+    (line,) = lines(capsys)
+    assert (line["service"], line["module"], line["level"]) == ("api", name, "warning")
+    assert "GET rtmp://edge/live/[redacted] failed" in str(line["event"])
+    assert "planted" not in json.dumps(line)
+
+
+@pytest.mark.parametrize(("level", "ours", "theirs"), [("DEBUG", 4, 2), ("INFO", 3, 2), ("ERROR", 1, 1)])
+def test_libraries_speak_from_warnings_on(
+    capsys: pytest.CaptureFixture[str], level: str, ours: int, theirs: int
+) -> None:
+    logs.configure("api", level=level)
+    for logger in (logs.get_logger("here"), logging.getLogger("httpx")):
+        for say in (logger.debug, logger.info, logger.warning, logger.error):
+            say("said")
+    assert [line["module"] for line in lines(capsys)] == ["here"] * ours + ["httpx"] * theirs
+
+
+def test_lines_of_other_threads_name_the_service(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("api")
+    thread = threading.Thread(target=lambda: logs.get_logger("there").info("said"))
+    thread.start()
+    thread.join()
+    assert [line["service"] for line in lines(capsys)] == ["api"]
+
+
+def test_an_exception_is_told_by_its_type_and_place(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("api")
+    try:
+        raise ValueError("planted")
+    except ValueError:
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+        logs.get_logger("here").exception("failed")
+    for line in lines(capsys):
+        assert line["exception"] == "ValueError"
+        assert "test_an_exception_is_told" in str(line["places"])
+        assert "planted" not in json.dumps(line)
+
+
+def test_warnings_are_lines_too(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("api")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("token=planted", UserWarning, stacklevel=1)
+    (line,) = lines(capsys)
+    assert line["module"] == "py.warnings"
+    assert "UserWarning: token=[redacted]" in str(line["event"])
+
+
+def test_a_line_that_cannot_be_formatted_is_not_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("api")
+    logging.getLogger("httpx").warning("%d", "planted")
+    assert "planted" not in "".join(capsys.readouterr())
+
+
+def test_whoever_wrote_to_the_root_before_writes_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger().addHandler(logging.StreamHandler(sys.stderr))
+    logs.configure("api")
+    logging.getLogger("httpx").warning("once")
+    assert len(lines(capsys)) == 1
+
+
+def test_a_program_that_sets_up_no_logs_tells_its_warnings_on_standard_error() -> None:
+    code = (
+        "from mosaicast.runtime import logs\n"
+        "log = logs.get_logger('tool')\n"
+        "log.info('unasked')\n"
+        "log.warning('asked', url='rtmp://edge/live/planted')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == ""
+    line = json.loads(done.stderr)
+    assert (line["event"], line["url"]) == ("asked", "rtmp://edge/live/[redacted]")
