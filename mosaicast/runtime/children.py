@@ -54,13 +54,13 @@ class Exit:
 
     @property
     def text(self) -> str:
-        """A few words for a log: `exit 3`, `SIGSEGV`."""
+        """One word for a log and a label of metrics: `exit_3`, `SIGSEGV`."""
         if self.kind != "signal":
-            return f"exit {self.code}"
+            return f"exit_{self.code}"
         try:
             return signal.Signals(self.code).name
         except ValueError:
-            return f"signal {self.code}"
+            return f"signal_{self.code}"
 
     @property
     def crashed(self) -> bool:

@@ -1,9 +1,18 @@
 """Prometheus metrics of every service: each name once, here, typed. No label can hold a name, key or picture."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import importlib.metadata
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+
+LINGER_S = 60.0
+"""How long the series of a stream outlive its move to another instance: Prometheus reads them once more, and a stream
+that comes back (a broker that was away gives partitions anew) goes on counting where it was."""
 
 _FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _DELAY_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+
+M = TypeVar("M", Counter, Gauge, Histogram)
 
 
 class Metrics:
@@ -15,20 +24,37 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry if registry is not None else CollectorRegistry()
+        self._by_stream: list[Counter | Gauge | Histogram] = []
+        self._build()
         self._frames()
         self._timing()
         self._bus()
         self._recognition()
         self._processes()
 
+    def forget(self, stream_id: str) -> None:
+        """Remove all series of a stream."""
+        for metric in self._by_stream:
+            metric.remove_by_labels({"stream": stream_id})
+
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"mosaicast_{name}", text, labels, registry=self.registry)
+        return self._kept(Counter(f"mosaicast_{name}", text, labels, registry=self.registry), labels)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"mosaicast_{name}", text, labels, registry=self.registry)
+        return self._kept(Gauge(f"mosaicast_{name}", text, labels, registry=self.registry), labels)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(f"mosaicast_{name}", text, labels, buckets=buckets, registry=self.registry)
+        made = Histogram(f"mosaicast_{name}", text, labels, buckets=buckets, registry=self.registry)
+        return self._kept(made, labels)
+
+    def _kept(self, metric: M, labels: tuple[str, ...]) -> M:
+        if "stream" in labels:
+            self._by_stream.append(metric)
+        return metric
+
+    def _build(self) -> None:
+        ProcessCollector(registry=self.registry)
+        Info("mosaicast_build", "The version that runs.", registry=self.registry).info({"version": _version()})
 
     def _frames(self) -> None:
         self.frames_ingested = self._counter("frames_ingested", "Video access units read from sources.", "stream")
@@ -82,3 +108,41 @@ class Metrics:
         self.streams = self._gauge("streams", "Streams that this instance handles.", "state")
         self.child_restarts = self._counter("child_restarts", "Restarts of children.", "reason")
         self.http_requests = self._counter("http_requests", "Requests answered.", "route", "method", "status")
+
+
+class StreamSeries:
+    """When the series of streams go. Not thread-safe.
+
+    Args:
+        metrics: of this process.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._left_s: dict[str, float] = {}
+
+    def began(self, stream_id: str) -> None:
+        """A stream is ours, perhaps again."""
+        self._left_s.pop(stream_id, None)
+
+    def moved(self, stream_id: str, now_s: float) -> None:
+        """A stream is another instance's now (monotonic seconds): its series stay for LINGER_S."""
+        self._left_s[stream_id] = now_s
+
+    def deleted(self, stream_id: str, now_s: float) -> None:
+        """A stream is no more: its series go at once, and once more later, should a thread be counting its last."""
+        self._metrics.forget(stream_id)
+        self._left_s[stream_id] = now_s
+
+    def sweep(self, now_s: float) -> None:
+        """Remove what is due."""
+        for stream_id in [key for key, left_s in self._left_s.items() if now_s - left_s >= LINGER_S]:
+            del self._left_s[stream_id]
+            self._metrics.forget(stream_id)
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("mosaicast")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"  # a checkout that is not installed

@@ -9,7 +9,7 @@ from mosaicast.contracts.messages import MediaPacket, Message, OutgoingFaces, St
 from mosaicast.contracts.topics import STATUS, Topic
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
-from mosaicast.runtime.metrics import Metrics
+from mosaicast.runtime.metrics import Metrics, StreamSeries
 from services.compositor.hls import HlsOutput
 from services.compositor.looks import GuardLooks
 from services.compositor.reports import Reports
@@ -79,6 +79,7 @@ class CompositorService:
         self._make_hls = make_hls
         self._producer = producer
         self._metrics = metrics
+        self._series = StreamSeries(metrics)
         self._reports = Reports(metrics, instance)
         self._specs: dict[str, StreamSpec] = {}
         self._deleted: set[str] = set()
@@ -106,6 +107,7 @@ class CompositorService:
         for stream_id, partition in list(self._partition_of.items()):
             if partition in partitions:
                 self._forget(stream_id)
+                self._series.moved(stream_id, self._clock())
 
     def run(self, log: Reader, specs: Reader, stop: StopEvent) -> None:
         """Work until `stop` is set, then end the children."""
@@ -141,6 +143,7 @@ class CompositorService:
             self._specs.pop(stream_id, None)
             self._deleted.add(stream_id)
             self._forget(stream_id)
+            self._series.deleted(stream_id, self._clock())
             return
         self._deleted.discard(stream_id)
         known = self._specs.get(stream_id)
@@ -174,6 +177,7 @@ class CompositorService:
                 hls=self._leftovers.pop(stream_id, None) or self._make_hls(stream_id),
             )
             self._partition_of[stream_id] = partition
+            self._series.began(stream_id)
             if stream_id in self._specs:
                 runner.on_spec(self._specs[stream_id])
         return runner
@@ -199,6 +203,7 @@ class CompositorService:
         if elapsed_s < REPORT_S:
             return
         self._reported_s = now
+        self._series.sweep(now)
         self._metrics.streams.labels("handled").set(len(self._runners))
         for runner in self._runners.values():
             self._tell(runner, now, elapsed_s)

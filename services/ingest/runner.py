@@ -130,7 +130,7 @@ class StreamRunner:
     def _watch(self, child: Child, relay: Relay) -> None:
         if relay.violation is not None:
             self._stop_child()
-            self._crashed(f"contract {relay.violation}")
+            self._crashed(f"contract_{relay.violation}")
         elif relay.finished or child.exit is not None:
             self._collect(child, relay)
         elif self._around.now_s() - relay.heard_s > SILENT_AFTER_S:

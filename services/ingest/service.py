@@ -10,6 +10,7 @@ from mosaicast.adapters.kafka import Received
 from mosaicast.contracts.messages import StatusReport, StreamSpec
 from mosaicast.contracts.topics import STATUS
 from mosaicast.core.types import Epoch, StreamId
+from mosaicast.runtime.metrics import StreamSeries
 from services.ingest.around import Surroundings
 from services.ingest.runner import StreamRunner
 
@@ -58,6 +59,7 @@ class IngestService:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
+        self._series = StreamSeries(around.metrics)
         self._changes: queue.SimpleQueue[tuple[bool, frozenset[int]]] = queue.SimpleQueue()
         self._owned: dict[str, _Owned] = {}
         self._partitions: frozenset[int] = frozenset()
@@ -113,6 +115,7 @@ class IngestService:
                 owned.runner.tick()
         if now_s >= self._status_at_s:
             self._status_at_s = now_s + STATUS_EVERY_S
+            self._series.sweep(now_s)
             self._tell()
 
     def close(self) -> None:
@@ -137,6 +140,7 @@ class IngestService:
             self._partitions -= partitions
             for stream_id in [key for key, owned in self._owned.items() if owned.partition in partitions]:
                 self._drop(stream_id)
+                self._series.moved(stream_id, self._around.now_s())
 
     def _take_spec(self, item: Received) -> None:
         if item.partition not in self._partitions:
@@ -144,7 +148,9 @@ class IngestService:
         owned = self._owned.get(item.key)
         if item.message is None:
             self._drop(item.key)
+            self._series.deleted(item.key, self._around.now_s())
         elif isinstance(item.message, StreamSpec) and owned is None:
+            self._series.began(item.key)
             self._owned[item.key] = _Owned(StreamRunner(item.message, self._around), item.partition)
         elif isinstance(item.message, StreamSpec) and owned is not None:
             owned.runner.update(item.message)

@@ -2,7 +2,6 @@
 
 import queue
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
 from mosaicast.contracts.messages import Detections, GalleryChanged, Message, StatusReport, StreamSpec
@@ -228,9 +227,7 @@ class RecognizerService:
         self._next_end_ms.pop(stream_id, None)
         self._bare.discard(stream_id)
         self._gate.forget(StreamId(stream_id))
-        for reason in Reason:
-            with suppress(KeyError):
-                self._metrics.tracks.remove(stream_id, reason.value)
+        self._metrics.forget(stream_id)
 
     def _report(self, now: float) -> None:
         if now - self._reported_s < REPORT_S:

@@ -11,13 +11,14 @@ from mosaicast.adapters.media.hls_folder import HlsFolder, HlsStoreError
 from mosaicast.contracts.messages import Message, Publication, StatusReport, StreamSpec
 from mosaicast.contracts.topics import MEDIA, STATUS, STREAMS, Topic
 from mosaicast.core.types import Disposition
-from mosaicast.runtime.metrics import Metrics
+from mosaicast.runtime.metrics import LINGER_S, Metrics
 from services.compositor.hls import LONGEST_PAUSE_S, HlsOutput, Shelf
 from services.compositor.service import IDLE_S, REPORT_S, UNPUBLISHED_S, CompositorService
 from services.compositor.wire import Outcome, Segment, Settled, encode_segment
 from synthetic.session import wait_until
 from tests.services.compositor.fakes import FakeChild, FakeSpawn, look, packet, shown
 from tests.services.compositor.media import STREAM, spec
+from tests.services.series import streams_in
 
 ALL = frozenset(range(4))
 
@@ -168,6 +169,53 @@ def test_a_deleted_stream_is_ended_and_late_packets_do_not_bring_it_back(stage: 
     stage.wants(spec(1))  # made anew under its old name
     stage.step(packet(0, epoch=2, key=True))
     assert stage.child.takes(1)[0] == spec(1)
+
+
+# --- metrics of streams that are gone -------------------------------------------------------------------------
+
+
+def show(stage: Stage, name: str, partition: int = 0) -> None:
+    """Let a stream have its series."""
+    stage.step(packet(0, key=True, stream=name), packet(1, stream=name), partition=partition)
+    stage.child.says(*shown(0), Outcome(1, 1, Disposition.CLEAR, "", 0.03, 0.02, 1.2))
+    stage.step()
+    assert name in streams_in(stage.metrics.registry)
+
+
+def test_a_hundred_deleted_streams_leave_no_series(stage: Stage) -> None:
+    names = [f"s{number}" for number in range(100)]
+    show(stage, "other")
+    for name in names:
+        show(stage, name)
+        stage.wants(None, name)
+        stage.step()
+    assert streams_in(stage.metrics.registry) == {"other"}
+
+
+def test_the_series_of_a_stream_whose_child_rests_stay(stage: Stage) -> None:
+    show(stage, STREAM)
+    stage.step(seconds=IDLE_S + 1)
+    assert stage.child.closed
+    stage.step(seconds=10 * LINGER_S)
+    assert stage.metric("clear") == 1
+
+
+def test_a_stream_that_moved_away_leaves_no_series_for_long(stage: Stage) -> None:
+    show(stage, STREAM, partition=1)
+    stage.service.on_revoked(frozenset({1}))
+    stage.step(seconds=LINGER_S / 2)
+    assert stage.metric("clear") == 1
+    stage.step(seconds=LINGER_S)
+    assert streams_in(stage.metrics.registry) == set()
+
+
+def test_a_stream_that_comes_back_counts_on(stage: Stage) -> None:
+    show(stage, STREAM, partition=1)
+    stage.service.on_revoked(frozenset({1}))
+    stage.service.on_assigned(frozenset({1}))
+    stage.step(packet(0, epoch=2, key=True), partition=1)
+    stage.step(seconds=2 * LINGER_S)
+    assert stage.metric("clear") == 1
 
 
 # --- reports ------------------------------------------------------------------------------------------------

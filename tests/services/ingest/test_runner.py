@@ -321,6 +321,9 @@ def test_a_child_that_breaks_the_contract_is_killed_and_its_word_not_passed_on(s
     stage.runner.tick()
     assert stage.child.killed
     assert (stage.bus.media, stage.bus.frames) == ([], [])
+    labels = [sample.labels["reason"] for sample in next(iter(stage.around.metrics.child_restarts.collect())).samples]
+    assert labels
+    assert not [label for label in labels if " " in label]
 
 
 def test_the_heartbeat_tells_size_rate_and_state(stage):

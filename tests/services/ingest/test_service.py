@@ -8,6 +8,7 @@ import pytest
 
 from mosaicast.contracts.messages import StatusReport
 from mosaicast.runtime.children import ForkServer, Limits
+from mosaicast.runtime.metrics import LINGER_S
 from services.ingest import entry
 from services.ingest.service import REPORTS_S, SETTLE_S, IngestService
 from tests.adapters.av_clips import make_clip
@@ -21,6 +22,7 @@ from tests.services.ingest.fakes import (
     reported,
     surroundings,
 )
+from tests.services.series import streams_in
 
 ALL = frozenset(range(4))
 
@@ -167,6 +169,31 @@ def test_a_deleted_stream_is_stopped_and_says_so(still):
     still.step(received(None, key="a"), received(None, key="unknown"))
     assert still.spawner.children[0].killed
     assert still.bus.last_status("a").state == "stopped"
+
+
+def test_a_deleted_stream_leaves_no_series_and_one_that_ended_keeps_them(live, tmp_path):
+    make_clip(tmp_path / "clip.mp4", frames=30)
+    specs = [received(file_spec("clip.mp4", stream_id=name)) for name in ("a", "b")]
+    live.until(lambda: live.state("a") == live.state("b") == "ended", specs)
+    registry = live.service._around.metrics.registry
+    assert registry.get_sample_value("mosaicast_frames_ingested_total", {"stream": "a"}) == 30
+    live.service.step([received(None, key="a")])
+    assert streams_in(registry) == {"b"}
+
+
+def test_a_stream_that_moved_away_leaves_no_series_for_long(still):
+    still.service.assigned(ALL)
+    still.step(received(push_spec("a"), partition=1), received(push_spec("b"), partition=2))
+    metrics = still.service._around.metrics
+    for name in ("a", "b"):
+        metrics.frames_ingested.labels(name).inc()
+    still.service.revoked(frozenset({1, 2}))
+    still.step(seconds=LINGER_S / 2)
+    assert streams_in(metrics.registry) == {"a", "b"}
+    still.service.assigned(ALL)
+    still.step(received(push_spec("b"), partition=2))
+    still.step(seconds=LINGER_S)
+    assert streams_in(metrics.registry) == {"b"}
 
 
 def test_every_stream_is_told_once_a_second_and_counted_by_state(still):

@@ -22,6 +22,7 @@ from tests.services.recognizer.fakes import (
     face,
     spec,
 )
+from tests.services.series import streams_in
 
 ANA, STRANGER = 100, 60
 
@@ -309,6 +310,14 @@ def test_a_stream_that_fell_silent_waits_and_is_forgotten_with_its_metrics(stage
     assert len(stage.producer.of("status")) == count
     sample = {"stream": "s1", "reason": "enrolled"}
     assert stage.metrics.registry.get_sample_value("mosaicast_tracks", sample) is None
+
+
+def test_a_deleted_stream_leaves_no_series(stage):
+    stage.watch(12, face())
+    assert streams_in(stage.metrics.registry) == {"s1"}
+    stage.specs.put(None, "s1")
+    stage.step()
+    assert streams_in(stage.metrics.registry) == set()
 
 
 def test_no_picture_vector_or_similarity_leaves(stage):
