@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-kafka up demo test lint unit e2e bench clean
+.PHONY: help setup setup-dev setup-kafka up demo check test bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -22,7 +22,10 @@ up: setup  ## run Mosaicast on this machine
 demo: setup  ## a sample broadcast, masked, with its addresses (SECONDS=60: that long, checked, with an exit status)
 	@$(PY) -m bench.demo $(if $(SECONDS),--seconds $(SECONDS)) $(DEMO_ARGS)
 
-test: setup-dev setup-kafka  ## everything that must hold: linters, types, unit, contract and end-to-end tests
+check: setup-dev  ## the loop of a working day: linters, types and unit tests
+	@scripts/test tests/unit --numprocesses 2 --dist loadfile
+
+test: setup-dev setup-kafka  ## everything that must hold: linters, types and the tests of all tiers
 	@scripts/test
 
 bench: setup-dev  ## measure: writes bench/out/summary.json

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -10,6 +11,24 @@ from hypothesis import HealthCheck, settings
 # Hypothesis fails an example that takes 0.2 s, or that is slow to make: on a busy machine any does.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+TESTS = Path(__file__).parent
+TIERS = ("unit", "adapters", "services", "e2e")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its tier, which is its folder; first, so that `-m unit` can choose by it."""
+    for item in items:
+        item.add_marker(tier(item.path))
+
+
+def tier(path: Path) -> str:
+    """Return the folder below `tests` in which a test lies."""
+    folder = path.relative_to(TESTS).parts[0]
+    if folder not in TIERS:
+        raise pytest.UsageError(f"{path} is of no tier: tests lie in tests/ below {', '.join(TIERS)}")
+    return folder
 
 
 @pytest.fixture(autouse=True)

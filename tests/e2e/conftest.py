@@ -38,10 +38,7 @@ HEALED_S = 60.0
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them, and put the real Kafka's last: each broker's product is started once."""
-    for item in items:
-        if "e2e" in str(item.path):
-            item.add_marker(pytest.mark.e2e)
+    """Put the real Kafka's last: each broker's product is started once."""
     items.sort(key=lambda item: item.get_closest_marker("e2e") is not None and is_on_kafka(item))
 
 

@@ -33,7 +33,8 @@ def program(path: Path, text: str) -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     (tmp_path / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts" / "test", tmp_path / "scripts" / "test")
+    for script in ("test", "lint"):
+        shutil.copy(ROOT / "scripts" / script, tmp_path / "scripts" / script)
     program(tmp_path / ".venv/bin/python", PYTEST)
     for linter in ("ruff", "mypy", "lint-imports"):
         program(tmp_path / ".venv/bin" / linter, f'#!/bin/sh\n[ "$BROKEN" != {linter} ]\n')
@@ -105,3 +106,41 @@ def test_ctrl_c_ends_all_of_it(checkout: Path) -> None:
     assert script.returncode == 130
     assert out.count("ended") == 4
     assert len(asked.read_text().splitlines()) == 4, "none is begun after it"
+
+
+@pytest.mark.parametrize(
+    ("broken", "asked"), [("", "-m pytest tests/unit --numprocesses 2 --dist loadfile\n"), ("mypy", "")]
+)
+def test_make_check_runs_the_linters_then_the_unit_tests(checkout: Path, broken: str, asked: str) -> None:
+    shutil.copy(ROOT / "Makefile", checkout / "Makefile")
+    program(checkout / "scripts/setup", '#!/bin/sh\n[ "$*" = --dev ]\n')
+    environment = {"PATH": "/usr/bin:/bin", "BROKEN": broken}
+    done = subprocess.run(
+        ["make", "-C", checkout, "check"], env=environment, capture_output=True, text=True, timeout=WAIT_S, check=False
+    )
+    seen = checkout / "asked"
+    assert (done.returncode == 0) == (broken == ""), done.stderr
+    assert (seen.read_text() if seen.exists() else "") == asked
+
+
+@pytest.mark.parametrize("linter", ["", "ruff", "mypy", "lint-imports"])
+def test_a_commit_that_a_linter_refuses_is_refused(checkout: Path, linter: str) -> None:
+    shutil.copytree(ROOT / "hooks", checkout / "hooks")
+
+    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(checkout), "BROKEN": linter}
+        who = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
+        command = ["git", *who, "-C", str(checkout), *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=WAIT_S, check=False)
+
+    assert git("init").returncode == 0
+    assert git("config", "core.hooksPath", "hooks").returncode == 0
+    assert git("commit", "--allow-empty", "--message", "x").returncode == (1 if linter else 0)
+    assert git("rev-parse", "HEAD").returncode == (128 if linter else 0)
+
+
+def test_linters_that_are_not_installed_say_how(checkout: Path) -> None:
+    (checkout / ".venv/bin/ruff").unlink()
+    done = subprocess.run([checkout / "scripts/lint"], capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert done.returncode == 1
+    assert "make setup-dev" in done.stderr
