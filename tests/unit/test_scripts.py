@@ -59,7 +59,7 @@ def test_all_of_it_is_run_and_summed_up_in_the_last_line(run: Run, checkout: Pat
     assert last.startswith("33 passed, 4 skipped in ")
     asked = sorted(line.split("--durations=10 ")[1] for line in (checkout / "asked").read_text().splitlines())
     assert asked == [
-        "--ignore=tests/e2e --numprocesses 3 --dist loadfile",
+        "--ignore=tests/e2e --numprocesses 3 --dist loadfile --timeout 1200",
         "tests/e2e -m kafka",
         "tests/e2e -m not kafka --ignore=tests/e2e/test_people.py",
         "tests/e2e/test_people.py -m not kafka",
