@@ -100,7 +100,9 @@ class Witness:
 
     def _look(self) -> None:
         while True:
-            told = _destination(self._socket.recv(65536))
+            packet, sender = self._socket.recvfrom(65536)
+            # On loopback each packet is seen twice, on its way out and in; the second may be late.
+            told = None if sender[2] == socket.PACKET_OUTGOING else _destination(packet)
             if told is not None:
                 with self._news:
                     self._seen.add(told)

@@ -161,8 +161,7 @@ def test_nobody_is_shown_and_the_stream_recovers(
             broadcast.publisher.stop()
         report = watch.report()
         seen = watch.sightings()
-    balance(session, stream)
-    books = session.books(stream)
+    books = balance(session, stream)
     failures.record(failures.Observation.of(what, seen, report, books))
     assert report.leaks == ()
     assert len(report.order_violations) <= (fault == REPUBLISHED), "whoever publishes anew begins the clip anew"

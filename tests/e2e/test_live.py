@@ -9,7 +9,7 @@ import pytest
 from synthetic import presets
 from synthetic.cast import Person
 from synthetic.oracle import Oracle, SourceClip
-from synthetic.session import LiveStream, LiveWatch, Session, wait_until
+from synthetic.session import Books, LiveStream, LiveWatch, Session, wait_until
 from tests.e2e.conftest import MakeClip
 
 
@@ -82,10 +82,13 @@ def _seen(watch: LiveWatch) -> int:
     return sum(sighting.clear for sighting in watch.sightings())
 
 
-def balance(session: Session, stream: LiveStream) -> None:
+def balance(session: Session, stream: LiveStream) -> Books:
+    """Return the books of a stream, which must balance, and delete it: its metrics go with it."""
     try:
         wait_until(lambda: session.books(stream).balanced, 60, "ingested = published + dropped")
     except TimeoutError:
         pytest.fail(f"the books do not balance: {session.books(stream)}")
-    assert session.books(stream).published > 0
+    books = session.books(stream)
+    assert books.published > 0
     session.api.delete(f"/v1/streams/{stream.stream_id}")
+    return books
