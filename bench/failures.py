@@ -32,8 +32,8 @@ broadcasts at 640 x 360 and 30 frames a second, delay 1 s, that a viewer watched
 each face is judged every frame that came out. Recovery is counted from the fault (from its end, where it lasts) until
 frames are painted by regions again for a second. What is on its way when a fault comes is not counted, so 1.5 s may
 mean that there was nothing to recover from. "Seen again" is the enrolled person, who must be recognised anew after some
-faults. A stranger is clear if under 90 % of the face is masked. Lost frames are those of the whole broadcast. The machine has
-two cores; all runs but one of each row were beside a process that burns one of them, and other work.
+faults. A stranger is clear if under 90 % of the face is masked. Lost frames are those of the whole broadcast.
+The machine has two cores; all runs but one of each row were beside a process that burns one of them, and other work.
 
 | fault | broker | what viewers saw | recovery, median | worst | seen again | runs | frames lost | clear strangers |
 |---|---|---|---|---|---|---|---|---|

@@ -37,6 +37,8 @@ def logs_as_they_were() -> Iterator[None]:
     structlog_before = structlog.get_config()
     root = logging.getLogger()
     handlers, level, raises = root.handlers, root.level, logging.raiseExceptions
+    # What is captured is all that is said; without `configure` only warnings are.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG))
     yield
     structlog.configure(**structlog_before)
     structlog.contextvars.clear_contextvars()

@@ -1,6 +1,7 @@
 """Keys and tokens are seen once, by who asked for them; names never run as programs."""
 
 import json
+import logging
 import re
 import socket
 import threading
@@ -94,6 +95,7 @@ def serving(app: Any, **more: Any) -> Iterator[str]:
         server.should_exit = True
         thread.join()
         listening.close()
+        logging.getLogger("uvicorn.access").propagate = True  # uvicorn leaves it off for whoever comes next
 
 
 def test_what_uvicorn_says_is_redacted_json(capfd: pytest.CaptureFixture[str]) -> None:

@@ -72,7 +72,7 @@ def test_a_client_that_trickles_loses_its_slot_to_one_that_does_not(desk: People
         await slow
         return good.status_code
 
-    with serving(desk) as url:
+    with serving(desk.app) as url:
         assert asyncio.run(asyncio.wait_for(scene(url), PATIENT_S)) == 201
     assert (counted(desk, 408), counted(desk, 201)) == (1, 1)
     assert len(desk.storage.people_ids()) == 1
