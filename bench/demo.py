@@ -22,7 +22,8 @@ from services.cli.stack import Stack, StackError, StackOptions
 from synthetic import presets
 from synthetic.cast import CastError, load_cast
 from synthetic.clip import write_clip
-from synthetic.oracle import Oracle, SourceClip
+from synthetic.following import FollowingOracle
+from synthetic.oracle import SourceClip
 from synthetic.playback import PlaybackReport
 from synthetic.session import LiveStream, LiveWatch, Session, wait_until
 
@@ -74,7 +75,7 @@ def _run(arguments: argparse.Namespace, folder: Path, console: Console, stop: St
             session.enrol("Eileen Collins", people[ENROLLED])
             console.print("✓ one of them is enrolled: Eileen Collins, the astronaut")
             stream = session.create("Demo")
-            oracle = Oracle([SourceClip.load(clip)], [ENROLLED])
+            oracle = FollowingOracle([SourceClip.load(clip)], [ENROLLED])
             with session.publish(clip, stream):
                 console.print("✓ ffmpeg publishes over RTMP")
                 with LiveWatch(stream.rtmp_url, oracle) as watch:

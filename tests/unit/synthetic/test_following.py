@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from synthetic.following import FollowingOracle
 from synthetic.oracle import Kind
-from tests.e2e.watching import KeepingOracle
 from tests.unit.synthetic.conftest import mosaic
 
 
@@ -16,7 +16,7 @@ def without_number(luma: np.ndarray) -> np.ndarray:
 
 
 def test_a_frame_without_its_number_is_judged_by_what_it_may_be(sample: Any) -> None:
-    oracle = KeepingOracle([sample.source], ["astronaut"])
+    oracle = FollowingOracle([sample.source], ["astronaut"])
     masked = sample.masked(mosaic)
     bare = sample.masked(mosaic, lambda person, box: None if person == "admiral" else box)
     enrolled = sample.masked(mosaic, lambda person, box: None if person == "astronaut" else box)
