@@ -5,7 +5,7 @@ whatever it killed or took away must have healed before the next begins.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -38,12 +38,15 @@ HEALED_S = 60.0
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the real Kafka's last: each broker's product is started once."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None and is_on_kafka(item))
+    """Each broker's product is started once, the real Kafka's after the other; those with a product of their own last."""
+    items.sort(key=place)
 
 
-def is_on_kafka(item: pytest.Item) -> bool:
-    return item.get_closest_marker("kafka") is not None
+def place(item: pytest.Item) -> tuple[bool, bool]:
+    if item.get_closest_marker("e2e") is None:
+        return (False, False)
+    own = not {"session", "quick_session"} & set(getattr(item, "fixturenames", ()))
+    return (item.get_closest_marker("kafka") is not None, own)
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +85,8 @@ class Products:
         self._make_folder, self._running = make_folder, ExitStack()
         self._broker: str | None = None
         self.session: Session | None = None
+        self.kept: set[str] = set()
+        """Streams that go on from test to test."""
 
     def of(self, broker: str) -> Session:
         if self.session is None or self._broker != broker:
@@ -92,6 +97,7 @@ class Products:
 
     def stop(self) -> None:
         self.session = None
+        self.kept.clear()
         self._running.close()
 
 
@@ -120,14 +126,16 @@ def as_it_was(products: Products) -> Iterator[None]:
     """The next test finds a product without streams in which every part answers."""
     yield
     if products.session is not None:
-        tidy(products.session)
+        tidy(products.session, products.kept)
 
 
-def tidy(session: Session) -> None:
+def tidy(session: Session, kept: Collection[str] = ()) -> None:
     for stream in session.api.get("/v1/streams")["streams"]:
-        session.api.delete(f"/v1/streams/{stream['stream_id']}")
+        if stream["stream_id"] not in kept:
+            session.api.delete(f"/v1/streams/{stream['stream_id']}")
     wait_until(lambda: all(answers(session.stack, name) for name in SERVICES), HEALED_S, "every part answers")
-    wait_until(lambda: not stream_children(session.stack), HEALED_S, "the end of the streams' children")
+    if not kept:
+        wait_until(lambda: not stream_children(session.stack), HEALED_S, "the end of the streams' children")
 
 
 def answers(stack: Stack, name: str) -> bool:

@@ -12,7 +12,7 @@ from services.compositor import __main__ as compositor
 from services.compositor import child, engine
 from services.compositor.painting import paint
 
-FRAMES = 300
+FRAMES = 200
 """Masked frames that are painted before the bug shows."""
 
 _serve = child.run

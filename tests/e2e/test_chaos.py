@@ -23,7 +23,7 @@ from tests.e2e.retimed import SteppingPublisher
 from tests.e2e.test_live import balance
 from tests.e2e.watching import KeepingOracle
 
-SECONDS = float(os.environ.get("MOSAICAST_CHAOS_SECONDS", "30"))
+SECONDS = float(os.environ.get("MOSAICAST_CHAOS_SECONDS", "20"))
 STEPS = 6
 RANDOM = f"messages lost, repeated, late and mixed up at random, {SECONDS:.0f} s"
 BACK = "the publisher's clock goes back"

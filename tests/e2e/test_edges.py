@@ -20,6 +20,8 @@ from synthetic.session import LiveStream, LiveWatch, Session, wait_until
 from tests.e2e.conftest import MakeClip
 
 REFUSED_S = 60.0
+BATCH = 8
+"""Sources at once."""
 SECOND_NUMBER = 2000
 """Of the first frame of a clip that follows another."""
 ENDED = {"refused", "ended", "quarantined", "error"}
@@ -45,7 +47,7 @@ def test_a_publisher_that_was_killed_comes_back_in_another_size(
     quick_session: Session, owner: str, make_clip: MakeClip
 ) -> None:
     session = quick_session
-    script = presets.small(["astronaut", "admiral"], seconds=24)
+    script = presets.small(["astronaut", "admiral"], seconds=8)
     first = make_clip("before", script)
     second = make_clip("after", replace(script, size_wh=(854, 480), first_number=SECOND_NUMBER))
     oracle = Oracle([SourceClip.load(first), SourceClip.load(second)], ["astronaut"])
@@ -119,8 +121,8 @@ def test_every_malformed_source_ends_in_a_clear_state_and_hurts_nobody(
     session = quick_session
     pids = {name: session.stack.process(name).pid for name in ("api", "ingest", "detector", "recognizer", "compositor")}
     states: dict[str, tuple[str, str]] = {}
-    for start in range(0, len(malformed), 4):
-        batch = {path: session.create(path, {"kind": "file", "path": path}) for path in malformed[start : start + 4]}
+    for start in range(0, len(malformed), BATCH):
+        batch = {path: session.create(path, {"kind": "file", "path": path}) for path in malformed[start : start + BATCH]}
         for path, stream in batch.items():
             states[path] = settled(session, stream)
             session.api.delete(f"/v1/streams/{stream.stream_id}")

@@ -1,14 +1,14 @@
 """Faults during a broadcast, on both brokers: nobody is shown, the stream recovers, every frame is accounted for.
 
+One broadcast goes through all faults of a broker, one after the other; after a test that failed, another is begun.
 Each test writes down what its viewer saw: docs/failures.md is made of it (`python -m bench.failures`).
 """
 
-import re
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,9 +17,11 @@ import pytest
 from bench import failures
 from synthetic.cast import Person
 from synthetic.oracle import Oracle
+from synthetic.playback import PlaybackReport
 from synthetic.publisher import Publisher
-from synthetic.session import LiveStream, LiveWatch, Session, wait_until
+from synthetic.session import Books, LiveStream, LiveWatch, Session, wait_until
 from tests.e2e.brokers import BrokerStack
+from tests.e2e.conftest import Products
 from tests.e2e.test_live import balance, warm
 from tests.e2e.test_people import away
 
@@ -31,12 +33,13 @@ STOPPED_S = 10.0
 
 @dataclass
 class Broadcast:
-    """A stream on air."""
+    """A stream on air, and its viewer."""
 
     session: Session
     stream: LiveStream
     clip: Path
     publisher: Publisher
+    watch: LiveWatch
 
     @property
     def stack(self) -> BrokerStack:
@@ -134,39 +137,95 @@ EMBEDDED_LACKS = frozenset({LOSES})
 """What can't be tried on the embedded broker: it loses its data only with itself, and ends with `mosaicast up`."""
 
 
+class OnAir:
+    """The broadcast that goes through the faults."""
+
+    def __init__(self, products: Products, session: Session, clip: Path, oracle: Oracle) -> None:
+        self._products, self._session, self._clip, self._oracle = products, session, clip, oracle
+        self._running: ExitStack | None = None
+        self._now: Broadcast | None = None
+        self._count = 0
+
+    @contextmanager
+    def broadcast(self) -> Iterator[Broadcast]:
+        """Give the one that is on air, or begin one. It is not used again after what failed with it."""
+        now = self._now or self._begin()
+        try:
+            yield now
+        except BaseException:
+            self.end()
+            raise
+
+    def _begin(self) -> Broadcast:
+        self._count += 1
+        stream = self._session.create(f"faults-{self._count}", owner="faults")
+        self._products.kept.add(stream.stream_id)
+        self._running = ExitStack()
+        watch = self._running.enter_context(LiveWatch(stream.rtmp_url, self._oracle))
+        publisher = self._session.publish(self._clip, stream)
+        self._now = Broadcast(self._session, stream, self._clip, publisher, watch)
+        return self._now
+
+    def end(self) -> None:
+        """Stop publishing, and hang up; the stream is left with its books."""
+        if self._now is not None and self._running is not None:
+            self._now.publisher.stop()
+            self._running.close()
+            self._products.kept.discard(self._now.stream.stream_id)
+        self._now = None
+
+
 @pytest.fixture(scope="module")
-def owner(session: Session, people: Mapping[str, Person]) -> str:
+def on_air(
+    session: Session, products: Products, people: Mapping[str, Person], pair_clip: Path, pair_oracle: Oracle
+) -> Iterator[OnAir]:
     session.enrol("Eileen", people["astronaut"], owner="faults")
-    return "faults"
+    on_air = OnAir(products, session, pair_clip, pair_oracle)
+    yield on_air
+    on_air.end()
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_nobody_is_shown_and_the_stream_recovers(
-    session: Session, owner: str, pair_clip: Path, pair_oracle: Oracle, fault: str
-) -> None:
+def test_nobody_is_shown_and_the_stream_recovers(session: Session, on_air: OnAir, fault: str) -> None:
     if session.stack.options.kafka == "embedded" and fault in EMBEDDED_LACKS:
         pytest.skip("the embedded broker loses its data only with itself")
-    stream = session.create(re.sub(r"\W+", "-", fault), owner=owner)
-    broadcast = Broadcast(session, stream, pair_clip, session.publish(pair_clip, stream))
-    with LiveWatch(stream.rtmp_url, pair_oracle) as watch:
-        try:
-            warm(watch)
-            begin_s = time.monotonic()
-            with FAULTS[fault](broadcast):
-                pass
-            what = failures.Fault(fault, broadcast.stack.broker, begin_s, time.monotonic())
-            wait_until(lambda: is_back(watch, what), RECOVERY_S, f"masked frames after: {fault}")
-        finally:
-            broadcast.publisher.stop()
-        report = watch.report()
-        seen = watch.sightings()
-    books = balance(session, stream)
-    failures.record(failures.Observation.of(what, seen, report, books))
-    assert report.leaks == ()
-    assert len(report.order_violations) <= (fault == REPUBLISHED), "whoever publishes anew begins the clip anew"
+    with on_air.broadcast() as broadcast:
+        watch = broadcast.watch
+        warm(watch, since_s=time.monotonic())
+        before, books_before = watch.report(), session.books(broadcast.stream)
+        begin_s = time.monotonic()
+        with FAULTS[fault](broadcast):
+            pass
+        what = failures.Fault(fault, broadcast.stack.broker, begin_s, time.monotonic())
+        wait_until(lambda: is_back(watch, what), RECOVERY_S, f"masked frames after: {fault}")
+        report = since(watch.report(), before)
+        dropped = lost(session.books(broadcast.stream), books_before)
+        failures.record(failures.Observation.of(what, watch.sightings(), report, dropped))
+        assert report.leaks == ()
+        assert len(report.order_violations) <= (fault == REPUBLISHED), "whoever publishes anew begins the clip anew"
+
+
+def test_every_frame_of_the_broadcast_is_accounted_for(session: Session, on_air: OnAir) -> None:
+    with on_air.broadcast() as broadcast:
+        warm(broadcast.watch)
+    on_air.end()
+    balance(session, broadcast.stream)
+
+
+def since(report: PlaybackReport, before: PlaybackReport) -> PlaybackReport:
+    """Return the leaks and wrong orders that were seen after an earlier report."""
+    leaks = report.leaks[len(before.leaks) :]
+    return replace(report, leaks=leaks, order_violations=report.order_violations[len(before.order_violations) :])
+
+
+def lost(books: Books, before: Books) -> Books:
+    """Return the frames that were dropped since, by reason."""
+    return replace(
+        books, dropped={reason: count - before.dropped.get(reason, 0) for reason, count in books.dropped.items()}
+    )
 
 
 def is_back(watch: LiveWatch, fault: failures.Fault) -> bool:
-    seen = watch.sightings()
+    seen = watch.sightings(fault.begin_s)
     return failures.recovered_s(seen, fault) is not None and failures.shown_s(seen, fault) is not None

@@ -19,7 +19,7 @@ LONG_S = 60.0
 
 
 class PlantedStack(Stack):
-    """A stack whose compositor forgets to paint after ten seconds."""
+    """A stack whose compositor forgets to paint after seven seconds."""
 
     def _specs(self, bootstrap: str) -> Iterator[ProcessSpec]:
         for spec in super()._specs(bootstrap):

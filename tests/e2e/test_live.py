@@ -19,8 +19,8 @@ def owner(session: Session, people: Mapping[str, Person]) -> str:
     return "pair"
 
 
-def warm(watch: LiveWatch, *, frames: int = 60) -> None:
-    wait_until(lambda: watch.count("clean") >= frames, 60, "masked frames")
+def warm(watch: LiveWatch, *, frames: int = 60, since_s: float = 0.0) -> None:
+    wait_until(lambda: watch.count("clean", since_s) >= frames, 60, "masked frames")
 
 
 def test_strangers_masked_the_enrolled_visible_sound_in_step(

@@ -24,8 +24,8 @@ from tests.e2e.conftest import MakeClip
 
 ENROLLED, STRANGER = "astronaut", "admiral"
 FPS = 30
-DELAY_S, LONG_DELAY_S = 1.0, 8.0
-HEEDED_S = 6.0
+DELAY_S, LONG_DELAY_S = 1.0, 6.0
+HEEDED_S = 4.5
 """What was answered is heeded within so long on any machine. It is less than the long delay: then frames wait that were
 captured before the answer, and they must be masked too."""
 LATE_S = 2.0

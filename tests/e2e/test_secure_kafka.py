@@ -32,7 +32,7 @@ def secure(tmp_path: Path) -> Iterator[SecureKafka]:
 
 
 @pytest.fixture
-def session(secure: SecureKafka, tmp_path: Path) -> Iterator[Session]:
+def secured(secure: SecureKafka, tmp_path: Path) -> Iterator[Session]:
     options = StackOptions(
         data_dir=tmp_path / "data",
         rtmp_port=0,
@@ -55,10 +55,10 @@ def session(secure: SecureKafka, tmp_path: Path) -> Iterator[Session]:
 
 
 def test_a_broadcast_over_tls_outlives_the_loss_of_all_that_the_broker_had(
-    session: Session, secure: SecureKafka, pair_clip: Path, pair_oracle: Oracle
+    secured: Session, secure: SecureKafka, pair_clip: Path, pair_oracle: Oracle
 ) -> None:
-    stream = session.create("secure")
-    with session.publish(pair_clip, stream), LiveWatch(stream.rtmp_url, pair_oracle) as watch:
+    stream = secured.create("secure")
+    with secured.publish(pair_clip, stream), LiveWatch(stream.rtmp_url, pair_oracle) as watch:
         wait_until(lambda: watch.count("clean") >= 60, BACK_S, "masked frames")
         first = secure.server.pid
         os.kill(first, signal.SIGKILL)
@@ -69,5 +69,5 @@ def test_a_broadcast_over_tls_outlives_the_loss_of_all_that_the_broker_had(
         report = watch.report()
     assert report.leaks == ()
     for service in ("api", "ingest", "detector", "recognizer", "compositor"):
-        log = (session.stack.options.data_dir / "logs" / f"{service}.log").read_text(errors="replace")
+        log = (secured.stack.options.data_dir / "logs" / f"{service}.log").read_text(errors="replace")
         assert PASSWORD not in log

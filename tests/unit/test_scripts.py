@@ -16,11 +16,10 @@ PYTEST = """#!/bin/sh
 echo "$*" >> asked
 case "$*" in
     *"--ignore=tests/e2e "*) echo "$PARTS"; exit "${PARTS_STATUS:-0}" ;;
-    *"-m kafka") echo "$KAFKA"; exit "${KAFKA_STATUS:-0}" ;;
-    *) echo "3 passed in 0.10s" ;;
+    *) echo "$WHOLE"; exit "${WHOLE_STATUS:-0}" ;;
 esac
 """
-PASSED = {"PARTS": "20 passed, 4 skipped in 9.10s", "KAFKA": "7 passed, 2 deselected in 5.00s"}
+PASSED = {"PARTS": "20 passed, 4 skipped in 9.10s", "WHOLE": "7 passed, 2 skipped in 5.00s"}
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -51,18 +50,15 @@ def run(checkout: Path) -> Run:
     return run
 
 
-@pytest.mark.parametrize("at_once", ["", "1"])
-def test_all_of_it_is_run_and_summed_up_in_the_last_line(run: Run, checkout: Path, at_once: str) -> None:
-    done = run(MOSAICAST_TESTS_AT_ONCE=at_once)
+def test_all_of_it_is_run_and_summed_up_in_the_last_line(run: Run, checkout: Path) -> None:
+    done = run()
     assert done.returncode == 0, done.stderr
     *_, last = done.stdout.splitlines()
-    assert last.startswith("33 passed, 4 skipped in ")
+    assert last.startswith("27 passed, 6 skipped in ")
     asked = sorted(line.split("--durations=10 ")[1] for line in (checkout / "asked").read_text().splitlines())
     assert asked == [
         "--ignore=tests/e2e --numprocesses 3 --dist loadfile --timeout 1200",
-        "tests/e2e -m kafka",
-        "tests/e2e -m not kafka --ignore=tests/e2e/test_people.py",
-        "tests/e2e/test_people.py -m not kafka",
+        "tests/e2e",
     ]
 
 
@@ -74,7 +70,7 @@ def test_a_linter_that_fails_fails_it_and_the_tests_run_all_the_same(run: Run, l
     assert "20 passed" in done.stdout
 
 
-@pytest.mark.parametrize("group", ["PARTS", "KAFKA"])
+@pytest.mark.parametrize("group", ["PARTS", "WHOLE"])
 def test_a_test_that_fails_fails_it(run: Run, group: str) -> None:
     done = run(**{group: "1 failed, 19 passed in 9.10s", f"{group}_STATUS": "1"})
     assert done.returncode == 1
@@ -82,7 +78,7 @@ def test_a_test_that_fails_fails_it(run: Run, group: str) -> None:
 
 
 def test_what_dies_without_a_word_fails_it(run: Run) -> None:
-    assert run(KAFKA="", KAFKA_STATUS="139").returncode == 1
+    assert run(WHOLE="", WHOLE_STATUS="139").returncode == 1
 
 
 def test_with_arguments_they_go_to_pytest(run: Run, checkout: Path) -> None:
@@ -95,17 +91,17 @@ def test_ctrl_c_ends_all_of_it(checkout: Path) -> None:
     # Like pytest, it takes the signal, says so and exits.
     waiting = '#!/bin/sh\ntrap "echo ended; exit 2" INT\necho "$*" >> asked\nwhile :; do sleep 0.1; done\n'
     program(checkout / ".venv/bin/python", waiting)
-    environment = {"PATH": "/usr/bin:/bin", "MOSAICAST_TESTS_AT_ONCE": "1"}
+    environment = {"PATH": "/usr/bin:/bin"}
     # A shell can't trap what it was started deaf to, as anything behind `nohup ... &` is.
     command = ["/usr/bin/env", "--default-signal=INT", str(checkout / "scripts/test")]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as script:
         asked = checkout / "asked"
-        wait_until(lambda: asked.exists() and len(asked.read_text().splitlines()) == 4, WAIT_S, "all groups")
+        wait_until(lambda: asked.exists() and len(asked.read_text().splitlines()) == 2, WAIT_S, "both groups")
         script.send_signal(signal.SIGINT)
         out, _ = script.communicate(timeout=WAIT_S)
     assert script.returncode == 130
-    assert out.count("ended") == 4
-    assert len(asked.read_text().splitlines()) == 4, "none is begun after it"
+    assert out.count("ended") == 2
+    assert len(asked.read_text().splitlines()) == 2, "none is begun after it"
 
 
 @pytest.mark.parametrize(
