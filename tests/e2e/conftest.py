@@ -38,7 +38,7 @@ HEALED_S = 60.0
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each broker's product is started once, the real Kafka's after the other; those with a product of their own last."""
+    """Start each broker's product once, the real Kafka's last; tests with a product of their own come after its."""
     items.sort(key=place)
 
 

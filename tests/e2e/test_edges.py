@@ -122,7 +122,8 @@ def test_every_malformed_source_ends_in_a_clear_state_and_hurts_nobody(
     pids = {name: session.stack.process(name).pid for name in ("api", "ingest", "detector", "recognizer", "compositor")}
     states: dict[str, tuple[str, str]] = {}
     for start in range(0, len(malformed), BATCH):
-        batch = {path: session.create(path, {"kind": "file", "path": path}) for path in malformed[start : start + BATCH]}
+        paths = malformed[start : start + BATCH]
+        batch = {path: session.create(path, {"kind": "file", "path": path}) for path in paths}
         for path, stream in batch.items():
             states[path] = settled(session, stream)
             session.api.delete(f"/v1/streams/{stream.stream_id}")
