@@ -197,7 +197,7 @@ NOT_SHOWN = {"queue.Queue[Item | None]", "the edge does not answer", "a child en
 
 
 def sentences(room: str) -> set[str]:
-    """Return the fixed parts of all texts in a room's code, docstrings and asserts aside, that have three words or more."""
+    """Return the fixed parts of all texts of three words or more in a room, docstrings and asserts aside."""
     path = ROOT / room
     found = set()
     for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
