@@ -1,5 +1,6 @@
 """The ten topics: schema, key, version, producer, consumers, retention, largest message. Nowhere else."""
 
+import zlib
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -19,9 +20,6 @@ from mosaicast.contracts.messages import (
 
 M = TypeVar("M", bound=Message)
 
-PARTITIONS = 4
-"""The same for every topic, so that one consumer owns all of a stream; the embedded broker fixes it at 4."""
-
 KIB = 1024
 MIB = 1024 * KIB
 MINUTE_MS = 60_000
@@ -29,6 +27,42 @@ HOUR_MS = 60 * MINUTE_MS
 
 LARGEST_MESSAGE_BYTES = 16 * MIB
 """What the brokers are told to accept: a keyframe of 4K at the highest quality measured 6 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """How keys are spread over partitions: the same for every topic, so that one consumer owns all of a stream.
+
+    One value for a whole installation. Composition roots make it from the settings and hand it on.
+    """
+
+    partitions: int = 4
+    """Of every topic; the embedded broker knows no other number."""
+
+    def __post_init__(self) -> None:
+        """Reject what can't be.
+
+        Raises:
+            ValueError: fewer than one partition.
+        """
+        if self.partitions < 1:
+            raise ValueError(f"a topic has at least one partition, not {self.partitions}")
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of the partitions."""
+        return range(self.partitions)
+
+    def partition_of(self, key: str) -> int:
+        """Return the partition of a key: CRC-32 of its UTF-8 bytes modulo the partitions.
+
+        That is librdkafka's partitioner `consistent`.
+        """
+        return zlib.crc32(key.encode()) % self.partitions
+
+    def share(self, index: int, count: int) -> frozenset[int]:
+        """Return the partitions of instance `index` of `count` when each owns a fixed share."""
+        return frozenset(number for number in self.numbers if number % count == index)
 
 
 @dataclass(frozen=True, slots=True)

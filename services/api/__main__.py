@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from mosaicast.adapters.binding import bind
 from mosaicast.adapters.database.storage import Storage, StorageError
-from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
+from mosaicast.adapters.gallery.qdrant import QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader, TopicWatch, ensure_topics
 from mosaicast.adapters.media.photos import PhotoDecoder
 from mosaicast.adapters.models.errors import ModelError
@@ -22,11 +22,9 @@ from mosaicast.contracts.topics import STATUS, STREAMS
 from mosaicast.runtime import logs, rights
 from mosaicast.runtime.children import ForkServer
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
-from mosaicast.runtime.dumps import forbid_dumps
-from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.sandbox import Access
-from mosaicast.runtime.settings import Settings, load_or_exit
+from mosaicast.runtime.settings import ApiServiceSettings
 from services.api.background.alignment import align
 from services.api.background.consents import keep_consents
 from services.api.background.leftovers import keep_clean
@@ -38,14 +36,14 @@ from services.api.deps import Addresses, Deps
 from services.api.edge_control import EdgeControl
 from services.api.http.app import create_app
 from services.api.people.enrolment import Enroller
-from services.api.people.face_models import ModelChild, Network
+from services.api.people.face_models import ModelChild
 from services.api.people.face_models import load as load_models
 from services.api.people.records import announce
 from services.api.people.reindex import Reindexer
 from services.api.people.templates import Templates
 from services.api.secrets import digest, new_secret
 from services.api.status import StatusBoard
-from services.wiring import kafka_config
+from services.wiring import begin, count_bad, count_drops, gallery_config, health_server, kafka_config
 
 _POLL_S = 0.2
 _LOG = logs.get_logger(__name__)
@@ -53,10 +51,7 @@ _LOG = logs.get_logger(__name__)
 
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
-    rights.make_private()
-    forbid_dumps()
-    settings = load_or_exit("api")
-    logs.configure("api", level=settings.log_level)
+    settings = begin("api", ApiServiceSettings)
     try:
         run(settings)
     except (BusError, StorageError, VaultError, ModelError) as exc:
@@ -65,7 +60,7 @@ def main() -> int:
     return 0
 
 
-def run(settings: Settings) -> None:
+def run(settings: ApiServiceSettings) -> None:
     """Build the api from its settings and serve.
 
     Raises:
@@ -91,7 +86,7 @@ def run(settings: Settings) -> None:
     deps = _deps(settings, storage, teller, edge, Enroller(PhotoDecoder(children), models))
     stop = threading.Event()
     follower, *others = _threads(settings, deps, metrics, stop)
-    health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, follower.is_alive)
+    health = health_server(settings, metrics, follower.is_alive)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -105,27 +100,23 @@ def run(settings: Settings) -> None:
     _serve(settings, create_app(deps, metrics, ready=follower.is_alive, lifespan=lifespan))
 
 
-def _serve(settings: Settings, app: FastAPI) -> None:
+def _serve(settings: ApiServiceSettings, app: FastAPI) -> None:
     host, port = settings.api.host, settings.api.port
     uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, server_header=False)
 
 
-def _storage(settings: Settings) -> Storage:
+def _storage(settings: ApiServiceSettings) -> Storage:
     storage = Storage(settings.database.url or f"sqlite:///{settings.data_dir / 'mosaicast.db'}")
     storage.migrate()
     _keep_admin_token(storage, settings)
     return storage
 
 
-def _producer(settings: Settings, metrics: Metrics) -> BusProducer:
-    return BusProducer(
-        kafka_config(settings, "api"),
-        lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(),
-        confirms=True,
-    )
+def _producer(settings: ApiServiceSettings, metrics: Metrics) -> BusProducer:
+    return BusProducer(kafka_config(settings, "api"), count_drops(metrics), confirms=True)
 
 
-def _models(settings: Settings, children: ForkServer) -> ModelChild:
+def _models(settings: ApiServiceSettings, children: ForkServer) -> ModelChild:
     return ModelChild(
         children,
         partial(load_models, settings.recognition.networks, settings.cache_dir, settings.models_dir),
@@ -133,7 +124,9 @@ def _models(settings: Settings, children: ForkServer) -> ModelChild:
     )
 
 
-def _threads(settings: Settings, deps: Deps, metrics: Metrics, stop: threading.Event) -> list[threading.Thread]:
+def _threads(
+    settings: ApiServiceSettings, deps: Deps, metrics: Metrics, stop: threading.Event
+) -> list[threading.Thread]:
     """Return what runs beside the server; the first one follows the status."""
     return [
         threading.Thread(target=_follow_status, args=(settings, deps.board, metrics, stop), name="status"),
@@ -163,16 +156,20 @@ async def _background(
         await asyncio.to_thread(deps.reindexer.stop)
 
 
-def _align(settings: Settings, storage: Storage, teller: Teller, stop: threading.Event) -> None:
+def _align(settings: ApiServiceSettings, storage: Storage, teller: Teller, stop: threading.Event) -> None:
     align(
         lambda: StateReader(kafka_config(settings, "api-align"), STREAMS), storage, wall_ms, wake=teller.wake, stop=stop
     )
     teller.release_repeats()
 
 
-def _deps(settings: Settings, storage: Storage, teller: Teller, edge: EdgeControl, enroller: Enroller) -> Deps:
+def _deps(
+    settings: ApiServiceSettings, storage: Storage, teller: Teller, edge: EdgeControl, enroller: Enroller
+) -> Deps:
     vault = _vault(settings)
-    templates = Templates({network: QdrantGallery(_gallery_config(settings, network)) for network in enroller.networks})
+    key = read_key(settings.vault_key, settings.vault_key_path)
+    galleries = {network: QdrantGallery(gallery_config(settings, network, key=key)) for network in enroller.networks}
+    templates = Templates(galleries)
     deps = Deps(
         storage=storage,
         teller=teller,
@@ -194,25 +191,11 @@ def _deps(settings: Settings, storage: Storage, teller: Teller, edge: EdgeContro
     return deps
 
 
-def _vault(settings: Settings) -> Vault:
+def _vault(settings: ApiServiceSettings) -> Vault:
     return Vault(settings.data_dir / "vault", read_key(settings.vault_key, settings.vault_key_path))
 
 
-def _gallery_config(settings: Settings, network: Network) -> GalleryConfig:
-    qdrant = settings.qdrant
-    return GalleryConfig(
-        model=network.name,
-        version=network.version,
-        dimension=network.dimension,
-        path=settings.qdrant_path,
-        url=qdrant.url,
-        api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
-        timeout_s=qdrant.timeout_s,
-        key=read_key(settings.vault_key, settings.vault_key_path),
-    )
-
-
-def _keep_admin_token(storage: Storage, settings: Settings) -> None:
+def _keep_admin_token(storage: Storage, settings: ApiServiceSettings) -> None:
     """Keep the preset token, or make one at the first start and print it, this once."""
     # Empty is how a compose file passes on what is not set; it must not become a token that everybody knows.
     preset = settings.api.admin_token.get_secret_value().strip() if settings.api.admin_token is not None else ""
@@ -225,7 +208,7 @@ def _keep_admin_token(storage: Storage, settings: Settings) -> None:
         sys.stdout.flush()
 
 
-def _follow_status(settings: Settings, board: StatusBoard, metrics: Metrics, stop: threading.Event) -> None:
+def _follow_status(settings: ApiServiceSettings, board: StatusBoard, metrics: Metrics, stop: threading.Event) -> None:
     # Every instance of the api wants every report: a fixed share of one has all partitions, and starts at their end.
     kafka = kafka_config(settings, "api-status", all_partitions=True)
     consumer = BusConsumer(
@@ -234,7 +217,7 @@ def _follow_status(settings: Settings, board: StatusBoard, metrics: Metrics, sto
         "api-status",
         lambda _: None,
         lambda _: None,
-        on_bad=lambda topic, reason: metrics.contract_errors.labels(topic, reason).inc(),
+        on_bad=count_bad(metrics),
     )
     try:
         while not stop.is_set():

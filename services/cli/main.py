@@ -16,6 +16,7 @@ from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.kafka import BusError
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import VaultError
+from mosaicast.contracts.topics import Topology
 from mosaicast.runtime import logs, rights
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.settings import WrongSettingsError, load
@@ -70,6 +71,8 @@ def up(
     settings = load()
     if bootstrap is None and settings.kafka.security_protocol != "plaintext":
         raise typer.BadParameter("MOSAICAST_KAFKA__SECURITY_PROTOCOL is for a Kafka of yours: name it with --bootstrap")
+    if not kafka and bootstrap is None and settings.kafka.topology != Topology():
+        raise typer.BadParameter("MOSAICAST_KAFKA__PARTITIONS is for a real Kafka: say --kafka or --bootstrap")
     models.require_chosen(settings)  # before anything runs: five services that do not start say less
     options = StackOptions(
         data_dir=data_dir,

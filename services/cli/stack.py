@@ -22,7 +22,7 @@ from services.cli import edge
 from services.cli.ports import free_port, require_free
 from services.cli.process import ManagedProcess, ProcessSpec
 from services.cli.supervisor import Supervisor
-from services.wiring import security_options, security_values
+from services.wiring import kafka_environment, log_config
 
 SERVICES: tuple[Service, ...] = ("api", "ingest", "detector", "recognizer", "compositor")
 STOP_ORDER = ("ingest", "detector", "recognizer", "compositor", "edge", "api")
@@ -52,7 +52,8 @@ class StackOptions:
     bootstrap: str | None = None
     """An Apache Kafka of the operator's; overrides `kafka`."""
     security: KafkaSettings = field(default_factory=KafkaSettings, repr=False)
-    """TLS and SASL of the operator's Kafka; the rest of it is not used."""
+    """What else the operator set of Kafka: TLS, SASL, partitions, ...; which broker, and who owns which partitions, is
+    decided here."""
     media_dir: Path | None = None
     admin_token: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -178,12 +179,22 @@ class Stack:
         return self._resources.enter_context(EmbeddedBroker()).bootstrap
 
     def _kafka(self, bootstrap: str) -> KafkaConfig:
-        options = security_options(self.options.security)
-        return KafkaConfig(bootstrap, "mosaicast-up", embedded=self._embedded, options=options)
+        return log_config(self._kafka_settings(bootstrap), "mosaicast-up")
+
+    def _kafka_settings(self, bootstrap: str) -> KafkaSettings:
+        changes = {
+            "bootstrap": bootstrap,
+            "embedded": self._embedded,
+            # One instance of each service owns every partition: after a crash it goes on at once.
+            "assignment_index": 0,
+            "assignment_count": 1,
+            "instance": None,
+        }
+        return self.options.security.model_copy(update=changes)
 
     @property
     def _hls_folder(self) -> Path:
-        return (self.options.data_dir / "hls").resolve()  # `Settings.hls_path` of the compositor
+        return (self.options.data_dir / "hls").resolve()  # `CompositorServiceSettings.hls_path`
 
     @property
     def _embedded(self) -> bool:
@@ -245,12 +256,7 @@ class Stack:
         options, ports = self.options, self._ports
         environment = {
             "MOSAICAST_DATA_DIR": str(options.data_dir.resolve()),
-            "MOSAICAST_KAFKA__BOOTSTRAP": bootstrap,
-            "MOSAICAST_KAFKA__EMBEDDED": str(self._embedded).lower(),
-            # One instance of each service owns every partition: after a crash it goes on at once.
-            "MOSAICAST_KAFKA__ASSIGNMENT_INDEX": "0",
-            "MOSAICAST_KAFKA__ASSIGNMENT_COUNT": "1",
-            **{f"MOSAICAST_KAFKA__{name.upper()}": text for name, text in security_values(options.security).items()},
+            **kafka_environment(self._kafka_settings(bootstrap)),
             "MOSAICAST_EDGE__RTMP_URL": f"rtmp://127.0.0.1:{ports['rtmp-services']}",
             "MOSAICAST_EDGE__PUBLIC_RTMP_URL": f"rtmp://{options.public_host}:{ports['rtmp']}",
             "MOSAICAST_EDGE__PUBLIC_HLS_URL": f"http://{options.public_host}:{ports['http']}/hls",

@@ -7,19 +7,17 @@ from typing import Any
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader
 from mosaicast.adapters.media.hls_folder import HlsFolder, HlsStoreError
 from mosaicast.contracts.topics import MEDIA, OUTGOING_FACES, STREAMS, VERDICTS, Topic
-from mosaicast.runtime import logs, rights
+from mosaicast.runtime import logs
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
-from mosaicast.runtime.dumps import forbid_dumps
-from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.sandbox import Access
-from mosaicast.runtime.settings import Settings, load_or_exit
+from mosaicast.runtime.settings import CompositorServiceSettings
 from services.compositor import child
 from services.compositor.hls import HlsOutput, Shelf
 from services.compositor.service import CompositorService
-from services.wiring import kafka_config
+from services.wiring import begin, count_bad, count_drops, health_server, kafka_config
 
 GROUP = "compositor"
 LIMITS = Limits(address_space_bytes=6 * 1024**3)
@@ -28,10 +26,7 @@ LIMITS = Limits(address_space_bytes=6 * 1024**3)
 
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
-    rights.make_private()
-    forbid_dumps()
-    settings = load_or_exit("compositor")
-    logs.configure("compositor", level=settings.log_level)
+    settings = begin("compositor", CompositorServiceSettings)
     try:
         run(settings, StopEvent().install())
     except BusError as exc:
@@ -40,7 +35,7 @@ def main() -> int:
     return 0
 
 
-def run(settings: Settings, stop: StopEvent) -> None:
+def run(settings: CompositorServiceSettings, stop: StopEvent) -> None:
     """Build the service from its settings and run it.
 
     Raises:
@@ -60,14 +55,11 @@ def run(settings: Settings, stop: StopEvent) -> None:
         return fork_server.spawn(child.run, work, name=name, limits=LIMITS, access=access)
 
     kafka = kafka_config(settings, "compositor")
-    producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
+    producer = BusProducer(kafka, count_drops(metrics))
     service = CompositorService(spawn, producer, metrics, settings.instance, make_hls=_hls_maker(settings))
-    health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, lambda: service.ready)
+    health = health_server(settings, metrics, lambda: service.ready)
     health.start()
-
-    def on_bad(topic: str, reason: str) -> None:
-        metrics.contract_errors.labels(topic, reason).inc()
-
+    on_bad = count_bad(metrics)
     read: list[Topic[Any]] = [MEDIA, VERDICTS, OUTGOING_FACES]
     log = BusConsumer(kafka, read, GROUP, service.on_assigned, service.on_revoked, on_bad=on_bad)
     specs = StateReader(kafka, STREAMS, on_bad=on_bad)
@@ -80,7 +72,7 @@ def run(settings: Settings, stop: StopEvent) -> None:
         health.close()
 
 
-def _hls_maker(settings: Settings) -> Callable[[str], HlsOutput | None]:
+def _hls_maker(settings: CompositorServiceSettings) -> Callable[[str], HlsOutput | None]:
     folder = HlsFolder(settings.hls_path)
     try:
         folder.claim()

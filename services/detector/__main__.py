@@ -8,25 +8,20 @@ import cv2
 from mosaicast.adapters.detectors import Detector, make_detector
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer
 from mosaicast.contracts.topics import FRAMES, OUTGOING
-from mosaicast.runtime import logs, rights
-from mosaicast.runtime.dumps import forbid_dumps
-from mosaicast.runtime.health import HealthServer
+from mosaicast.runtime import logs
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
-from mosaicast.runtime.settings import Settings, load_or_exit
+from mosaicast.runtime.settings import DetectorServiceSettings
 from services.detector.outgoing import WIDTH
 from services.detector.service import DetectorService, Shape
-from services.wiring import kafka_config
+from services.wiring import begin, count_bad, count_drops, health_server, kafka_config
 
 GROUP = "detector"
 
 
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
-    rights.make_private()
-    forbid_dumps()
-    settings = load_or_exit("detector")
-    logs.configure("detector", level=settings.log_level)
+    settings = begin("detector", DetectorServiceSettings)
     # One core a worker: OpenCV's own threads would fight with the models'.
     cv2.setNumThreads(1)
     try:
@@ -36,7 +31,7 @@ def main() -> int:
         return 1
 
 
-def run(settings: Settings, stop: StopEvent, make: Callable[[], Detector] | None = None) -> int:
+def run(settings: DetectorServiceSettings, stop: StopEvent, make: Callable[[], Detector] | None = None) -> int:
     """Build the service from its settings and run it.
 
     Args:
@@ -47,9 +42,7 @@ def run(settings: Settings, stop: StopEvent, make: Callable[[], Detector] | None
         OSError: the port of the health server is taken.
     """
     metrics = Metrics()
-    producer = BusProducer(
-        kafka_config(settings, "detector"), lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc()
-    )
+    producer = BusProducer(kafka_config(settings, "detector"), count_drops(metrics))
     chosen = settings.detector
 
     def make_at(width: int) -> Detector:
@@ -63,7 +56,7 @@ def run(settings: Settings, stop: StopEvent, make: Callable[[], Detector] | None
         Shape(settings.instance, chosen.workers, chosen.batch),
         (lambda: make_at(min(WIDTH, chosen.width))) if guards else None,
     )
-    health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, lambda: service.ready)
+    health = health_server(settings, metrics, lambda: service.ready)
     health.start()
     try:
         _consume(settings, service, metrics, stop)
@@ -76,14 +69,14 @@ def run(settings: Settings, stop: StopEvent, make: Callable[[], Detector] | None
     return 0
 
 
-def _consume(settings: Settings, service: DetectorService, metrics: Metrics, stop: StopEvent) -> None:
+def _consume(settings: DetectorServiceSettings, service: DetectorService, metrics: Metrics, stop: StopEvent) -> None:
     consumer = BusConsumer(
         kafka_config(settings, "detector"),
         [FRAMES, OUTGOING],
         GROUP,
         service.on_assigned,
         service.on_revoked,
-        on_bad=lambda topic, reason: metrics.contract_errors.labels(topic, reason).inc(),
+        on_bad=count_bad(metrics),
     )
     try:
         service.run(consumer, stop)

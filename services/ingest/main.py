@@ -5,19 +5,18 @@ from pathlib import Path
 
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, TailReader
 from mosaicast.contracts.topics import MEDIA, STATUS, STREAMS
-from mosaicast.runtime import logs, rights, settings
+from mosaicast.runtime import logs
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
-from mosaicast.runtime.dumps import forbid_dumps
-from mosaicast.runtime.health import HealthServer
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.sandbox import Access
+from mosaicast.runtime.settings import IngestServiceSettings
 from services.ingest import entry
 from services.ingest.around import Surroundings
 from services.ingest.plan import Planner
 from services.ingest.service import IngestService
 from services.ingest.wire import Job
-from services.wiring import kafka_config
+from services.wiring import begin, count_bad, count_drops, health_server, kafka_config
 
 CHILD_LIMITS = Limits(address_space_bytes=2 * 1024**3, open_files=64)
 """A child maps 0.6 GB of libraries; decoding 4K H.264 takes 0.4 GB more. The rest is room for 8K."""
@@ -26,19 +25,16 @@ FLUSH_S = 2.0
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; return the exit status: 0 asked to stop, 1 could not go on."""
-    rights.make_private()
-    forbid_dumps()
-    config = settings.load_or_exit("ingest")
-    logs.configure("ingest", level=config.log_level)
+    settings = begin("ingest", IngestServiceSettings)
     try:
-        run(config, StopEvent().install())
+        run(settings, StopEvent().install())
     except BusError as exc:
         logs.get_logger("services.ingest").error("the message log refuses", problem=str(exc))
         return 1
     return 0
 
 
-def run(config: settings.Settings, stop: StopEvent) -> None:
+def run(settings: IngestServiceSettings, stop: StopEvent) -> None:
     """Build the service from its settings and run it.
 
     Raises:
@@ -47,23 +43,21 @@ def run(config: settings.Settings, stop: StopEvent) -> None:
     """
     log = logs.get_logger("services.ingest")
     children = ForkServer(preload=[entry.PRELOAD])  # before anything that starts a thread
-    metrics, kafka = Metrics(), kafka_config(config, "ingest")
+    metrics, kafka = Metrics(), kafka_config(settings, "ingest")
     children.tell_layers(log, metrics)
     producer = BusProducer(
         kafka,
-        on_drop=lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc(),
+        on_drop=count_drops(metrics),
         on_loss=lambda topic, key: service.lost(key) if topic == MEDIA.name else None,
     )
-    token, media = config.edge.token.get_secret_value(), config.media
+    token, media = settings.edge.token.get_secret_value(), settings.media
     around = Surroundings(
-        planner=Planner(config.edge.rtmp_url, token, config.media_dir, media.live, media.file),
-        spawn=_spawner(children), bus=producer, metrics=metrics, log=log, instance=config.instance,
+        planner=Planner(settings.edge.rtmp_url, token, settings.media_dir, media.live, media.file),
+        spawn=_spawner(children), bus=producer, metrics=metrics, log=log, instance=settings.instance,
     )  # fmt: skip
     service = IngestService(around)
-    consumer, reports = _consumer(kafka, service, metrics), TailReader(kafka, STATUS, on_bad=_counting(metrics))
-    health = HealthServer(
-        config.metrics_host, config.metrics_port, metrics.registry, ready=lambda: service.ready
-    ).start()
+    consumer, reports = _consumer(kafka, service, metrics), TailReader(kafka, STATUS, on_bad=count_bad(metrics))
+    health = health_server(settings, metrics, lambda: service.ready).start()
     log.info("ingest runs", metrics_port=health.port)
     try:
         service.run(consumer, reports, stop)
@@ -96,12 +90,5 @@ def _consumer(kafka: KafkaConfig, service: IngestService, metrics: Metrics) -> B
         service.assigned,
         service.revoked,
         from_beginning=True,
-        on_bad=_counting(metrics),
+        on_bad=count_bad(metrics),
     )
-
-
-def _counting(metrics: Metrics) -> Callable[[str, str], None]:
-    def count_bad(topic: str, reason: str) -> None:
-        metrics.contract_errors.labels(topic, reason).inc()
-
-    return count_bad

@@ -5,32 +5,27 @@ from collections.abc import Callable
 
 import cv2
 
-from mosaicast.adapters.embedders import Embedder, make_embedder
-from mosaicast.adapters.embedders.yardstick import Yardstick, yardstick
-from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
+from mosaicast.adapters.embedders import make_embedder
+from mosaicast.adapters.embedders.yardstick import yardstick
+from mosaicast.adapters.gallery.qdrant import QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader
 from mosaicast.adapters.vault import VaultError, read_key
 from mosaicast.contracts.topics import DETECTIONS, GALLERY, STREAMS
-from mosaicast.runtime import logs, rights
-from mosaicast.runtime.dumps import forbid_dumps
-from mosaicast.runtime.health import HealthServer
+from mosaicast.runtime import logs
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
-from mosaicast.runtime.settings import Settings, load_or_exit
+from mosaicast.runtime.settings import RecognizerServiceSettings
 from services.recognizer.looking import Answer, Looker, People
 from services.recognizer.opinions import Opinion, policy_for
 from services.recognizer.service import RecognizerService
-from services.wiring import kafka_config
+from services.wiring import begin, count_bad, count_drops, gallery_config, health_server, kafka_config
 
 GROUP = "recognizer"
 
 
 def main() -> int:
     """Run until a signal; return the exit status: 0 asked to stop, 1 could not go on."""
-    rights.make_private()
-    forbid_dumps()
-    settings = load_or_exit("recognizer")
-    logs.configure("recognizer", level=settings.log_level)
+    settings = begin("recognizer", RecognizerServiceSettings)
     cv2.setNumThreads(1)
     try:
         return run(settings, StopEvent().install())
@@ -39,7 +34,7 @@ def main() -> int:
         return 1
 
 
-def run(settings: Settings, stop: StopEvent) -> int:
+def run(settings: RecognizerServiceSettings, stop: StopEvent) -> int:
     """Build the service from its settings and run it.
 
     Raises:
@@ -51,25 +46,16 @@ def run(settings: Settings, stop: StopEvent) -> int:
     key = None if settings.qdrant.url else read_key(settings.vault_key, settings.vault_key_path)
     metrics = Metrics()
     kafka = kafka_config(settings, "recognizer")
-    producer = BusProducer(kafka, lambda topic, reason: metrics.bus_drops.labels(topic, reason).inc())
+    producer = BusProducer(kafka, count_drops(metrics))
 
     def make_looker(on_event: Callable[[Answer | People], None]) -> Looker:
         return Looker(lambda: _opinions(settings, key), metrics, on_event)
 
     policy = policy_for(settings.recognition.networks)
     service = RecognizerService(producer, make_looker, metrics, settings.instance, policy)
-    health = HealthServer(
-        settings.metrics_host,
-        settings.metrics_port,
-        metrics.registry,
-        lambda: service.ready,
-        lambda: not service.failure,
-    )
+    health = health_server(settings, metrics, lambda: service.ready, lambda: not service.failure)
     health.start()
-
-    def on_bad(topic: str, reason: str) -> None:
-        metrics.contract_errors.labels(topic, reason).inc()
-
+    on_bad = count_bad(metrics)
     detections = BusConsumer(kafka, [DETECTIONS], GROUP, service.on_assigned, service.on_revoked, on_bad=on_bad)
     specs = StateReader(kafka, STREAMS, on_bad=on_bad)
     changes = StateReader(kafka, GALLERY, on_bad=on_bad)
@@ -81,7 +67,7 @@ def run(settings: Settings, stop: StopEvent) -> int:
     return 1 if service.failure else 0
 
 
-def _opinions(settings: Settings, key: bytes | None) -> list[Opinion]:
+def _opinions(settings: RecognizerServiceSettings, key: bytes | None) -> list[Opinion]:
     """Load the networks that must agree, the first one first."""
     opinions = []
     for name, floor in zip(settings.recognition.networks, settings.recognition.floors, strict=True):
@@ -89,25 +75,10 @@ def _opinions(settings: Settings, key: bytes | None) -> list[Opinion]:
             name, cache_dir=settings.cache_dir, models_dir=settings.models_dir, device=settings.recognition.device
         )
         scorer = yardstick(embedder.name, embedder.version, floor=floor)
-        opinions.append(Opinion(embedder, QdrantGallery(_gallery_config(settings, embedder, scorer, key))))
+        # Longer patience, and everybody is masked meanwhile.
+        config = gallery_config(settings, embedder, key=key, scorer=scorer, patience_s=0.3)
+        opinions.append(Opinion(embedder, QdrantGallery(config)))
     return opinions
-
-
-def _gallery_config(settings: Settings, embedder: Embedder, scorer: Yardstick, key: bytes | None) -> GalleryConfig:
-    """Return where the templates of this embedder are."""
-    qdrant = settings.qdrant
-    return GalleryConfig(
-        model=embedder.name,
-        version=embedder.version,
-        dimension=embedder.dimension,
-        path=settings.qdrant_path,
-        url=qdrant.url,
-        api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
-        timeout_s=qdrant.timeout_s,
-        scorer=scorer,
-        key=key,
-        patience_s=0.3,  # longer, and everybody is masked meanwhile
-    )
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 
-from mosaicast.adapters.kafka import BusConsumer, BusProducer, KafkaConfig, Received, partition_of
+from mosaicast.adapters.kafka import BusConsumer, BusProducer, KafkaConfig, Received
 from mosaicast.contracts.messages import GalleryChanged, Message
-from mosaicast.contracts.topics import BY_NAME, Topic
+from mosaicast.contracts.topics import BY_NAME, Topic, Topology
 
 LIMIT_S = 60.0
 """No test waits so long unless it fails: a killed member of the embedded broker is missed after 12 s."""
@@ -111,7 +111,7 @@ def unique(prefix: str) -> str:
 
 def key_on(partition: int) -> str:
     """Return a fresh key that belongs to a partition."""
-    return next(key for key in (unique("k") for _ in itertools.count()) if partition_of(key) == partition)
+    return next(key for key in (unique("k") for _ in itertools.count()) if Topology().partition_of(key) == partition)
 
 
 def keyed(message: Message, topic: Topic, key: str) -> Message:
@@ -162,7 +162,8 @@ def member(arguments: str) -> None:
     """Be a member until killed."""
     given = json.loads(arguments)
     share = given["config"]["static_assignment"]
-    config = KafkaConfig(**{**given["config"], "static_assignment": share and tuple(share)})
+    topology = Topology(**given["config"]["topology"])
+    config = KafkaConfig(**{**given["config"], "static_assignment": share and tuple(share), "topology": topology})
 
     def say(*words: object) -> None:
         sys.stdout.write(json.dumps(words) + "\n")

@@ -15,14 +15,14 @@ from structlog.testing import capture_logs
 
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, KafkaConfig, StateReader, ensure_topics
 from mosaicast.adapters.kafka import log as kafka_log
-from mosaicast.adapters.kafka.assignment import CoPartitions, static_share
+from mosaicast.adapters.kafka.assignment import CoPartitions
 from mosaicast.adapters.kafka.config import consumer_settings, group_settings, producer_settings
 from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka.errors import bus_error
 from mosaicast.adapters.kafka.log import LINES, WINDOW_S, ClientLog, RateLimit
 from mosaicast.adapters.kafka.topics import topic_settings
 from mosaicast.contracts.errors import ContractError
-from mosaicast.contracts.topics import GALLERY, KIB, PARTITIONS, STREAMS, TOPICS, Topic
+from mosaicast.contracts.topics import GALLERY, KIB, STREAMS, TOPICS, Topic, Topology
 from mosaicast.runtime import logs
 from tests.adapters.bus_tools import change, reading, sending, unique, within_limit
 from tests.adapters.examples import SPEC, VERDICT
@@ -96,7 +96,7 @@ def test_a_broker_that_goes_away_is_silence_too() -> None:
             assert producer.send(GALLERY, change("o"))
             within_limit(lambda: drops, lambda: reader.poll(0.05))
             assert len(reader.got) == 1
-            assert reader.consumer.partitions == frozenset(range(PARTITIONS))
+            assert reader.consumer.partitions == frozenset(Topology().numbers)
     assert drops == {("gallery", "timeout"): 1}
 
 
@@ -164,9 +164,10 @@ def test_wrong_settings_are_the_operators_fault() -> None:
 
 
 def test_shares_are_disjoint_and_whole() -> None:
-    for count in range(1, 7):
-        shares = [static_share(index, count) for index in range(count)]
-        assert sorted(number for share in shares for number in share) == list(range(PARTITIONS))
+    for topology in (Topology(), Topology(5)):
+        for count in range(1, 7):
+            shares = [topology.share(index, count) for index in range(count)]
+            assert sorted(number for share in shares for number in share) == list(topology.numbers)
 
 
 def test_a_number_counts_only_while_all_topics_have_it() -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from mosaicast.adapters.kafka import BusProducer, KafkaConfig, StateReader, ensure_topics, partition_of
+from mosaicast.adapters.kafka import BusProducer, KafkaConfig, StateReader, ensure_topics
 from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.contracts.codec import encode
 from mosaicast.contracts.messages import DeadLetter
@@ -20,17 +20,17 @@ from mosaicast.contracts.topics import (
     GALLERY,
     MEDIA,
     MIB,
-    PARTITIONS,
     STATUS,
     STREAMS,
     TOPICS,
     VERDICTS,
     Topic,
+    Topology,
 )
 from tests.adapters.bus_tools import LIMIT_S, Bus, Member, change, key_on, keyed, reading, sending, unique, within_limit
 from tests.adapters.examples import EXAMPLES, FRAME, PACKET, REPORT, SPEC, VERDICT
 
-ALL = frozenset(range(PARTITIONS))
+ALL = frozenset(Topology().numbers)
 
 
 @pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.kafka)])
@@ -60,7 +60,7 @@ def test_every_topic_round_trips(bus: Bus) -> None:
             assert producer.send(topic, EXAMPLES[topic.name])
         reader.until(lambda: len(reader.got) >= len(TOPICS))
     assert {received.topic: received.message for received in reader.got} == EXAMPLES
-    assert all(received.partition == partition_of(received.key) for received in reader.got)
+    assert all(received.partition == Topology().partition_of(received.key) for received in reader.got)
     assert all(received.timestamp_ms > 1_600_000_000_000 for received in reader.got)
     assert not reader.bad
 
@@ -83,7 +83,7 @@ def test_our_partition_is_the_librarys_consistent_one(raw: Producer) -> None:
         value = encode(GALLERY, change("x"))
         raw.produce("gallery", value, key, on_delivery=lambda _, m: placed.update({m.key().decode(): m.partition()}))
     assert raw.flush(10.0) == 0
-    assert placed == {key: partition_of(key) for key in keys}
+    assert placed == {key: Topology().partition_of(key) for key in keys}
 
 
 def test_a_large_message_arrives(bus: Bus) -> None:
@@ -143,7 +143,7 @@ def test_a_paused_partition_waits_and_loses_nothing(bus: Bus) -> None:
 
 def test_members_of_a_group_own_the_same_numbers_of_all_topics(bus: Bus) -> None:
     group = unique("group")
-    keys = [key_on(number) for number in range(PARTITIONS)]
+    keys = [key_on(number) for number in Topology().numbers]
     with contextlib.ExitStack() as opened:
         first, second = (opened.enter_context(reading(bus.config, MEDIA, VERDICTS, group=group)) for _ in range(2))
         pair = (first, second)
@@ -161,7 +161,7 @@ def test_members_of_a_group_own_the_same_numbers_of_all_topics(bus: Bus) -> None
             producer.send(MEDIA, keyed(PACKET, MEDIA, key))
             producer.send(VERDICTS, keyed(VERDICT, VERDICTS, key))
         within_limit(
-            lambda: sum(len(reader.of(*keys)) for reader in pair) >= 2 * PARTITIONS,
+            lambda: sum(len(reader.of(*keys)) for reader in pair) >= 2 * Topology().partitions,
             lambda: [reader.poll(0.05) for reader in pair],
         )
         for reader in pair:
@@ -272,7 +272,7 @@ def test_an_empty_topic_is_caught_up(bus: Bus) -> None:
 
 
 def test_state_is_whole_when_caught_up_and_then_follows(bus: Bus) -> None:
-    keys = [key_on(number % PARTITIONS) for number in range(20)]
+    keys = [key_on(number % Topology().partitions) for number in range(20)]
     kept, gone = keys[:-1], keys[-1]
     with sending(bus.config) as producer:
         for revision in (1, 2):
@@ -326,8 +326,8 @@ def test_wrong_keys_and_missing_values_are_bad(bus: Bus, raw: Producer) -> None:
     value = encode(FRAMES, FRAME)
     with reading(bus.alone, FRAMES) as reader, sending(bus.config) as producer:
         for key in (None, b"", b"\xff\xfe", "another-stream"):
-            raw.produce("frames", value, key, partition=partition_of(last))
-        raw.produce("frames", None, FRAME.stream_id, partition=partition_of(last))
+            raw.produce("frames", value, key, partition=Topology().partition_of(last))
+        raw.produce("frames", None, FRAME.stream_id, partition=Topology().partition_of(last))
         raw.produce("frames", encode(GALLERY, change("o")), last)
         raw.flush(5.0)
         producer.send(FRAMES, keyed(FRAME, FRAMES, last))
@@ -337,7 +337,7 @@ def test_wrong_keys_and_missing_values_are_bad(bus: Bus, raw: Producer) -> None:
 
 def test_a_bad_dead_letter_is_counted_and_makes_no_other(bus: Bus, raw: Producer) -> None:
     with reading(bus.alone, DEAD_LETTERS) as reader, sending(bus.config) as producer:
-        raw.produce("dead-letters", b"garbage", "frames", partition=partition_of("frames"))
+        raw.produce("dead-letters", b"garbage", "frames", partition=Topology().partition_of("frames"))
         raw.flush(5.0)
         producer.send(DEAD_LETTERS, EXAMPLES["dead-letters"])
         reader.until(lambda: reader.of("frames"))

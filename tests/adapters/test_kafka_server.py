@@ -20,7 +20,7 @@ from mosaicast.adapters.kafka import folder as kafka_folder
 from mosaicast.adapters.kafka import server as kafka_server
 from mosaicast.adapters.kafka.server import KafkaServer, find_java, missing
 from mosaicast.adapters.kafka.topics import topic_settings
-from mosaicast.contracts.topics import FRAMES, GALLERY, PARTITIONS, STREAMS, TOPICS
+from mosaicast.contracts.topics import FRAMES, GALLERY, STREAMS, TOPICS, Topology
 from tests.adapters.bus_tools import LIMIT_S, change, reading, within_limit
 from tests.adapters.examples import SPEC
 
@@ -140,7 +140,7 @@ def test_topics_on_the_broker_are_those_of_the_contracts(real_kafka: KafkaServer
     admin = AdminClient({"bootstrap.servers": real_kafka.bootstrap})
     held = admin.list_topics(timeout=10).topics
     for topic in TOPICS:
-        assert len(held[topic.name].partitions) == PARTITIONS
+        assert len(held[topic.name].partitions) == Topology().partitions
         entries = broker_settings(admin, topic.name)
         assert {name: entries[name].value for name in topic_settings(topic)} == topic_settings(topic)
 
@@ -151,7 +151,7 @@ def test_changed_limits_are_brought_back_and_wrong_partitions_refused(tmp_path: 
     with KafkaServer(tmp_path) as server:
         config = KafkaConfig(server.bootstrap, "tests")
         admin = AdminClient({"bootstrap.servers": server.bootstrap})
-        frames = NewTopic("frames", num_partitions=PARTITIONS, replication_factor=1)  # kept for a week
+        frames = NewTopic("frames", num_partitions=Topology().partitions, replication_factor=1)  # kept for a week
         admin.create_topics([frames])["frames"].result()
         ensure_topics(config)
         wanted = topic_settings(FRAMES)["retention.ms"]

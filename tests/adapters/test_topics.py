@@ -1,9 +1,11 @@
 """The table of topics says what the design says, and nothing contradicts itself."""
 
+import zlib
+
 import msgspec
 import pytest
 
-from mosaicast.contracts.topics import BY_NAME, LARGEST_MESSAGE_BYTES, PARTITIONS, TOPICS, Topic
+from mosaicast.contracts.topics import BY_NAME, LARGEST_MESSAGE_BYTES, TOPICS, Topic, Topology
 
 NAMES = ("streams", "media", "frames", "detections", "verdicts", "outgoing", "outgoing-faces", "gallery", "status",
          "dead-letters")  # fmt: skip
@@ -20,7 +22,20 @@ def test_every_schema_is_used_once() -> None:
 
 
 def test_the_partition_count_is_the_embedded_brokers() -> None:
-    assert PARTITIONS == 4
+    assert Topology().partitions == 4
+
+
+@pytest.mark.parametrize("partitions", [1, 4, 5, 64])
+def test_every_key_has_one_of_the_partitions_and_keeps_it(partitions: int) -> None:
+    topology = Topology(partitions)
+    placed = [topology.partition_of(f"stream-{number}") for number in range(500)]
+    assert set(placed) == set(topology.numbers) == set(range(partitions))
+    assert placed == [zlib.crc32(f"stream-{number}".encode()) % partitions for number in range(500)]
+
+
+def test_no_partition_is_none() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Topology(0)
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)

@@ -6,7 +6,7 @@ from mosaicast.adapters.kafka.errors import BusError
 from mosaicast.adapters.kafka.inbox import Received
 from mosaicast.adapters.kafka.producer import BusProducer
 from mosaicast.adapters.kafka.state import StateReader, TailReader
-from mosaicast.adapters.kafka.topics import TopicWatch, ensure_topics, partition_of
+from mosaicast.adapters.kafka.topics import TopicWatch, ensure_topics
 
 __all__ = [
     "BusConsumer",
@@ -18,5 +18,4 @@ __all__ = [
     "TailReader",
     "TopicWatch",
     "ensure_topics",
-    "partition_of",
 ]

@@ -2,13 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from mosaicast.contracts.topics import PARTITIONS
-
-
-def static_share(index: int, count: int) -> frozenset[int]:
-    """Return the partitions of instance `index` of `count`."""
-    return frozenset(number for number in range(PARTITIONS) if number % count == index)
-
 
 class CoPartitions:
     """Partition numbers that are held for every one of the topics.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mosaicast.adapters.kafka.log import ClientLog
-from mosaicast.contracts.topics import KIB, LARGEST_MESSAGE_BYTES, MIB
+from mosaicast.contracts.topics import KIB, LARGEST_MESSAGE_BYTES, MIB, Topology
 
 ENVELOPE_BYTES = 64 * KIB
 """Room for key, headers and batch framing around the largest message."""
@@ -27,6 +27,8 @@ class KafkaConfig:
     client_id: str
     embedded: bool = False
     """It is the broker that librdkafka carries."""
+    topology: Topology = field(default_factory=Topology)
+    """How keys are spread over partitions; the same in every process of an installation."""
     static_assignment: tuple[int, int] | None = None
     """(index, count): own every partition p with p % count == index, without a group. For one machine, where a
     supervisor restarts a dead instance at once: it takes its partitions back with no session to wait for."""
@@ -49,12 +51,15 @@ class KafkaConfig:
         """Reject what can't work.
 
         Raises:
-            ValueError: the index of `static_assignment` is not below its count, or an instance in a KIP-848 group.
+            ValueError: the index of `static_assignment` is not below its count, an instance in a KIP-848 group, or
+                another number of partitions than the embedded broker has.
         """
         if self.static_assignment is not None and not 0 <= self.static_assignment[0] < self.static_assignment[1]:
             raise ValueError(f"static_assignment {self.static_assignment}: the index must be below the count")
         if self.instance is not None and self.group_protocol == "consumer":
             raise ValueError("a named instance needs the classic group protocol")
+        if self.embedded and self.topology != Topology():
+            raise ValueError(f"the embedded broker has {Topology().partitions} partitions")
 
     @property
     def incremental(self) -> bool:

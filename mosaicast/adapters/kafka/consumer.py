@@ -6,7 +6,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from mosaicast.adapters.kafka.access import Refusals
-from mosaicast.adapters.kafka.assignment import CoPartitions, static_share
+from mosaicast.adapters.kafka.assignment import CoPartitions
 from mosaicast.adapters.kafka.config import KafkaConfig, consumer_settings, group_settings
 from mosaicast.adapters.kafka.errors import bus_error
 from mosaicast.adapters.kafka.inbox import BadHook, Inbox, Received, ignore_bad
@@ -107,7 +107,7 @@ class BusConsumer:
 
     def _take_share(self, timeout_s: float) -> None:
         """Assign our fixed share once the broker knows the topics and has said where they end."""
-        share = static_share(*self._config.static_assignment or (0, 1))
+        share = self._config.topology.share(*self._config.static_assignment or (0, 1))
         wanted = self._numbered(share, None)
         try:
             for topic in self._topics:

@@ -11,7 +11,6 @@ from confluent_kafka import Message as RawMessage
 from mosaicast.adapters.kafka.access import Refusals
 from mosaicast.adapters.kafka.config import KafkaConfig, producer_settings
 from mosaicast.adapters.kafka.errors import bus_error
-from mosaicast.adapters.kafka.topics import partition_of
 from mosaicast.contracts.codec import encode, key_of
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.messages import Message
@@ -60,6 +59,7 @@ class BusProducer:
         confirms: bool = False,
     ) -> None:
         self._on_drop, self._on_loss = on_drop, on_loss
+        self._topology = config.topology
         self._stopping = threading.Event()
         self._confirms = confirms
         # Who reads beside it ends for refusals.
@@ -131,7 +131,8 @@ class BusProducer:
             return self._drop(topic, "closed")
         try:
             # None: the hook of all messages.
-            self._producer.produce(topic, value, key, partition=partition_of(key), on_delivery=on_delivery)
+            partition = self._topology.partition_of(key)
+            self._producer.produce(topic, value, key, partition=partition, on_delivery=on_delivery)
         except BufferError:
             return self._drop(topic, "queue_full")
         except KafkaException as exc:

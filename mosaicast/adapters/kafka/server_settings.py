@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mosaicast.adapters.kafka.config import ENVELOPE_BYTES, HEARTBEAT_MS, SESSION_TIMEOUT_MS
 from mosaicast.adapters.kafka.topics import CHECK_MS, DELETE_DELAY_MS
-from mosaicast.contracts.topics import LARGEST_MESSAGE_BYTES, MIB, PARTITIONS
+from mosaicast.contracts.topics import LARGEST_MESSAGE_BYTES, MIB
 
 _HOST = "127.0.0.1"
 
@@ -33,7 +33,6 @@ def _node(log_dir: Path, broker_port: int, controller_port: int) -> dict[str, ob
 
 def _one_copy() -> dict[str, object]:
     return {
-        "num.partitions": PARTITIONS,
         "default.replication.factor": 1,
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 4,

@@ -8,7 +8,7 @@ from mosaicast.adapters.kafka.access import Refusals
 from mosaicast.adapters.kafka.config import KafkaConfig, alone_settings, consumer_settings
 from mosaicast.adapters.kafka.errors import bus_error
 from mosaicast.adapters.kafka.inbox import BadHook, Inbox, Received, ignore_bad
-from mosaicast.contracts.topics import PARTITIONS, Topic
+from mosaicast.contracts.topics import Topic
 from mosaicast.runtime.logs import get_logger
 
 LARGEST_BATCH = 500
@@ -35,7 +35,8 @@ class StateReader:
     def __init__(self, config: KafkaConfig, topic: Topic[Any], on_bad: BadHook = ignore_bad) -> None:
         self._topic = topic.name
         self._inbox = Inbox(config, on_bad)
-        self._unread = set(range(PARTITIONS))
+        self._numbers = config.topology.numbers
+        self._unread = set(self._numbers)
         self._assigned = False
         settings = {**consumer_settings(config, from_beginning=True), **alone_settings(config.client_id)}
         # Desired state is not a picture: the embedded broker is asked ten times a second, not a hundred.
@@ -76,9 +77,7 @@ class StateReader:
         patience_s = max(timeout_s, 0.1)
         try:
             self._consumer.list_topics(self._topic, timeout=patience_s)
-            placed = [
-                TopicPartition(self._topic, number, self._first(number, patience_s)) for number in range(PARTITIONS)
-            ]
+            placed = [TopicPartition(self._topic, number, self._first(number, patience_s)) for number in self._numbers]
         except KafkaException as exc:
             _log.debug("waiting_for_broker", error=str(exc))
             return

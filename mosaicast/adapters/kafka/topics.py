@@ -1,6 +1,5 @@
 """Partitions, and topics made from the contracts."""
 
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,7 @@ from mosaicast.adapters.kafka.access import Refusals
 from mosaicast.adapters.kafka.config import ENVELOPE_BYTES, KafkaConfig, client_settings
 from mosaicast.adapters.kafka.errors import BusError, bus_error
 from mosaicast.contracts.messages import Message
-from mosaicast.contracts.topics import HOUR_MS, MIB, PARTITIONS, TOPICS, Topic
+from mosaicast.contracts.topics import HOUR_MS, MIB, TOPICS, Topic, Topology
 from mosaicast.runtime.clocks import monotonic_s
 from mosaicast.runtime.logs import get_logger
 
@@ -35,11 +34,6 @@ _MAKE_S = 60.0
 """... but making topics may take a busy one its time."""
 
 _log = get_logger(__name__)
-
-
-def partition_of(key: str) -> int:
-    """Return the partition of a key: CRC-32 of its UTF-8 bytes modulo the partitions (librdkafka's `consistent`)."""
-    return zlib.crc32(key.encode()) % PARTITIONS
 
 
 def topic_settings(topic: Topic[Message]) -> dict[str, str]:
@@ -84,9 +78,9 @@ def ensure_topics(config: KafkaConfig, timeout_s: float = 15.0) -> None:
     try:
         admin = _opened(config, timeout_s)
         if config.embedded:
-            _touch(admin, timeout_s)
+            _touch(admin, config.topology, timeout_s)
         else:
-            _create_or_alter(admin, config.replication)
+            _create_or_alter(admin, config)
     except KafkaException as exc:
         raise bus_error(exc, "preparing topics") from exc
 
@@ -114,7 +108,7 @@ class TopicWatch:
         if all(topic.name in present for topic in TOPICS):
             return False
         try:
-            _create_or_alter(self._admin, self._config.replication)
+            _create_or_alter(self._admin, self._config)
         except KafkaException as exc:
             raise bus_error(exc, "making topics again") from exc
         return True
@@ -138,28 +132,33 @@ def _opened(config: KafkaConfig, timeout_s: float) -> AdminClient:
             return admin
 
 
-def _touch(admin: AdminClient, timeout_s: float) -> None:
+def _touch(admin: AdminClient, topology: Topology, timeout_s: float) -> None:
     """Ask for each topic's metadata, upon which the embedded broker makes it."""
     for topic in TOPICS:
         metadata = admin.list_topics(topic.name, timeout=timeout_s).topics[topic.name]
-        _check_partitions(topic, len(metadata.partitions))
+        _check_partitions(topic, len(metadata.partitions), topology)
 
 
-def _create_or_alter(admin: AdminClient, replication: int) -> None:
+def _create_or_alter(admin: AdminClient, config: KafkaConfig) -> None:
     present = admin.list_topics(timeout=_MAKE_S).topics
     for topic in TOPICS:
         if topic.name in present:
-            _check_partitions(topic, len(present[topic.name].partitions))
-    wanted = [
-        NewTopic(topic.name, num_partitions=PARTITIONS, replication_factor=replication, config=topic_settings(topic))
-        for topic in TOPICS
-        if topic.name not in present
-    ]
+            _check_partitions(topic, len(present[topic.name].partitions), config.topology)
+    wanted = [_new(topic, config) for topic in TOPICS if topic.name not in present]
     if wanted:
         _await(admin.create_topics(wanted, operation_timeout=_MAKE_S, request_timeout=_MAKE_S))
     if len(wanted) < len(TOPICS):
         resources = [_alteration(topic) for topic in TOPICS if topic.name in present]
         _await(admin.incremental_alter_configs(resources, request_timeout=_MAKE_S))
+
+
+def _new(topic: Topic[Message], config: KafkaConfig) -> NewTopic:
+    return NewTopic(
+        topic.name,
+        num_partitions=config.topology.partitions,
+        replication_factor=config.replication,
+        config=topic_settings(topic),
+    )
 
 
 def _alteration(topic: Topic[Message]) -> ConfigResource:
@@ -179,8 +178,10 @@ def _await(futures: Mapping[Any, Any]) -> None:
                 raise
 
 
-def _check_partitions(topic: Topic[Message], count: int) -> None:
-    if count != PARTITIONS:
-        raise BusError(
-            f"topic {topic.name} has {count} partitions, must have {PARTITIONS}", fault="operator", retry=False
+def _check_partitions(topic: Topic[Message], count: int, topology: Topology) -> None:
+    if count != topology.partitions:
+        text = (
+            f"topic {topic.name} has {count} partitions, must have {topology.partitions}: set "
+            f"MOSAICAST_KAFKA__PARTITIONS to what the installation was made with, or delete its topics"
         )
+        raise BusError(text, fault="operator", retry=False)

@@ -3,10 +3,9 @@
 Order, first wins: arguments, environment, the file named by MOSAICAST_ENV_FILE, secret files in the folder named
 by MOSAICAST_SECRETS_DIR (one file a setting, e.g. `mosaicast_edge__token`), the defaults below.
 
-A service keeps the blocks that it needs (`BLOCKS`) and forgets the others, with the secrets in them.
+A service has a class of its own (`services`), built from blocks that services share (`blocks`, `kafka`): it reads
+nothing else, so that the secrets of others never are in its memory.
 """
-
-import os
 
 from mosaicast.runtime.settings.blocks import (
     ApiSettings,
@@ -22,26 +21,48 @@ from mosaicast.runtime.settings.blocks import (
 )
 from mosaicast.runtime.settings.kafka import KafkaSettings
 from mosaicast.runtime.settings.loading import WrongSettingsError, environment_for, foreign, load, load_or_exit
-from mosaicast.runtime.settings.services import BLOCKS, Service, Settings
+from mosaicast.runtime.settings.services import (
+    SERVICES,
+    ApiServiceSettings,
+    CompositorServiceSettings,
+    DetectorServiceSettings,
+    IngestServiceSettings,
+    ModelSettings,
+    RecognizerServiceSettings,
+    Service,
+    ServiceSettings,
+    Settings,
+    Variable,
+    variables,
+)
 
 __all__ = [
-    "BLOCKS",
+    "SERVICES",
+    "ApiServiceSettings",
     "ApiSettings",
+    "CompositorServiceSettings",
     "ControlSettings",
     "DatabaseSettings",
+    "DetectorServiceSettings",
     "DetectorSettings",
     "EdgeSettings",
     "GuardSettings",
+    "IngestServiceSettings",
     "KafkaSettings",
     "MediaSettings",
+    "ModelSettings",
     "QdrantSettings",
     "RecognitionSettings",
+    "RecognizerServiceSettings",
     "Service",
+    "ServiceSettings",
     "Settings",
+    "Variable",
     "VaultSettings",
     "WrongSettingsError",
     "environment_for",
     "foreign",
     "load",
     "load_or_exit",
+    "variables",
 ]

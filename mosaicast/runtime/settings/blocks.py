@@ -3,85 +3,116 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from mosaicast.core.allowed import FILE_CODECS, FILE_FORMATS, LIVE_CODECS, Allowed
 
 
-class EdgeSettings(BaseModel):
-    """The media server."""
+class Block(BaseModel):
+    """Settings that belong together. The text below a setting is its description in docs/reference/settings.md."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class EdgeTokenSettings(Block):
+    """What every client of the media server needs."""
+
+    token: SecretStr = SecretStr("")
+    """Secret of the media server: services present it to play raw pictures and to publish masked ones, the media
+    server presents it to the api's hooks. The same everywhere."""
+
+
+class EdgeInnerSettings(EdgeTokenSettings):
+    """The media server, for services that pull from it or push to it."""
 
     rtmp_url: str = "rtmp://127.0.0.1:1935"
-    """Where services reach it."""
+    """Where services reach the media server."""
+
+
+class EdgePublicSettings(EdgeTokenSettings):
+    """The media server, for the api, which tells its addresses to users."""
+
     public_rtmp_url: str = "rtmp://127.0.0.1:1935"
-    """Where streamers and viewers reach it."""
+    """Where streamers and viewers reach the media server by RTMP."""
     public_hls_url: str = "http://127.0.0.1:8080/hls"
-    token: SecretStr = SecretStr("")
-    """Presented by our services to play raw pictures and to publish masked ones, and by the edge's hooks."""
+    """Where viewers reach HLS."""
 
 
-class ControlSettings(BaseModel):
+class EdgeSettings(EdgeInnerSettings, EdgePublicSettings):
+    """The media server, all of it."""
+
+
+class ControlSettings(Block):
     """The media server's own pages, for the api: who publishes, and cutting somebody off."""
 
     url: str | None = None
-    """Where nginx-rtmp's `/stat` and `/control` are, e.g. http://127.0.0.1:8081; None: they are not used."""
+    """Where nginx-rtmp's `/stat` and `/control` are, e.g. http://127.0.0.1:8081. Without it they are not used."""
     token: SecretStr = SecretStr("")
-    """Presented there."""
+    """Secret that the api presents to `/stat` and `/control`."""
 
 
-class ApiSettings(BaseModel):
+class ApiSettings(Block):
     """The HTTP API."""
 
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = 8000
+    """Port to listen on."""
     admin_token: SecretStr | None = None
-    """Preset administrator token; None: one is made at first start and printed once."""
+    """Token of the administrator. Without it one is made at the first start and printed once."""
 
 
-class QdrantSettings(BaseModel):
+class QdrantSettings(Block):
     """The gallery of enrolled faces."""
 
     url: str | None = None
-    """A server; None: local mode in `data_dir`/qdrant."""
+    """Address of a Qdrant server. Without it the gallery is in local mode, in the data folder."""
     api_key: SecretStr | None = None
+    """Key of the Qdrant server."""
     timeout_s: float = 0.5
+    """Seconds until a request counts as failed."""
 
 
-class DetectorSettings(BaseModel):
+class DetectorSettings(Block):
     """The face detector."""
 
     model: Literal["centerface", "mtcnn", "ultralytics"] = "centerface"
+    """Which network finds faces."""
     weights: Path | None = None
-    """For ultralytics: the operator's detector file."""
+    """File with the network, for `ultralytics` only."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where it runs; `auto` takes CUDA where the network can use it and there is one."""
     width: int = Field(default=736, ge=320, le=1600)
     """Pixels that a 16:9 picture's width is scaled to; 832 finds smaller faces and costs a third more."""
     workers: int = Field(default=1, ge=1, le=64)
+    """How many copies of the network look at frames at once."""
     batch: int = Field(default=1, ge=1, le=64)
-    """Frames a run; a CPU gains nothing from more than one."""
+    """Frames that one run of the network takes; a CPU gains nothing from more than one."""
 
 
-class GuardSettings(BaseModel):
+class GuardSettings(Block):
     """The output guard: the detector looks at the masked picture too, and what it should not see trips full mosaic."""
 
     looks_per_s: float = Field(default=1.0, ge=0.0, le=10.0)
-    """Of each stream; 0 switches it off. One a second costs about 2 % of the pipeline's CPU."""
+    """Masked pictures a second of each stream that the detector checks; 0 switches the guard off. One costs about 2 %
+    of the pipeline's CPU."""
 
 
-class RecognitionSettings(BaseModel):
+class RecognitionSettings(Block):
     """The networks that say who is who, by the names of `mosaicast models list`.
 
     After a change the people who are enrolled stay masked until `mosaicast reindex` has run.
     """
 
     first: str = "dlib-resnet"
-    """Looks at every candidate."""
+    """Network that looks at every candidate."""
     first_floor: float | None = Field(default=None, ge=0.2, le=1.0)
-    """Cosine from which a look may be the person; None: the measured one, or .97 for a network that nobody measured.
-    `mosaicast calibrate` recommends one for your pictures."""
+    """Cosine from which a face may be the person. Without it the measured one, or .97 for a network that nobody
+    measured. `mosaicast calibrate` recommends one for your pictures."""
     second: str = "facenet-casia"
-    """Must say the same before anybody is seen; `none`: the first decides alone."""
+    """Network that must say the same before anybody is seen; `none`: the first decides alone."""
     second_floor: float | None = Field(default=None, ge=0.2, le=1.0)
+    """As `FIRST_FLOOR`, for the second network."""
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     """Where FaceNet runs; the others run on the CPU. CUDA needs the extra `gpu`."""
 
@@ -111,15 +142,18 @@ Names = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(,[A-Za-z0-9_]+)*$", max_le
 """Names with commas between them, no spaces."""
 
 
-class MediaSettings(BaseModel):
+class MediaSettings(Block):
     """What the media of strangers may be; everything else is refused before a decoder sees it.
 
     FFmpeg's names: of codecs as `ffmpeg -codecs` lists them, of containers as `ffmpeg -demuxers` does.
     """
 
     live_codecs: Names = LIVE_CODECS
+    """Codecs of live sources, with commas between them."""
     file_codecs: Names = FILE_CODECS
+    """Codecs of files."""
     file_formats: Names = FILE_FORMATS
+    """Containers of files."""
 
     @property
     def live(self) -> Allowed:
@@ -132,16 +166,16 @@ class MediaSettings(BaseModel):
         return Allowed.file(self.file_codecs, self.file_formats)
 
 
-class DatabaseSettings(BaseModel):
+class DatabaseSettings(Block):
     """The api's database."""
 
     url: str | None = None
-    """SQLAlchemy URL; None: SQLite in `data_dir`."""
+    """SQLAlchemy URL; it may hold a password. Without it SQLite, in the data folder."""
 
 
-class VaultSettings(BaseModel):
+class VaultSettings(Block):
     """The photos of enrolled people, encrypted in `data_dir`/vault, and the templates of the gallery's local mode."""
 
     key: SecretStr | None = None
-    """Base64 of 32 random bytes (`openssl rand -base64 32`); None: one is made at the first start, in
-    `data_dir`/secrets/vault_key, where a copy of the whole folder has both."""
+    """Key of photos and templates: base64 of 32 random bytes (`openssl rand -base64 32`). Without it one is made at the
+    first start, in `secrets/vault_key` of the data folder, where a copy of the whole folder has both."""

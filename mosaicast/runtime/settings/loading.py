@@ -3,50 +3,65 @@
 import os
 import sys
 from collections.abc import Mapping
+from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from mosaicast.runtime.settings.services import BLOCKS, Service, Settings
+from mosaicast.runtime.settings.services import PREFIX, SERVICES, Service, ServiceSettings, Settings, variables
 
-_PREFIX = "MOSAICAST_"
 _WHERE = frozenset({"MOSAICAST_ENV_FILE", "MOSAICAST_SECRETS_DIR"})
 
-
-def environment_for(service: Service, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what a service may see of an environment: what is not ours, and of ours the settings that it needs."""
-    return {name: text for name, text in environment.items() if _is_for(service, name.upper())}
-
-
-def foreign(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without anything of ours: for programs of others that we start."""
-    return {name: text for name, text in environment.items() if not name.upper().startswith(_PREFIX)}
-
-
-def _is_for(service: Service, name: str) -> bool:
-    if not name.startswith(_PREFIX) or name in _WHERE:
-        return True
-    first = name.removeprefix(_PREFIX).partition("__")[0].lower()
-    return first in Settings.model_fields and (first in BLOCKS[service] or not _is_block(first))
-
-
-def _is_block(name: str) -> bool:
-    return isinstance(Settings.model_fields[name].default, BaseModel)
+S = TypeVar("S", bound=ServiceSettings)
 
 
 class WrongSettingsError(Exception):
     """Settings are wrong: the operator's to mend. The text names them and what they should be, never their values."""
 
 
+def environment_for(service: Service, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a service may see of an environment: what is not ours, and of ours the settings that it has."""
+    ours = {variable.name for variable in variables(SERVICES[service])}
+    # A block may be one JSON text too: MOSAICAST_KAFKA={"bootstrap": ...}.
+    seen = ours | {name.partition("__")[0] for name in ours} | _WHERE
+    return {
+        name: text for name, text in environment.items() if not name.upper().startswith(PREFIX) or name.upper() in seen
+    }
+
+
+def foreign(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without anything of ours: for programs of others that we start."""
+    return {name: text for name, text in environment.items() if not name.upper().startswith(PREFIX)}
+
+
 def load(**overrides: object) -> Settings:
-    """Read the settings of this process.
+    """Read everything that an operator can set.
 
     Raises:
         WrongSettingsError: a value is wrong.
     """
+    return _load(Settings, **overrides)
+
+
+def load_or_exit(settings: type[S]) -> S:
+    """Read the settings of a service's process; wrong ones end it with a sentence and exit status 1.
+
+    Call it once, first: what is not the service's is not read, and everything of ours leaves the environment, so that
+    no program or library that runs in or under this process finds a secret there.
+    """
     try:
-        return Settings(
+        loaded = _load(settings)
+    except WrongSettingsError as exc:
+        sys.exit(f"mosaicast: {exc}")
+    for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+        del os.environ[name]
+    return loaded
+
+
+def _load(settings: type[S], **overrides: object) -> S:
+    try:
+        return settings(
             _env_file=os.environ.get("MOSAICAST_ENV_FILE"),  # type: ignore[call-arg]
             _secrets_dir=os.environ.get("MOSAICAST_SECRETS_DIR"),
             **overrides,  # type: ignore[arg-type]
@@ -56,22 +71,6 @@ def load(**overrides: object) -> Settings:
         raise WrongSettingsError("; ".join(map(_explained, exc.errors(include_input=False)))) from None
     except SettingsError as exc:
         raise WrongSettingsError(str(exc)) from None
-
-
-def load_or_exit(service: Service) -> Settings:
-    """Read the settings of a service's process; wrong ones end it with a sentence and exit status 1.
-
-    Call it once, first: what is not the service's is forgotten, and everything of ours leaves the environment, so that
-    no program or library that runs in or under this process finds a secret there.
-    """
-    try:
-        loaded = load()
-    except WrongSettingsError as exc:
-        sys.exit(f"mosaicast: {exc}")
-    for name in [name for name in os.environ if name.upper().startswith(_PREFIX)]:
-        del os.environ[name]
-    others = {name for name in Settings.model_fields if _is_block(name)} - BLOCKS[service]
-    return loaded.model_copy(update={name: Settings.model_fields[name].default for name in others})
 
 
 def _explained(error: ErrorDetails) -> str:

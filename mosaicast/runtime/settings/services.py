@@ -1,11 +1,13 @@
-"""What an operator can set."""
+"""What each service can be told: one class per service, so that a process never holds what is another's."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NestedSecretsSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mosaicast.runtime.settings.blocks import (
@@ -13,6 +15,8 @@ from mosaicast.runtime.settings.blocks import (
     ControlSettings,
     DatabaseSettings,
     DetectorSettings,
+    EdgeInnerSettings,
+    EdgePublicSettings,
     EdgeSettings,
     GuardSettings,
     MediaSettings,
@@ -22,55 +26,26 @@ from mosaicast.runtime.settings.blocks import (
 )
 from mosaicast.runtime.settings.kafka import KafkaSettings
 
+PREFIX = "MOSAICAST_"
 
-class Settings(BaseSettings):
-    """Everything that an operator can set."""
 
-    model_config = SettingsConfigDict(env_prefix="MOSAICAST_", env_nested_delimiter="__", extra="ignore", frozen=True)
+class ServiceSettings(BaseSettings):
+    """What every service has."""
 
-    data_dir: Path = Path("var/data")
-    cache_dir: Path = Path(".cache")
-    """Rebuilt models; may be deleted at any time."""
-    models_dir: Path = Path("var/models")
-    """Downloaded models, and the operator's own."""
-    media_dir: Path | None = None
-    """Files below it may be the source of a stream; None: no file may."""
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True, use_attribute_docstrings=True
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """From which level on a service logs."""
     instance: str = "0"
+    """Name of this instance, for the status and for the broker's logs."""
     metrics_host: str = "127.0.0.1"
+    """Address where health and metrics are served."""
     metrics_port: int = Field(default=0, ge=0, le=65535)
-    """0 lets the system choose."""
+    """Port where health and metrics are served; 0 lets the system choose."""
     kafka: KafkaSettings = KafkaSettings()
-    edge: EdgeSettings = EdgeSettings()
-    control: ControlSettings = ControlSettings()
-    media: MediaSettings = MediaSettings()
-    api: ApiSettings = ApiSettings()
-    qdrant: QdrantSettings = QdrantSettings()
-    detector: DetectorSettings = DetectorSettings()
-    guard: GuardSettings = GuardSettings()
-    recognition: RecognitionSettings = RecognitionSettings()
-    database: DatabaseSettings = DatabaseSettings()
-    vault: VaultSettings = VaultSettings()
-
-    @property
-    def vault_key(self) -> str | None:
-        """The preset key of photos and templates; None: it is in `vault_key_path`."""
-        return self.vault.key.get_secret_value() if self.vault.key is not None else None
-
-    @property
-    def vault_key_path(self) -> Path:
-        """Where the key lies that is made at the first start."""
-        return self.data_dir / "secrets" / "vault_key"
-
-    @property
-    def hls_path(self) -> Path:
-        """Folder of HLS, written by the compositor and served by the edge. One compositor owns it: it empties it."""
-        return self.data_dir / "hls"
-
-    @property
-    def qdrant_path(self) -> Path:
-        """Folder of the gallery's local mode."""
-        return self.data_dir / "qdrant"
+    """The message log."""
 
     @classmethod
     def settings_customise_sources(
@@ -88,14 +63,142 @@ class Settings(BaseSettings):
         return tuple(sources)
 
 
+class DataSettings(ServiceSettings):
+    """For who keeps files."""
+
+    data_dir: Path = Path("var/data")
+    """Folder of everything that is kept: database, gallery, photos, HLS."""
+
+
+class ModelSettings(DataSettings):
+    """For who runs face models and keeps templates."""
+
+    cache_dir: Path = Path(".cache")
+    """Folder of rebuilt models; it may be deleted at any time."""
+    models_dir: Path = Path("var/models")
+    """Folder of downloaded models, and of the operator's own."""
+    qdrant: QdrantSettings = QdrantSettings()
+    """The gallery of enrolled faces."""
+    recognition: RecognitionSettings = RecognitionSettings()
+    """The networks that say who is who."""
+    vault: VaultSettings = VaultSettings()
+    """The key of photos and templates."""
+
+    @property
+    def vault_key(self) -> str | None:
+        """The preset key of photos and templates; None: it is in `vault_key_path`."""
+        return self.vault.key.get_secret_value() if self.vault.key is not None else None
+
+    @property
+    def vault_key_path(self) -> Path:
+        """Where the key lies that is made at the first start."""
+        return self.data_dir / "secrets" / "vault_key"
+
+    @property
+    def qdrant_path(self) -> Path:
+        """Folder of the gallery's local mode."""
+        return self.data_dir / "qdrant"
+
+
+class ApiServiceSettings(ModelSettings):
+    """What the api has."""
+
+    media_dir: Path | None = None
+    """Files below it may be the source of a stream. Without it no file may."""
+    edge: EdgePublicSettings = EdgePublicSettings()
+    """The media server."""
+    control: ControlSettings = ControlSettings()
+    """The media server's own pages."""
+    api: ApiSettings = ApiSettings()
+    """The HTTP API."""
+    database: DatabaseSettings = DatabaseSettings()
+    """The api's database."""
+
+
+class IngestServiceSettings(ServiceSettings):
+    """What ingest has."""
+
+    media_dir: Path | None = None
+    """Files below it may be the source of a stream. Without it no file may."""
+    edge: EdgeInnerSettings = EdgeInnerSettings()
+    """The media server."""
+    media: MediaSettings = MediaSettings()
+    """What the media of strangers may be."""
+
+
+class DetectorServiceSettings(ServiceSettings):
+    """What the detector has."""
+
+    detector: DetectorSettings = DetectorSettings()
+    """The face detector."""
+    guard: GuardSettings = GuardSettings()
+    """The output guard."""
+
+
+class RecognizerServiceSettings(ModelSettings):
+    """What the recognizer has."""
+
+
+class CompositorServiceSettings(DataSettings):
+    """What the compositor has."""
+
+    edge: EdgeInnerSettings = EdgeInnerSettings()
+    """The media server."""
+    media: MediaSettings = MediaSettings()
+    """What the media of strangers may be."""
+    guard: GuardSettings = GuardSettings()
+    """The output guard."""
+
+    @property
+    def hls_path(self) -> Path:
+        """Folder of HLS, written by the compositor and served by the edge. One compositor owns it: it empties it."""
+        return self.data_dir / "hls"
+
+
+class Settings(
+    ApiServiceSettings,
+    IngestServiceSettings,
+    DetectorServiceSettings,
+    RecognizerServiceSettings,
+    CompositorServiceSettings,
+):
+    """Everything that an operator can set, for the command line: it checks settings before any service starts."""
+
+    edge: EdgeSettings = EdgeSettings()
+    """The media server."""
+
+
 Service = Literal["api", "ingest", "detector", "recognizer", "compositor"]
 
-BLOCKS: Mapping[Service, frozenset[str]] = {
-    "api": frozenset({"kafka", "edge", "control", "api", "qdrant", "recognition", "database", "vault"}),
-    "ingest": frozenset({"kafka", "edge", "media"}),
-    "detector": frozenset({"kafka", "detector", "guard"}),
-    "recognizer": frozenset({"kafka", "qdrant", "recognition", "vault"}),
-    "compositor": frozenset({"kafka", "edge", "media", "guard"}),
+SERVICES: Mapping[Service, type[ServiceSettings]] = {
+    "api": ApiServiceSettings,
+    "ingest": IngestServiceSettings,
+    "detector": DetectorServiceSettings,
+    "recognizer": RecognizerServiceSettings,
+    "compositor": CompositorServiceSettings,
 }
-"""Which blocks of settings a service needs. The edge's token, the administrator's, the gallery's key, the vault's and
-the database's password are in them: nobody has another's. Single settings (`data_dir`, `log_level`) are everybody's."""
+"""What each service has. The edge's token, the administrator's, the gallery's key, the vault's and the database's
+password are somewhere in them: nobody has another's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One setting, as a variable of the environment."""
+
+    name: str
+    """For example MOSAICAST_KAFKA__BOOTSTRAP."""
+    field: FieldInfo
+    """Its type, default and description."""
+    block: type[BaseModel] | None
+    """The block that it belongs to; None: it stands alone."""
+
+
+def variables(settings: type[ServiceSettings]) -> Iterator[Variable]:
+    """Yield every setting that a class has."""
+    for first, field in settings.model_fields.items():
+        block = type(field.default) if isinstance(field.default, BaseModel) else None
+        if block is None:
+            yield Variable(f"{PREFIX}{first}".upper(), field, None)
+            continue
+        for second, inner in block.model_fields.items():
+            yield Variable(f"{PREFIX}{first}__{second}".upper(), inner, block)

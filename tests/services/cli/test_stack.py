@@ -51,7 +51,8 @@ def test_each_service_gets_what_everybody_needs(environments: dict[str, dict[str
 def test_our_services_speak_to_the_edge_behind_its_door(environments: dict[str, dict[str, str]]) -> None:
     """There they are not counted with everybody's connections, and find room when strangers fill the door."""
     for name in ("ingest", "compositor"):
-        inside, outside = (environments[name][f"MOSAICAST_EDGE__{key}RTMP_URL"] for key in ("", "PUBLIC_"))
+        inside = environments[name]["MOSAICAST_EDGE__RTMP_URL"]
+        outside = environments["api"]["MOSAICAST_EDGE__PUBLIC_RTMP_URL"]
         assert urlsplit(inside).hostname == "127.0.0.1"
         assert urlsplit(inside).port != urlsplit(outside).port
 
