@@ -15,9 +15,9 @@ from rich.table import Table
 from mosaicast.adapters.kafka import BusError
 from mosaicast.runtime import logs
 from mosaicast.runtime.lifecycle import StopEvent
+from mosaicast.runtime.ports import PortTakenError
 from services.cli.client import ApiClient, ApiError
 from services.cli.edge import EdgeMissingError
-from services.cli.ports import PortTakenError
 from services.cli.stack import Stack, StackError, StackOptions
 from synthetic import presets
 from synthetic.cast import CastError, load_cast

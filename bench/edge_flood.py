@@ -29,8 +29,8 @@ import av
 import imageio_ffmpeg
 
 from mosaicast.runtime.children import taken_along
+from mosaicast.runtime.ports import free_port
 from services.cli.edge import EdgeConfig, prepare
-from services.cli.ports import free_port
 from synthetic.publisher import Publisher
 
 FPS = 30

@@ -24,8 +24,8 @@ from rich.table import Table
 
 from bench import peers
 from mosaicast.adapters.media.encoder import VideoFormat
+from mosaicast.runtime.ports import free_port
 from services.cli.client import ApiClient
-from services.cli.ports import free_port
 from synthetic import presets
 from synthetic.cast import jpeg, load_cast
 from synthetic.clip import luma_of_frame, write_clip

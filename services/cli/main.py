@@ -19,12 +19,12 @@ from mosaicast.adapters.vault import VaultError
 from mosaicast.contracts.topics import Topology
 from mosaicast.runtime import logs, rights
 from mosaicast.runtime.lifecycle import StopEvent
+from mosaicast.runtime.ports import PortTakenError
 from mosaicast.runtime.settings import WrongSettingsError, load
 from services.cli import doctor, models, people
 from services.cli.calibrate import calibrate
 from services.cli.client import ApiClient, ApiError
 from services.cli.edge import EdgeMissingError
-from services.cli.ports import PortTakenError
 from services.cli.printing import DEFAULT_URL, ApiUrl, AsJson, Owner, Token, err, print_json, print_table
 from services.cli.stack import Stack, StackError, StackOptions
 

@@ -17,11 +17,11 @@ from mosaicast.adapters.kafka import KafkaConfig, ensure_topics
 from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka.folder import purge_leftovers
 from mosaicast.adapters.kafka.server import KafkaServer
+from mosaicast.runtime.ports import free_port, require_free
+from mosaicast.runtime.processes import ManagedProcess, ProcessSpec
 from mosaicast.runtime.settings import KafkaSettings, Service, environment_for, foreign
+from mosaicast.runtime.supervisor import Supervisor
 from services.cli import edge
-from services.cli.ports import free_port, require_free
-from services.cli.process import ManagedProcess, ProcessSpec
-from services.cli.supervisor import Supervisor
 from services.wiring import kafka_environment, log_config
 
 SERVICES: tuple[Service, ...] = ("api", "ingest", "detector", "recognizer", "compositor")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mosaicast.runtime.children import ChildProcess, ForkServer, taken_along
+from mosaicast.runtime.ports import free_port
 from services.cli.edge import EdgeConfig, find_nginx, prepare
-from services.cli.ports import free_port
 
 START_S = 30.0
 

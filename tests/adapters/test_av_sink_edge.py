@@ -11,8 +11,8 @@ import pytest
 
 from mosaicast.adapters.media.sink import FlvSink, SinkError
 from mosaicast.runtime.children import ForkServer
+from mosaicast.runtime.ports import free_port
 from services.cli.edge import EdgeMissingError
-from services.cli.ports import free_port
 from tests.adapters.av_clips import RATE
 from tests.adapters.rtmp_edge import Edge, running_edge
 from tests.adapters.sink_tools import VIDEO, WAIT_S, Player, Sound, frame, make_sound, push

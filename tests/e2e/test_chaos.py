@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.failures import Observation, record
+from mosaicast.runtime.processes import ProcessSpec
 from services.cli.client import ApiClient
-from services.cli.process import ProcessSpec
 from services.cli.stack import Stack, StackOptions
 from synthetic import presets
 from synthetic.cast import Person

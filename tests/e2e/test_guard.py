@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mosaicast.runtime.processes import ProcessSpec
 from services.cli.client import ApiClient
-from services.cli.process import ProcessSpec
 from services.cli.stack import Stack, StackOptions
 from synthetic.oracle import Oracle
 from synthetic.session import LiveStream, LiveWatch, Session, wait_until

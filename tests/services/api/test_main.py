@@ -16,7 +16,7 @@ from mosaicast.adapters.kafka import BusProducer, KafkaConfig, StateReader
 from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.contracts.messages import StreamSpec
 from mosaicast.contracts.topics import STREAMS
-from services.cli.ports import free_port
+from mosaicast.runtime.ports import free_port
 from tests.adapters.bus_tools import LIMIT_S, within_limit
 from tests.services.api.fakes import ADMIN_TOKEN
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mosaicast.runtime.ports import PortTakenError, free_port, require_free
 from services.cli import edge
-from services.cli.ports import PortTakenError, free_port, require_free
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.ports import free_port
+from mosaicast.runtime.ports import free_port
 
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

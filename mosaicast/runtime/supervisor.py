@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from mosaicast.core.restarts import Quarantine, RestartPolicy, RestartState
 from mosaicast.runtime import logs
 from mosaicast.runtime.clocks import monotonic_s
-from services.cli.process import ManagedProcess
+from mosaicast.runtime.processes import ManagedProcess
 
 _POLICY = RestartPolicy(quarantine_crashes=None)
 """Our own services are never given up: without them everything is masked, which is safe but not the product."""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from services.cli import supervisor
-from services.cli.ports import free_port
-from services.cli.process import ManagedProcess, ProcessSpec
-from services.cli.supervisor import Supervisor
+from mosaicast.runtime import supervisor
+from mosaicast.runtime.ports import free_port
+from mosaicast.runtime.processes import ManagedProcess, ProcessSpec
+from mosaicast.runtime.supervisor import Supervisor
 from synthetic.session import wait_until
 
 WAIT_S = 60
