@@ -15,6 +15,15 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
+def free_ports(count: int) -> tuple[int, ...]:
+    """Return ports of 127.0.0.1 that are free at this moment, no two alike."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(contextlib.closing(socket.socket())) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return tuple(int(probe.getsockname()[1]) for probe in probes)
+
+
 def require_free(host: str, port: int, option: str) -> int:
     """Return `port`, or a free one for 0.
 

@@ -1,4 +1,4 @@
-"""One supervised process: started with its log file, restarted with back-off, taken along when we die."""
+"""One program that we own: started with its log file, taken along when we die, ended in order."""
 
 import os
 import signal
@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import IO
 
 from mosaicast.runtime.children import taken_along
+
+
+class StartError(Exception):
+    """A program can't be started now; the text says why. Another try later may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,10 @@ class ProcessSpec:
     """Answers 200 while it lives; one that stops answering is killed and started again."""
     inherit_stdout: bool = False
     """Its standard output is for the user (the api prints the first token)."""
+    umask: int = -1
+    """Of the files that it makes; -1: ours."""
+    death_signal: signal.Signals = signal.SIGTERM
+    """What the kernel sends it when we die."""
 
 
 class ManagedProcess:
@@ -47,16 +55,17 @@ class ManagedProcess:
             OSError: the program can't be run.
         """
         self.spec.log_path.parent.mkdir(parents=True, exist_ok=True)
-        with self.spec.log_path.open("ab") as log:
+        with open(self.spec.log_path, "ab", opener=_private) as log:
             self._process = self._spawn(log)
 
     def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            taken_along(self.spec.command, signal.SIGTERM),
+            taken_along(self.spec.command, self.spec.death_signal),
             stdin=subprocess.DEVNULL,
             stdout=None if self.spec.inherit_stdout else log,
             stderr=log,
             env=dict(self.spec.environment),
+            umask=self.spec.umask,
             start_new_session=True,
         )
 
@@ -90,9 +99,15 @@ class ManagedProcess:
             self.kill()
             self._process.wait()
 
-    def log_tail(self, lines: int = 8) -> str:
-        """Return the last lines of its log."""
+    def log_tail(self, lines: int = 8, *, without: str | None = None) -> str:
+        """Return the last lines of its log, without those that begin with `without`."""
         try:
-            return "\n".join(self.spec.log_path.read_text(errors="replace").splitlines()[-lines:])
+            text = self.spec.log_path.read_text(errors="replace")
         except OSError:
             return ""
+        told = [line for line in text.splitlines() if without is None or not line.startswith(without)]
+        return "\n".join(told[-lines:])
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

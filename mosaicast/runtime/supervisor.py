@@ -2,15 +2,16 @@
 
 import http.client
 import threading
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from mosaicast.core.restarts import Quarantine, RestartPolicy, RestartState
 from mosaicast.runtime import logs
 from mosaicast.runtime.clocks import monotonic_s
-from mosaicast.runtime.processes import ManagedProcess
+from mosaicast.runtime.processes import ManagedProcess, StartError
 
-_POLICY = RestartPolicy(quarantine_crashes=None)
-"""Our own services are never given up: without them everything is masked, which is safe but not the product."""
+FOR_EVER = RestartPolicy(quarantine_crashes=None)
+"""What is ours is never given up: without it everything is masked, which is safe but not the product."""
 
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
@@ -26,15 +27,23 @@ class Supervisor:
 
     The thread that starts a process lives as long as the process does: the kernel sends the death signal of
     `PR_SET_PDEATHSIG` when the starting *thread* ends.
+
+    Args:
+        process: the program.
+        policy: how long to pause between its end and its next start; one that never gives up.
+        prepare: called before each start; StartError or OSError: it is tried again after the pause.
     """
 
-    def __init__(self, process: ManagedProcess) -> None:
+    def __init__(
+        self, process: ManagedProcess, policy: RestartPolicy = FOR_EVER, prepare: Callable[[], None] = lambda: None
+    ) -> None:
         self.process = process
+        self._prepare = prepare
         self.restarts = 0
         self.answered = False
         """Whether the process that runs now has answered a probe."""
         self._stopping = threading.Event()
-        self._state = RestartState(_POLICY)
+        self._state = RestartState(policy)
         self._log = logs.get_logger(__name__)
         self._thread = threading.Thread(target=self._run, name=f"supervise-{process.spec.name}", daemon=True)
 
@@ -50,16 +59,26 @@ class Supervisor:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self.process.start()
-            self._state.started(monotonic_s())
-            if self._stopping.is_set():  # stop() came before there was a process to stop
-                self.process.stop(0)
-            status = self._attend()
-            if self._stopping.is_set():
-                return
-            self._log.error("a process ended", process=self.process.spec.name, status=status)
-            self.restarts += 1
+            if self._start():
+                status = self._attend()
+                if self._stopping.is_set():
+                    return
+                self._log.error("process_ended", process=self.process.spec.name, status=status)
+                self.restarts += 1
             self._pause()
+
+    def _start(self) -> bool:
+        """Start the process; return whether it could be."""
+        try:
+            self._prepare()
+            self.process.start()
+        except (StartError, OSError) as exc:  # a full disk, for instance
+            self._log.error("process_not_started", process=self.process.spec.name, error=str(exc))
+            return False
+        self._state.started(monotonic_s())
+        if self._stopping.is_set():  # stop() came before there was a process to stop
+            self.process.stop(0)
+        return True
 
     def _attend(self) -> int:
         """Probe the process until it ends; kill it when it does not answer. Return how it ended."""
@@ -73,7 +92,7 @@ class Supervisor:
                 continue
             missed += self.answered or monotonic_s() - started_s > _STARTING_S
             if missed >= PROBES_MISSED:
-                self._log.error("a process hangs", process=self.process.spec.name)
+                self._log.error("process_hangs", process=self.process.spec.name)
                 self.process.kill()
         return status
 

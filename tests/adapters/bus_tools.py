@@ -23,6 +23,7 @@ from mosaicast.contracts.topics import BY_NAME, Topic, Topology
 
 LIMIT_S = 60.0
 """No test waits so long unless it fails: a killed member of the embedded broker is missed after 12 s."""
+DEFAULT = Topology()
 _NUMBERS = itertools.count(time.time_ns())
 
 
@@ -109,9 +110,9 @@ def unique(prefix: str) -> str:
     return f"{prefix}-{next(_NUMBERS)}"
 
 
-def key_on(partition: int) -> str:
+def key_on(partition: int, topology: Topology = DEFAULT) -> str:
     """Return a fresh key that belongs to a partition."""
-    return next(key for key in (unique("k") for _ in itertools.count()) if Topology().partition_of(key) == partition)
+    return next(key for key in (unique("k") for _ in itertools.count()) if topology.partition_of(key) == partition)
 
 
 def keyed(message: Message, topic: Topic, key: str) -> Message:

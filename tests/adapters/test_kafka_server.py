@@ -21,7 +21,7 @@ from mosaicast.adapters.kafka import server as kafka_server
 from mosaicast.adapters.kafka.server import KafkaServer, find_java, missing
 from mosaicast.adapters.kafka.topics import topic_settings
 from mosaicast.contracts.topics import FRAMES, GALLERY, STREAMS, TOPICS, Topology
-from tests.adapters.bus_tools import LIMIT_S, change, reading, within_limit
+from tests.adapters.bus_tools import LIMIT_S, change, key_on, reading, within_limit
 from tests.adapters.examples import SPEC
 
 HOST = """
@@ -143,6 +143,28 @@ def test_topics_on_the_broker_are_those_of_the_contracts(real_kafka: KafkaServer
         assert len(held[topic.name].partitions) == Topology().partitions
         entries = broker_settings(admin, topic.name)
         assert {name: entries[name].value for name in topic_settings(topic)} == topic_settings(topic)
+
+
+@kafka
+@pytest.mark.usefixtures("installed")
+def test_an_installation_has_the_partitions_that_it_asked_for(tmp_path: Path) -> None:
+    six = Topology(6)
+    with KafkaServer(tmp_path) as server:
+        config = KafkaConfig(server.bootstrap, "tests", topology=six, static_assignment=(0, 1))
+        ensure_topics(config)
+        keys = [key_on(number, six) for number in six.numbers]
+        with reading(config, GALLERY) as reader, contextlib.closing(BusProducer(config)) as producer:
+            reader.until(lambda: reader.consumer.partitions == frozenset(six.numbers))
+            for key in keys:
+                producer.send(GALLERY, change(key, 1))
+            reader.until(lambda: len(reader.got) == 6)
+        assert {received.key: received.partition for received in reader.got} == dict(
+            zip(keys, six.numbers, strict=True)
+        )
+        with contextlib.closing(StateReader(config, GALLERY)) as state:
+            within_limit(lambda: state.caught_up, lambda: state.poll(0.1))
+        with pytest.raises(BusError, match=r"has 6 partitions, must have 4: set MOSAICAST_KAFKA__PARTITIONS"):
+            ensure_topics(replace(config, topology=Topology()))
 
 
 @kafka

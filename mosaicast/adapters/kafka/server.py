@@ -1,20 +1,18 @@
 """A real Apache Kafka as a child process: one JVM, KRaft, data on disk, listening on 127.0.0.1 only.
 
 The jars come from `make setup-kafka` (scripts/setup-kafka, deploy/kafka/pom.xml). Pictures do not outlive a run: see
-`kafka_folder`.
+`folder`.
 """
 
 import base64
-import contextlib
 import importlib
 import os
 import re
 import shutil
-import socket
+import signal
 import subprocess
-import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -24,19 +22,22 @@ from mosaicast.adapters.kafka.config import KafkaConfig, client_settings
 from mosaicast.adapters.kafka.errors import BusError
 from mosaicast.adapters.kafka.folder import KafkaFolder
 from mosaicast.adapters.kafka.server_settings import server_properties
+from mosaicast.core.restarts import RestartPolicy
 from mosaicast.runtime.clocks import monotonic_s
-from mosaicast.runtime.logs import get_logger
+from mosaicast.runtime.ports import free_ports
+from mosaicast.runtime.processes import ManagedProcess, ProcessSpec, StartError
+from mosaicast.runtime.settings import foreign
+from mosaicast.runtime.supervisor import Supervisor
 
 OLDEST_JAVA = 17
 START_S = 60.0
 STOP_S = 15.0
 RESTART_S = 1.0
 """From its end to the next start: what makes it end at once does not keep the machine busy."""
+_RESTARTS = RestartPolicy(first_pause_s=RESTART_S, longest_pause_s=RESTART_S, quarantine_crashes=None)
 _FORMAT_S = 60.0
 _UMASK = 0o077
 _ASK_S = 0.5
-
-_log = get_logger(__name__)
 
 
 def jars_folder() -> Path:
@@ -64,9 +65,8 @@ def missing() -> str | None:
 class KafkaServer:
     """A running Kafka, as a context manager.
 
-    It dies with the thread that enters it (the kernel's parent-death signal is per thread): enter it from a thread
-    that lives as long as the process. If it ends by itself it is started again, on the same port, with its data, or
-    with an empty log if that is gone.
+    It dies with this process. If it ends by itself it is started again, on the same port, with its data, or with an
+    empty log if that is gone.
 
     Args:
         data_dir: its data, settings and log; kept from run to run, except for pictures. One server at a time.
@@ -82,11 +82,8 @@ class KafkaServer:
         self._heap_mb = heap_mb
         self._make_properties = properties
         self._properties = ""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._supervisor: Supervisor | None = None
         self._bootstrap = ""
-        self._changing = threading.Lock()
-        self._stopping = threading.Event()
-        self.restarts = 0
 
     @property
     def bootstrap(self) -> str:
@@ -95,7 +92,7 @@ class KafkaServer:
         Raises:
             BusError: it does not run.
         """
-        if self._process is None:
+        if self._supervisor is None:
             raise BusError("Kafka does not run", fault="us", retry=False)
         return self._bootstrap
 
@@ -107,7 +104,12 @@ class KafkaServer:
     @property
     def pid(self) -> int:
         """Process id of the JVM, 0 when it does not run."""
-        return self._process.pid if self._process else 0
+        return self._supervisor.process.pid if self._supervisor else 0
+
+    @property
+    def restarts(self) -> int:
+        """How often it ended by itself."""
+        return self._supervisor.restarts if self._supervisor else 0
 
     def __enter__(self) -> "KafkaServer":
         """Start it and wait until it answers a request for metadata.
@@ -121,12 +123,10 @@ class KafkaServer:
             raise BusError(lack, fault="operator", retry=False)
         self._folder.take()
         try:
-            self._start()
-            self._wait_ready()
+            self._wait_ready(self._start())
         except BaseException:
             self.stop()
             raise
-        threading.Thread(target=self._keep, name="keep-kafka", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -139,53 +139,46 @@ class KafkaServer:
         Raises:
             BusError: pictures can't be deleted.
         """
-        with self._changing:
-            self._stopping.set()
-            process, self._process = self._process, None
-        if process is not None:
-            _end(process)
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.stop(STOP_S)
         self._folder.give_back()
 
-    def _start(self) -> None:
-        broker_port, controller_port = _free_ports()
+    def _start(self) -> Supervisor:
+        broker_port, controller_port = free_ports(2)
         self._properties = self._make_properties(self._folder.data, broker_port, controller_port)
         self._bootstrap = f"127.0.0.1:{broker_port}"
-        self._stopping.clear()
-        self._launch()
+        self._prepare()  # what is wrong now is the caller's to hear, and is not tried again
+        self._supervisor = Supervisor(ManagedProcess(self._spec()), _RESTARTS, self._prepare_again)
+        self._supervisor.start()
+        return self._supervisor
 
-    def _keep(self) -> None:
-        while (process := self._process) is not None:
-            process.wait()
-            if self._stopping.wait(RESTART_S):
-                return
-            with self._changing:
-                if not self._stopping.is_set():
-                    self.restarts += 1
-                    self._relaunch()
+    def _spec(self) -> ProcessSpec:
+        return ProcessSpec(
+            "kafka",
+            self._java("kafka.Kafka", str(self._settings)),
+            self._folder.path / "kafka.log",
+            foreign(os.environ),
+            umask=_UMASK,
+            death_signal=signal.SIGKILL,
+        )
 
-    def _relaunch(self) -> None:
-        try:
-            self._launch()
-        except (BusError, OSError) as exc:  # a full disk, for instance: tried again after the next pause
-            _log.error("kafka_not_started_again", error=str(exc))
+    @property
+    def _settings(self) -> Path:
+        return self._folder.path / "server.properties"
 
-    def _launch(self) -> None:
-        """Start the JVM, on an empty log if there is none: the first time, or somebody deleted it."""
+    def _prepare(self) -> None:
+        """Have settings, and an empty log if there is none: the first time, or somebody deleted it."""
         self._folder.make()
-        settings = self._folder.path / "server.properties"
-        _write_private(settings, self._properties)
+        _write_private(self._settings, self._properties)
         if not self._folder.formatted:
-            self._format(settings)
-        with open(self._folder.path / "kafka.log", "ab", opener=_private) as log:
-            self._process = subprocess.Popen(
-                [*_with_parent(), *self._java("kafka.Kafka", str(settings))],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                umask=_UMASK,
-                env=_environment(),
-                start_new_session=True,  # Ctrl-C reaches it through us, last
-            )
+            self._format(self._settings)
+
+    def _prepare_again(self) -> None:
+        try:
+            self._prepare()
+        except BusError as exc:
+            raise StartError(str(exc)) from exc
 
     def _format(self, settings: Path) -> None:
         # An id that begins with a hyphen would be taken for an option; Kafka's own ids avoid it too.
@@ -193,7 +186,7 @@ class KafkaServer:
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings))
         try:
             done = subprocess.run(
-                command, capture_output=True, timeout=_FORMAT_S, umask=_UMASK, check=False, env=_environment()
+                command, capture_output=True, timeout=_FORMAT_S, umask=_UMASK, check=False, env=foreign(os.environ)
             )
         except subprocess.TimeoutExpired as exc:
             raise BusError("formatting Kafka's storage took too long", fault="operator", retry=True) from exc
@@ -218,32 +211,21 @@ class KafkaServer:
             *arguments,
         ]
 
-    def _wait_ready(self) -> None:
+    def _wait_ready(self, supervisor: Supervisor) -> None:
         settings = client_settings(KafkaConfig(self._bootstrap, "kafka-server"))
         settings.update({"log_level": 0, "reconnect.backoff.max.ms": 100})  # refused connections are expected here
         admin = AdminClient(settings)
         until = monotonic_s() + START_S
         while not _answers(admin):
-            if self._process is None or self._process.poll() is not None:
-                raise BusError(f"Kafka ended at its start:\n{self._log_tail()}", fault="operator", retry=False)
+            if supervisor.restarts or supervisor.process.poll() is not None:
+                raise BusError(f"Kafka ended at its start:\n{_said(supervisor)}", fault="operator", retry=False)
             if monotonic_s() > until:
-                raise BusError(f"Kafka is not up after {START_S} s:\n{self._log_tail()}", fault="broker", retry=True)
-
-    def _log_tail(self, lines: int = 8) -> str:
-        """Return what its log says last, without the stack traces that would hide it."""
-        with contextlib.suppress(OSError):
-            text = (self._folder.path / "kafka.log").read_text(errors="replace")
-            return "\n".join([line for line in text.splitlines() if not line.startswith("\tat ")][-lines:])
-        return ""
+                raise BusError(f"Kafka is not up after {START_S} s:\n{_said(supervisor)}", fault="broker", retry=True)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _said(supervisor: Supervisor) -> str:
+    """Return what its log says last, without the stack traces that would hide it."""
+    return supervisor.process.log_tail(without="\tat ")
 
 
 def _private(path: str, flags: int) -> int:
@@ -260,24 +242,6 @@ def _answers(admin: AdminClient) -> bool:
         return bool(admin.list_topics(timeout=_ASK_S).brokers)
     except KafkaException:
         return False
-
-
-def _environment() -> dict[str, str]:
-    """Return ours without our settings: there are secrets among them, which are nothing to the broker."""
-    return {name: text for name, text in os.environ.items() if not name.upper().startswith("MOSAICAST_")}
-
-
-def _with_parent() -> Sequence[str]:
-    """Return a prefix that has the kernel kill the command when we end (util-linux; essential on Debian)."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
-
-
-def _free_ports() -> tuple[int, int]:
-    with contextlib.closing(socket.socket()) as first, contextlib.closing(socket.socket()) as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return int(first.getsockname()[1]), int(second.getsockname()[1])
 
 
 def _packaged_java() -> str | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mosaicast.runtime import supervisor
-from mosaicast.runtime.ports import free_port
-from mosaicast.runtime.processes import ManagedProcess, ProcessSpec
+from mosaicast.runtime.ports import free_port, free_ports, require_free
+from mosaicast.runtime.processes import ManagedProcess, ProcessSpec, StartError
 from mosaicast.runtime.supervisor import Supervisor
 from synthetic.session import wait_until
 
@@ -79,6 +79,60 @@ def test_a_deaf_process_is_killed(tmp_path: Path) -> None:
     wait_until(lambda: "deaf" in process.log_tail(), WAIT_S, "its word")
     process.stop(grace_s=0.2)
     assert process.poll() == -signal.SIGKILL
+
+
+def test_what_can_not_be_started_is_tried_again(spec: ProcessSpec) -> None:
+    refusals = [StartError("a full disk"), PermissionError("not now")]
+
+    def prepare() -> None:
+        if refusals:
+            raise refusals.pop()
+
+    keeper = Supervisor(ManagedProcess(spec), prepare=prepare)
+    keeper.start()
+    try:
+        wait_until(lambda: alive(keeper.process), WAIT_S, "the start after two refusals")
+        assert (refusals, keeper.restarts) == ([], 0)
+    finally:
+        keeper.stop(2.0)
+
+
+def test_a_supervisor_of_what_can_not_be_started_ends_when_told(spec: ProcessSpec) -> None:
+    asked = threading.Event()
+
+    def prepare() -> None:
+        asked.set()
+        raise StartError("never")
+
+    keeper = Supervisor(ManagedProcess(spec), prepare=prepare)
+    keeper.start()
+    assert asked.wait(WAIT_S)
+    keeper.stop(2.0)
+    assert not alive(keeper.process)
+
+
+def test_its_log_and_its_files_are_private(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    spec = ProcessSpec(
+        "writer", [sys.executable, "-c", f"open({str(made)!r}, 'w'); print('a\\n\\tat b\\nc')"], tmp_path / "log",
+        os.environ, umask=0o077,
+    )  # fmt: skip
+    before = os.umask(0o022)
+    try:
+        process = ManagedProcess(spec)
+        process.start()
+        assert process.wait(WAIT_S) == 0
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o077 for path in (made, tmp_path / "log")} == {0}
+    assert process.log_tail(without="\tat ") == "a\nc"
+    assert process.log_tail(1) == "c"
+
+
+def test_free_ports_are_free_and_no_two_alike() -> None:
+    ports = free_ports(20)
+    assert len(set(ports)) == 20
+    assert [require_free("127.0.0.1", port, "--port") for port in ports] == list(ports)
 
 
 def test_a_probe_wants_200() -> None:
