@@ -2,8 +2,10 @@
 
 import re
 import resource
+import shutil
 import socket
 import subprocess
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 
 from mosaicast.runtime.ports import PortTakenError, free_port, require_free
 from services.cli import edge
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -45,6 +49,45 @@ def test_the_token_is_quoted(config: edge.EdgeConfig) -> None:
     text = edge.render(config, ["/module.so"])
     assert "token=to%2Fken%3F%26" in text
     assert "to/ken" not in text
+
+
+def test_every_placeholder_is_filled_in_and_explained(config: edge.EdgeConfig) -> None:
+    used = set(re.findall(r"\$\{(\w+)\}", edge.template()))
+    explained = set(re.findall(r"^#   (EDGE_\w+) +\w", edge.template(), re.MULTILINE))
+    assert used == explained
+    assert len(used) == 15
+    assert "${" not in edge.render(config, ["/module.so"]).replace("${EDGE_...}", "")
+
+
+def test_envsubst_fills_the_template_in_as_we_do(config: edge.EdgeConfig) -> None:
+    """A later image has no Python at hand: it takes GNU's envsubst, told which names are placeholders."""
+    tool = shutil.which("envsubst")
+    if tool is None:
+        pytest.skip("no envsubst here (package gettext-base)")
+    names = sorted(set(re.findall(r"\$\{(EDGE_\w+)\}", edge.template())))
+    marks = "\n".join(f"{name}=${{{name}}}" for name in names)
+    values = {name: f"value of {name}" for name in names}
+    done = subprocess.run(
+        [tool, " ".join(f"${{{name}}}" for name in names)], input=edge.template() + marks, capture_output=True,
+        text=True, check=True, env=values,
+    )  # fmt: skip
+    filled = re.sub(r"\$\{(EDGE_[A-Z_]+)\}", lambda found: values[found.group(1)], edge.template() + marks)
+    assert done.stdout == filled
+    assert "$binary_remote_addr" in done.stdout
+
+
+def test_a_missing_template_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(edge, "TEMPLATES", (tmp_path / "nginx.conf.template",))
+    with pytest.raises(edge.EdgeMissingError, match="install Mosaicast again"):
+        edge.template()
+
+
+def test_the_package_has_the_template_where_it_is_looked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    ((source, target),) = included.items()
+    assert (ROOT / target, ROOT / source) == edge.TEMPLATES
+    assert edge.TEMPLATES[1].is_file()
 
 
 def test_stream_keys_reach_no_log(config: edge.EdgeConfig) -> None:
