@@ -12,6 +12,7 @@ from mosaicast.adapters.models.errors import ModelError
 from mosaicast.contracts.messages import Detections, FaceCrop, FaceDetection, SampledFrame
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks, Picture, crop_square, sharpness
+from mosaicast.runtime.metrics import Timed, untimed
 from services.detector.waiting import Job
 
 SMALLEST_CROP_PX = 32
@@ -43,21 +44,25 @@ class _View(NamedTuple):
     scale_y: float
 
 
-def analyse(detector: Detector, jobs: Sequence[Job]) -> list[Detections | Failure]:
+def analyse(detector: Detector, jobs: Sequence[Job], timed: Timed = untimed) -> list[Detections | Failure]:
     """Return the detections of each frame, or why there are none. Boxes are in source pixels.
 
     Args:
         detector: of the calling thread.
         jobs: of any streams.
+        timed: measures the parts of it.
     """
-    views = [_viewed(job.frame, detector) for job in jobs]
+    with timed("decode"):
+        views = [_viewed(job.frame, detector) for job in jobs]
     whole = [place for place, view in enumerate(views) if isinstance(view, _View)]
     threshold = min((jobs[place].frame.detection_threshold for place in whole), default=1.0)
-    found = dict(zip(whole, _found(detector, [_picture(views[place]) for place in whole], threshold), strict=True))
-    return [
-        _answer(detector.name, job, view, found.get(place))
-        for place, (job, view) in enumerate(zip(jobs, views, strict=True))
-    ]
+    with timed("network"):
+        found = dict(zip(whole, _found(detector, [_picture(views[place]) for place in whole], threshold), strict=True))
+    with timed("crop"):
+        return [
+            _answer(detector.name, job, view, found.get(place))
+            for place, (job, view) in enumerate(zip(jobs, views, strict=True))
+        ]
 
 
 def _viewed(frame: SampledFrame, detector: Detector) -> _View | Failure:

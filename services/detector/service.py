@@ -12,7 +12,7 @@ from mosaicast.contracts.topics import DETECTIONS, OUTGOING_FACES, STATUS, Topic
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.logs import get_logger
-from mosaicast.runtime.metrics import Metrics
+from mosaicast.runtime.metrics import Metrics, Timed
 from services.detector.analysis import Failure, analyse
 from services.detector.outgoing import WaitingLooks, look_at
 from services.detector.reports import Reports
@@ -187,7 +187,8 @@ class DetectorService:
         with self._changed:
             jobs, look = self._next()
             if not jobs and look is None:
-                self._changed.wait(_IDLE_S)
+                with self._metrics.timed("wait"):
+                    self._changed.wait(_IDLE_S)
                 jobs, look = self._next()
             return jobs, look
 
@@ -197,7 +198,8 @@ class DetectorService:
 
     def _run_look(self, detector: Detector, look: OutgoingFrame) -> None:
         started = monotonic_s()
-        answer = _seen(detector, look)
+        with self._metrics.timed("guard"):
+            answer = _seen(detector, look)
         if isinstance(answer, OutgoingFaces):
             self._producer.send(OUTGOING_FACES, answer)
         else:
@@ -209,13 +211,17 @@ class DetectorService:
         if not jobs:
             return
         started = monotonic_s()
-        for job, answer in zip(jobs, _answers(detector, jobs), strict=True):
-            published = isinstance(answer, Detections) and self._producer.send(DETECTIONS, answer)
+        for job, answer in zip(jobs, _answers(detector, jobs, self._metrics.timed), strict=True):
+            published = isinstance(answer, Detections) and self._publish(answer)
             with self._changed:
                 self._waiting.finish(job, published=published)
                 self._count(job, answer, published)
                 self._changed.notify_all()
         self._metrics.model_seconds.labels(detector.name).observe(monotonic_s() - started)
+
+    def _publish(self, answer: Detections) -> bool:
+        with self._metrics.timed("publish"):
+            return self._producer.send(DETECTIONS, answer)
 
     def _count(self, job: Job, answer: Detections | Failure, published: bool) -> None:
         now, stream_id = monotonic_s(), job.frame.stream_id
@@ -229,10 +235,10 @@ class DetectorService:
             self._reports.answered(answer, max(0, wall_ms() - job.frame.read_ms) / 1000, now)
 
 
-def _answers(detector: Detector, jobs: list[Job]) -> list[Detections | Failure]:
+def _answers(detector: Detector, jobs: list[Job], timed: Timed) -> list[Detections | Failure]:
     """Analyse, and survive our own mistakes: a frame that breaks us must not take other streams down with it."""
     try:
-        return analyse(detector, jobs)
+        return analyse(detector, jobs, timed)
     except Exception as exc:
         _LOG.exception("analysis_failed", frames=len(jobs))
         return [Failure("bug", type(exc).__name__) for _ in jobs]

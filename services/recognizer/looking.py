@@ -153,9 +153,11 @@ class Looker:
         """Do one turn: check the galleries if that is due, read stale owners, answer some looks."""
         with self._changed:
             if not (self._stopping or self._urgent or self._others or self._has_news()):
-                self._changed.wait(max(0.0, self._check_due_s - self._clock()))
+                with self._metrics.timed("wait"):
+                    self._changed.wait(max(0.0, self._check_due_s - self._clock()))
         if self._clock() >= self._check_due_s or self._has_news():
-            self._keep_up([opinion.gallery for opinion in opinions])
+            with self._metrics.timed("check"):
+                self._keep_up([opinion.gallery for opinion in opinions])
             for opinion in opinions:
                 opinion.recent.forget_before(self._clock() - opinion.recent.LIFE_S)
             self._check_due_s = self._clock() + CHECK_S
@@ -217,7 +219,8 @@ class Looker:
         self._metrics.queue_depth.labels("looks").set(len(self._urgent) + len(self._others))
 
     def _answer(self, opinions: Sequence[Opinion], looks: Sequence[Look]) -> None:
-        faces = [(look, self._face(look)) for look in looks]
+        with self._metrics.timed("decode"):
+            faces = [(look, self._face(look)) for look in looks]
         found = self._opinion(opinions[0], faces)
         asked = [
             look.second_from is not None and len(opinions) > 1 and best_similarity(matches) >= look.second_from
@@ -267,7 +270,8 @@ class Looker:
     def _embed(self, opinion: Opinion, faces: Sequence[tuple[Look, Face]]) -> list[Vector | None]:
         embedder, started = opinion.embedder, self._clock()
         try:
-            vectors: Sequence[Vector] = list(embedder.embed([face for _, face in faces]))
+            with self._metrics.timed("network"):
+                vectors: Sequence[Vector] = list(embedder.embed([face for _, face in faces]))
         except ModelError as exc:
             _LOG.warning("no_embedding", stream=faces[0][0].stream_id, error=type(exc).__name__)
             return [None] * len(faces)
@@ -287,7 +291,8 @@ class Looker:
             if self._away or owner in self._stale:
                 return None  # there is nothing to ask, or what it would say is known to be old
         try:
-            return gallery.search(owner, np.stack(vectors))
+            with self._metrics.timed("search"):
+                return gallery.search(owner, np.stack(vectors))
         except OwnerUnavailable as exc:
             self._note_failing(owner, exc)
             return None

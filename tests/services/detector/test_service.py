@@ -89,6 +89,18 @@ def test_every_frame_is_answered_in_order_and_reported(service: Callable, make_f
     assert sample(detector._metrics, "model_seconds_count", model="fake") == 3
 
 
+def test_what_a_worker_does_with_its_time_is_told(service: Callable, make_frame: Callable) -> None:
+    bus = Bus([[make_frame(0)], [make_frame(1)]])
+    bus.done = lambda: len(bus.detections) == 2 and bool(bus.reports)
+    detector = service(bus)
+    detector.run(bus, bus.stop)
+    for activity in ("decode", "network", "crop"):
+        assert sample(detector._metrics, "work_seconds_count", activity=activity) == 2, activity
+    assert sample(detector._metrics, "work_seconds_count", activity="publish") == 2
+    assert sample(detector._metrics, "work_seconds_sum", activity="network") > 0
+    assert sample(detector._metrics, "work_seconds_count", activity="wait") >= 1
+
+
 def test_several_workers_keep_each_stream_in_order(service: Callable, make_frame: Callable) -> None:
     frames = [make_frame(seq, stream_id=name) for seq in range(4) for name in "abc"]
     bus = Bus([frames])

@@ -74,6 +74,18 @@ def test_looks_are_answered_in_order_several_with_one_search():
     assert stage.gallery.searched == [("o1", [100, 50, 77])]
 
 
+def test_what_the_thread_does_with_its_time_is_told():
+    stage = Stage(o1={"ana": 100})
+    stage.follow("o1")
+    stage.looker.ask([look(1, 100)])
+    stage.turn()
+    counted = {
+        one: stage.metrics.registry.get_sample_value("mosaicast_work_seconds_count", {"activity": one})
+        for one in ("check", "decode", "network", "search")
+    }
+    assert counted == {"check": 1, "decode": 1, "network": 1, "search": 1}
+
+
 def test_owners_are_asked_for_among_their_own_people_only():
     stage = Stage(o1={"ana": 100}, o2={"ben": 50})
     stage.follow("o1", "o2")

@@ -1,11 +1,12 @@
 """Series come and go with their streams, and say what runs."""
 
 import importlib.metadata
+from typing import get_args
 
 import pytest
 
 from mosaicast.runtime.children import Exit
-from mosaicast.runtime.metrics import LINGER_S, Metrics, StreamSeries
+from mosaicast.runtime.metrics import LINGER_S, Activity, Metrics, StreamSeries
 from tests.services.series import streams_in
 
 
@@ -36,6 +37,22 @@ def test_no_metric_of_streams_is_left_out() -> None:
     named = {metric for metric in vars(metrics).values() if "stream" in getattr(metric, "_labelnames", ())}
     assert len(named) >= 9
     assert named == set(metrics._by_stream)
+
+
+def test_time_is_counted_where_it_is_spent_also_by_what_fails() -> None:
+    metrics = Metrics()
+    with pytest.raises(ZeroDivisionError), metrics.timed("network"):
+        _ = 1 / 0
+    for activity in get_args(Activity):
+        with metrics.timed(activity):
+            pass
+    told = {
+        sample.labels["activity"]: sample.value
+        for sample in next(metrics.work.collect().__iter__()).samples
+        if sample.name == "mosaicast_work_seconds_count"
+    }
+    assert told == {**dict.fromkeys(get_args(Activity), 1.0), "network": 2.0}
+    assert not [activity for activity in told if " " in activity]
 
 
 def test_series_of_a_deleted_stream_go_at_once_and_what_a_thread_still_counts_later() -> None:
