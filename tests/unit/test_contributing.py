@@ -5,7 +5,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
-TOPS = ("mosaicast", "services", "synthetic", "bench", "tests", "docs", "scripts", "requirements", "hooks")
+TOPS = (
+    "mosaicast", "services", "synthetic", "bench", "tools", "tests", "docs", "scripts", "requirements", "hooks",
+    "deploy",
+)  # fmt: skip
 PATHS = re.compile(rf"(?:{'|'.join(TOPS)})/[\w./-]+")
 
 

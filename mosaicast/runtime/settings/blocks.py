@@ -39,7 +39,7 @@ class EdgePublicSettings(EdgeTokenSettings):
 
 
 class EdgeSettings(EdgeInnerSettings, EdgePublicSettings):
-    """The media server, all of it."""
+    """The media server."""
 
 
 class ControlSettings(Block):

@@ -1,0 +1,1 @@
+"""What developers run: it writes files that are committed."""

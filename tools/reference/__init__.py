@@ -1,0 +1,1 @@
+"""References that are made from the code: docs/reference/."""
