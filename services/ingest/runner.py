@@ -1,4 +1,7 @@
-"""One stream in the parent: keeps its child as the desired state says, and tells its owner how it stands."""
+"""One stream in the parent: keeps its child as the desired state says, and tells its owner how it stands.
+
+The states and what leads from one to another are the table in `states`.
+"""
 
 from collections import Counter
 from dataclasses import replace
@@ -9,6 +12,7 @@ from mosaicast.core.types import StreamId
 from services.ingest.around import Child, Surroundings
 from services.ingest.plan import Reading, Refusal
 from services.ingest.relay import NOTHING, Relay
+from services.ingest.states import Event, after
 from services.ingest.wire import Command, End, Job, pack_command
 
 SILENT_AFTER_S = 20.0
@@ -69,7 +73,7 @@ class StreamRunner:
         """End the child and its epoch."""
         self._stop_child()
         self._start_at_s = None
-        self._say("stopped", "")
+        self._note("stop", "")
 
     def report(self) -> StatusReport:
         """Return the heartbeat for the stream's owner."""
@@ -97,12 +101,12 @@ class StreamRunner:
         self._failures = RestartState(replace(self._around.restarts, quarantine_crashes=None))
         self._start_at_s = None
         if isinstance(plan, Refusal):
-            self._say("refused", plan.text)
+            self._note("not_readable", plan.text)
         elif plan is None:
-            self._say("waiting", "Nobody is publishing.")
+            self._note("unpublished", "Nobody is publishing.")
         else:
             self._start_at_s = self._around.now_s()
-            self._say("starting", "")
+            self._note("published", "")
 
     @property
     def _start_due(self) -> bool:
@@ -139,7 +143,7 @@ class StreamRunner:
         elif self._overtaken:
             self._overtake()
         elif relay.live and self._state != "live":
-            self._say("live", "")
+            self._note("packets", "")
         elif relay.lossy.is_set():
             relay.lossy.clear()
             self._command(relay, begin_anew=True)
@@ -159,7 +163,7 @@ class StreamRunner:
         self._overtaken_s = self._start_at_s = self._around.now_s()
         self._stop_child()
         self._around.metrics.child_restarts.labels("old_epoch").inc()
-        self._say("starting", "A newer reading of this stream is known; beginning another.")
+        self._note("overtaken", "A newer reading of this stream is known; beginning another.")
 
     def _collect(self, child: Child, relay: Relay) -> None:
         exited = child.wait(EXIT_PATIENCE_S)
@@ -173,19 +177,19 @@ class StreamRunner:
         """Go on after a child that told how it ended."""
         live = isinstance(self._plan, Reading) and self._plan.live
         if end.code == "end" and not live:
-            self._say("ended", "The file has been read to its end.")
+            self._note("file_over", "The file has been read to its end.")
         elif end.code != "end" and not end.retry:
-            self._say("refused", end.text)
+            self._note("content_refused", end.text)
         else:
             self._again(self._failures, end.code)
-            self._say("starting", end.text or "The publisher has stopped sending; waiting for it.")
+            self._note("source_away", end.text or "The publisher has stopped sending; waiting for it.")
 
     def _crashed(self, how: str) -> None:
         if self._again(self._crashes, how):
-            self._say("starting", "Reading the source failed unexpectedly; trying again.")
+            self._note("crashed", "Reading the source failed unexpectedly; trying again.")
         else:
-            self._say(
-                "quarantined",
+            self._note(
+                "crashed_too_often",
                 "Reading this source crashed too often, so it is left alone. Publish again to make a new attempt.",
             )
 
@@ -211,7 +215,8 @@ class StreamRunner:
     def _newest_epoch(self) -> int:
         return self._epoch if self._relay is None else self._relay.epoch
 
-    def _say(self, state: PublicationState, reason: str) -> None:
+    def _note(self, event: Event, reason: str) -> None:
+        state = after(self._state, event)
         if (state, reason) != (self._state, self._reason):
             self._log.info(f"stream {state}", reason=reason, epoch=self._newest_epoch())
         self._state, self._reason = state, reason
