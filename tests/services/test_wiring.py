@@ -4,11 +4,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from mosaicast.adapters.kafka import KafkaConfig
 from mosaicast.adapters.kafka.config import group_settings, producer_settings
 from mosaicast.contracts.topics import Topology
 from mosaicast.runtime.settings import IngestServiceSettings, KafkaSettings, load, load_or_exit
+from services.cli.main import app
 from services.cli.stack import Stack, StackOptions
 from services.wiring import kafka_config, kafka_environment
 
@@ -84,3 +86,10 @@ def test_up_hands_the_operators_kafka_to_its_services_and_owns_all_partitions(
     config = kafka_config(load_or_exit(IngestServiceSettings), "ingest")
     assert (config.bootstrap, config.static_assignment, config.instance) == ("kafka:9092", (0, 1), None)
     assert (config.topology, config.replication, config.delivery_timeout_s) == (Topology(6), 3, 4.0)
+
+
+def test_up_refuses_partitions_that_its_embedded_broker_can_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOSAICAST_KAFKA__PARTITIONS", "8")
+    refused = CliRunner().invoke(app, ["up"])
+    assert refused.exit_code == 2
+    assert "MOSAICAST_KAFKA__PARTITIONS is for a real Kafka" in " ".join(refused.output.replace("│", " ").split())
