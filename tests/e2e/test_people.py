@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -22,10 +22,13 @@ from synthetic.oracle import Oracle, SourceClip
 from synthetic.session import LiveStream, LiveWatch, Session, Sighting, wait_until
 from tests.e2e.conftest import MakeClip
 
+pytestmark = pytest.mark.timeout(900)
+
 ENROLLED, STRANGER = "astronaut", "admiral"
-FPS = 30
-DELAY_S, LONG_DELAY_S = 1.0, 6.0
-HEEDED_S = 4.5
+FPS = 15
+"""Of broadcasts on which order is judged, two at once: half of a usual one's, so that a busy machine keeps up."""
+DELAY_S, LONG_DELAY_S = 1.0, 8.0
+HEEDED_S = 6.0
 """What was answered is heeded within so long on any machine. It is less than the long delay: then frames wait that were
 captured before the answer, and they must be masked too."""
 LATE_S = 2.0
@@ -33,7 +36,7 @@ LATE_S = 2.0
 LEAST_SEEN = 0.8
 """Share of the frames in calm spans that must show the enrolled person: a re-check may fail now and then, and before a
 stranger takes the place from one frame to the next, up to 0.9 s are masked in retrospect."""
-HEALS_S = 60.0
+HEALS_S = 150.0
 HARDEST = ("swap", "cross", "take_over_at_the_heels", "cut_within_a_shot")
 
 
@@ -79,7 +82,7 @@ def test_nobody_is_taken_for_the_enrolled_person(
 
 
 def runs_clear(watch: LiveWatch, since_s: float = 0.0) -> bool:
-    """Whether the newest 30 frames show the enrolled person; those that came late, all mosaic, say nothing."""
+    """Whether the newest 15 frames show the enrolled person; those that came late, all mosaic, say nothing."""
     newest = [seen for seen in watch.sightings(since_s) if seen.number is not None][-FPS:]
     return len(newest) == FPS and all(seen.clear for seen in newest)
 
@@ -127,7 +130,7 @@ def on_air(
     session.api.patch(f"/v1/streams/{stream.stream_id}/policy", {"delay_s": delay_s})
     oracle = Oracle([SourceClip.load(clip)], [ENROLLED])
     with session.publish(clip, stream), LiveWatch(stream.rtmp_url, oracle) as watch:
-        wait_until(lambda: watch.count("clean") >= 60, 60, "masked frames")
+        wait_until(lambda: watch.count("clean") >= 2 * FPS, 60, "masked frames")
         yield Broadcast(session, stream, watch, delay_s)
         assert watch.report().leaks == (), "the stranger, at any time"
     session.api.delete(f"/v1/streams/{stream.stream_id}")
@@ -135,7 +138,7 @@ def on_air(
 
 @pytest.fixture(scope="module")
 def two_clip(make_clip: MakeClip) -> Path:
-    return make_clip("two", presets.small([ENROLLED, STRANGER], seconds=16))
+    return make_clip("two", replace(presets.small([ENROLLED, STRANGER], seconds=16), fps=FPS))
 
 
 def test_what_is_said_about_a_person_counts_on_the_frames_that_wait_and_on_no_other_stream(
@@ -213,7 +216,7 @@ def test_without_the_gallery_everybody_is_masked_and_it_heals(
             wait_until(lambda: broadcast.tracks().get("gallery_unavailable", 0) >= 2, 30, "the status says so")
             broadcast.clear_tracks(0)
             captured_s = time.monotonic() + DELAY_S + LATE_S
-            wait_until(lambda: broadcast.watch.count("clean", captured_s) >= 90, 60, "it goes on")
+            wait_until(lambda: broadcast.watch.count("clean", captured_s) >= 3 * FPS, 60, "it goes on")
             shown = [seen for seen in broadcast.watch.sightings(captured_s) if seen.shown]
             assert shown == [], "captured after the gallery was known to be gone"
         broadcast.seen_again()
