@@ -138,7 +138,7 @@ def looked_at(path: Path, gallery: MemoryGallery, detector: CenterFace, sheets: 
 
 
 def _large(plan: FramePlan) -> bool:
-    return any(min(region.width, region.height) >= LARGE_PX for region in plan.regions)
+    return any(min(region.bounds.width, region.bounds.height) >= LARGE_PX for region in plan.regions)
 
 
 def _trips(bare: list[Sighting]) -> list[Sighting]:

@@ -182,7 +182,7 @@ def _clear_boxes(verdicts: Sequence[Verdict], time: MediaTime) -> list[Box]:
 def _mask(frame: av.VideoFrame, plan: FramePlan) -> NDArray[np.bool_]:
     """Return which pixels are painted, bool [H, W]."""
     mask = np.full((frame.height, frame.width), plan.disposition is Disposition.FULL_MOSAIC)
-    for box in reach_edges(plan.regions, frame.width, frame.height):
+    for box in (region.bounds for region in reach_edges(plan.regions, frame.width, frame.height)):
         mask[max(0, int(box.y1)) : max(0, int(box.y2 + 1)), max(0, int(box.x1)) : max(0, int(box.x2 + 1))] = True
     return mask
 

@@ -182,7 +182,8 @@ def judge(path: Path, clip: Clip, verdicts: Sequence[Verdict], fps: int) -> Tall
             tally.full += 1
             tally.far += not joint[0] - NEAR_S * fps <= number <= joint[-1] + NEAR_S * fps
         luma = luma_of_frame(painted)
-        _count_faces(tally, source.findings(number, luma), luma, reach_edges(plan.regions, *SIZE_WH))
+        boxes = [region.bounds for region in reach_edges(plan.regions, *SIZE_WH)]
+        _count_faces(tally, source.findings(number, luma), luma, boxes)
     return tally
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from mosaicast.core.regions import Region
 from mosaicast.core.types import Box
 
 EDGE_REACH = 0.2
@@ -12,12 +13,12 @@ EDGE_GROWTH = 0.2
 """Share of its longer side by which such a mask grows on all sides: the same boxes were a quarter too low."""
 
 
-def reach_edges(boxes: Iterable[Box], width: int, height: int) -> tuple[Box, ...]:
-    """Return the boxes, those near the frame's edges grown and stretched to them; pixels of the frame."""
-    return tuple(_stretched(box, width, height) for box in boxes)
+def reach_edges(regions: Iterable[Region], width: int, height: int) -> tuple[Region, ...]:
+    """Return the regions, those near the frame's edges grown and stretched to them; pixels of the frame."""
+    return tuple(region.stretched(_reaching(region.bounds, width, height)) for region in regions)
 
 
-def _stretched(box: Box, width: int, height: int) -> Box:
+def _reaching(box: Box, width: int, height: int) -> Box:
     side = max(box.width, box.height)
     # A box without a sane size reaches nothing: the kernel clips it as it is.
     if not side > 0:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from mosaicast.core.evidence import LEAD_S, MAX_GAP_S, Lack
 from mosaicast.core.looks import Look, between, displacement, grown, hull, outermost, step
+from mosaicast.core.regions import Region
 from mosaicast.core.transitions import Transitions
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId, Reason, TrackId, TrackVerdict, Verdict
 
@@ -63,7 +64,7 @@ class FramePlan:
     """What to paint on one frame."""
 
     disposition: Disposition
-    regions: tuple[Box, ...] = ()
+    regions: tuple[Region, ...] = ()
     """Source pixels, already grown, not clipped."""
     full_reason: FullReason | None = None
     verdict_age_s: float = math.nan

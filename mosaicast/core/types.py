@@ -49,6 +49,20 @@ class Box(NamedTuple):
         """Centre (x, y) in pixels."""
         return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
 
+    # A box is the plainest region (`core.regions.Region`).
+
+    @property
+    def bounds(self) -> "Box":
+        """Itself."""
+        return self
+
+    def stretched(self, bounds: "Box") -> "Box":
+        """Return the other bounds: a box is nothing else."""
+        return bounds
+
+    def covered(self, left: int, top: int, width: int, height: int) -> None:
+        """Return None: all of a box is painted."""
+
 
 class Reason(StrEnum):
     """Why a track is masked; ENROLLED is the one reason to leave it clear."""
