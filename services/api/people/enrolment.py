@@ -166,11 +166,7 @@ class Enroller:
             ModelError: a model failed.
             JpegError: it is not what was kept.
         """
-        picture = jpeg.decode(photo)
-        found = self._models.find(picture, ENROL_THRESHOLD)
-        if not found:
-            return None
-        return self._models.embed(picture, max(found, key=lambda face: face.box.area).landmarks)
+        return self._models.embed_largest(jpeg.decode(photo), ENROL_THRESHOLD)
 
     def _use(self, picture: Picture, face: "RawFace") -> GoodFace | None:
         kept = crop_square(picture, face.box, growth=KEPT_GROWTH, largest=KEPT_SIDE)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.models.errors import InferenceError, ModelError
-from mosaicast.imaging.crops import Landmarks, Picture
+from mosaicast.imaging.crops import Picture
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.sandbox import Access
 
@@ -48,8 +48,8 @@ class FaceModels(Protocol):
     def find(self, picture: Picture, threshold: float) -> "list[RawFace]":
         """Return the faces in a BGR picture, best first."""
 
-    def embed(self, picture: Picture, landmarks: Landmarks) -> Vectors:
-        """Return the vectors of one face."""
+    def embed_largest(self, picture: Picture, threshold: float) -> Vectors | None:
+        """Find the largest face in a BGR picture and return its vectors; None: there is no face in it."""
 
 
 class LocalModels:
@@ -72,11 +72,15 @@ class LocalModels:
         found = self._detector.detect([square], threshold)[0]
         return [face for face in found if face.score >= threshold]
 
-    def embed(self, picture: Picture, landmarks: Landmarks) -> Vectors:
-        """Return the vectors of one face."""
+    def embed_largest(self, picture: Picture, threshold: float) -> Vectors | None:
+        """Find the largest face in a BGR picture and return its vectors; None: there is no face in it."""
         from mosaicast.adapters.embedders import Face
 
-        return tuple(own.embed([Face(picture, landmarks)])[0] for own in self._embedders)
+        found = self.find(picture, threshold)
+        if not found:
+            return None
+        face = Face(picture, max(found, key=lambda one: one.box.area).landmarks)
+        return tuple(own.embed([face])[0] for own in self._embedders)
 
 
 def load(networks: Sequence[str], cache_dir: Path, models_dir: Path) -> LocalModels:
@@ -134,9 +138,9 @@ class ModelChild:
         found: list[RawFace] = self._ask("find", picture, threshold)
         return found
 
-    def embed(self, picture: Picture, landmarks: Landmarks) -> Vectors:
-        """Return the vectors of one face."""
-        vectors: Vectors = self._ask("embed", picture, landmarks)
+    def embed_largest(self, picture: Picture, threshold: float) -> Vectors | None:
+        """Find the largest face in a BGR picture and return its vectors; None: there is no face in it."""
+        vectors: Vectors | None = self._ask("embed_largest", picture, threshold)
         return vectors
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.media import jpeg as jpegs
+from mosaicast.adapters.media.photos import PhotoDecoder
 from mosaicast.adapters.models.errors import InferenceError, ModelUnavailableError
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks
@@ -239,8 +240,25 @@ def test_the_child_answers_and_comes_again_after_it_was_idle(fork_server: ForkSe
     found = child.find(np.full((4, 6, 3), 7, np.uint8), 0.5)
     assert [f.score for f in found] == [0.9]
     assert found[0].box == Box(0, 0, 7, 6), "it looks at a square with the picture at its top left"
-    vectors = child.embed(np.full((4, 6, 3), 7, np.uint8), FRONTAL)
+    vectors = child.embed_largest(np.full((4, 6, 3), 7, np.uint8), 0.5)
+    assert vectors is not None
     assert vectors[0].tolist() == [1, 0, 0]
+    child.close()
+
+
+def test_from_a_kept_photo_to_its_templates_the_child_is_asked_once(
+    fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child, asked, exchange = ModelChild(fork_server, model_children.fakes, Access()), [], ModelChild._exchange
+
+    def noted(self: ModelChild, question: tuple[Any, ...]) -> Any:
+        asked.append(question[0])
+        return exchange(self, question)
+
+    monkeypatch.setattr(ModelChild, "_exchange", noted)
+    vectors = Enroller(PhotoDecoder(fork_server), child).templates_again(jpeg(texture()))
+    assert vectors is not None
+    assert asked == ["embed_largest"]
     child.close()
 
 
