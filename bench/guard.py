@@ -24,8 +24,8 @@ from mosaicast.contracts.messages import OutgoingFaces, OutgoingFrame
 from mosaicast.core.guard import Explanation, GuardPolicy, Luma, Sighting, clear_boxes, unexplained
 from mosaicast.core.timeline import FramePlan, Timeline
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId, Style, Verdict
+from mosaicast.pipeline.paint import paint, to_yuv420
 from services.compositor.guard import OutputGuard, pictured
-from services.compositor.painting import paint, to_yuv420
 from services.detector.outgoing import WIDTH, look_at
 
 EVERY_S = 0.2

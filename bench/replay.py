@@ -9,7 +9,7 @@ slips are written to the sheets, to be looked at.
 import argparse
 import json
 import statistics
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.replay_parts import Clip, Enrolled, MemoryGallery, Witness, read_clip, recognise
-from mosaicast.adapters.media.pictures import fingerprint_of, thumbnail_of
-from mosaicast.core.delayline import DelayLine, Release
+from mosaicast.adapters.media.packets import PacketDecoder
+from mosaicast.adapters.media.pictures import thumbnail_of
 from mosaicast.core.masks import reach_edges
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Box, Disposition, MediaTime, Style, TrackVerdict, Verdict
+from mosaicast.pipeline.frames import JobFrames, Lost, Ready, Wanted
+from mosaicast.pipeline.paint import paint, to_yuv420
 from services.cli.calibration.boxes import overlap
-from services.compositor.painting import paint, to_yuv420
 
 SURE = 0.7
 """The judge's score. Below it its false alarms on clothes and signs outnumber the faces that ours misses."""
@@ -155,22 +156,21 @@ def judged(
 
 
 def planned(clip: Clip, verdicts: Sequence[Verdict]) -> Iterator[tuple[av.VideoFrame, MediaTime, FramePlan]]:
-    """Yield every frame with its plan, as a job's delay line makes it: all verdicts are known."""
-    line = DelayLine(None)
-    held: dict[MediaTime, av.VideoFrame] = {}
-    waiting = list(verdicts)
-    for time, frame in clip.frames():
-        held[time] = frame
-        commands = list(line.add_frame(time, 0.0, fingerprint_of(frame), thumbnail=thumbnail_of(frame)))
-        while waiting and waiting[0].time <= time + 1:
-            commands += line.add_verdict(waiting.pop(0), 0.0)
-        for command in commands:
-            kept = held.pop(command.time)
-            if isinstance(command, Release):
-                yield kept, command.time, command.plan
-    for command in line.end(0.0):
-        if isinstance(command, Release):
-            yield held.pop(command.time), command.time, command.plan
+    """Yield every frame with its plan, as a job makes it: all verdicts are known."""
+    frames = JobFrames(1, PacketDecoder, thumbnail_of)
+    frames.apply(Wanted(panic=False))
+    waiting = deque(verdicts)
+    for packet in clip.packets:
+        if packet.end_of_epoch:
+            yield from _ready(frames.finish(packet.unit))
+        elif packet.track == "video":
+            yield from _ready(frames.add_video(packet))
+            while waiting and waiting[0].time <= packet.time + 1:
+                yield from _ready(frames.add_verdict(waiting.popleft(), 0.0))
+
+
+def _ready(results: Sequence[Ready | Lost]) -> Iterator[tuple[av.VideoFrame, MediaTime, FramePlan]]:
+    return ((one.frame, one.time, one.plan) for one in results if isinstance(one, Ready))
 
 
 def _clear_boxes(verdicts: Sequence[Verdict], time: MediaTime) -> list[Box]:
@@ -235,7 +235,7 @@ class Sheet:
         wanted = (number % 12 == 0) or (slipped and len(self._slips) < 10 * SHEET_FRAMES)
         if self._folder is None or not wanted:
             return
-        masked = to_yuv420(frame)
+        masked: av.VideoFrame = to_yuv420(frame)
         paint(masked, plan, Style.MOSAIC)
         picture = masked.to_ndarray(format="bgr24")
         for box in slipped:

@@ -1,9 +1,9 @@
 """The product's parts, driven in media time over a whole clip that fits in memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import av
 import numpy as np
@@ -13,45 +13,39 @@ from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia
 from mosaicast.adapters.embedders.arcface import from_file
 from mosaicast.adapters.embedders.yardstick import Scorer, Yardstick, yardstick
+from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.packets import PacketDecoder
-from mosaicast.adapters.media.source import EpochStarted, PacketRead, open_source
-from mosaicast.contracts.messages import Detections, MediaPacket, SampledFrame, VerdictMessage
+from mosaicast.adapters.media.source import open_source
+from mosaicast.contracts.messages import Detections, MediaPacket, SampledFrame
 from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.types import MediaTime, OwnerId, PersonId, Verdict
-from mosaicast.runtime.metrics import Metrics
-from services.detector.analysis import analyse
-from services.detector.waiting import Job
-from services.ingest.epoch import EpochWriter
-from services.ingest.outbox import Outbox
-from services.ingest.wire import Command, unpack
-from services.recognizer.looking import BATCH, CHECK_S, Answer, Looker, People, face_in
-from services.recognizer.opinions import Look, Opinion, policy_for
-from services.recognizer.stream import StreamRecognition
+from mosaicast.pipeline.analyse import Job, analyse
+from mosaicast.pipeline.decide import Decider, StreamRecognition
+from mosaicast.pipeline.match import Opinion, face_in
+from mosaicast.pipeline.source import EpochStarted, SourceEpoch, feed
+from services.ingest.wire import Command
+from services.recognizer.opinions import policy_for
 from synthetic.pictures import read_picture
 
 CACHE = Path(".cache")
 OWNER = "clip"
-LATENCY_S = 0.15
-"""From a frame's sampling to its detections, as measured live on an idle machine."""
 ANSWER_S = 0.03
 """From a look's question to its answer."""
 
 
 class _Collected:
-    """An outbox that keeps everything."""
+    """An outlet that keeps everything."""
 
     def __init__(self) -> None:
-        self.counters: dict[str, int] = {"samples_dropped": 0, "packets_too_large": 0}
+        self.counters: Counter[str] = Counter()
         self.packets: list[MediaPacket] = []
         self.samples: list[SampledFrame] = []
 
-    def send(self, raw: bytes) -> None:
-        message = unpack(raw)
-        if isinstance(message, MediaPacket):
-            self.packets.append(message)
+    def packet(self, message: MediaPacket) -> None:
+        self.packets.append(message)
 
-    def offer(self, raw: bytes) -> bool:
-        self.samples.append(cast(SampledFrame, unpack(raw)))
+    def sample(self, message: SampledFrame) -> bool:
+        self.samples.append(message)
         return True
 
 
@@ -76,24 +70,15 @@ class Clip:
 
 def read_clip(path: Path, analysis_fps: float = 10.0, threshold: float = 0.2) -> Clip:
     """Read a file as ingest's child does, without its pace."""
-    outbox = _Collected()
-    writer: EpochWriter | None = None
+    collected, settings, epochs = _Collected(), Command(analysis_fps, threshold), iter((1,))
+
+    def begin(start: EpochStarted) -> SourceEpoch | None:
+        number = next(epochs, None)
+        return None if number is None else SourceEpoch(OWNER, number, start, settings, collected)
+
     with open_source(str(path), live=False) as source:
-        for event in source.events():
-            if isinstance(event, EpochStarted):
-                if writer is not None:
-                    break
-                settings = Command(analysis_fps, threshold)
-                writer = EpochWriter(OWNER, 1, event, settings, cast(Outbox, outbox))
-            elif writer is None:
-                continue
-            elif isinstance(event, PacketRead):
-                writer.add_packet(event)
-            else:
-                writer.add_picture(event)
-    if writer is not None:
-        writer.end()
-    return Clip(tuple(outbox.packets), tuple(outbox.samples))
+        feed(source.events(), begin)
+    return Clip(tuple(collected.packets), tuple(collected.samples))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +129,12 @@ class MemoryGallery:
             Opinion(embedder, _Templates(people, self._yardstick(embedder)))
             for embedder, people in zip(self.embedders, self._people, strict=True)
         ]
+
+    def decider(self) -> Decider:
+        """Return what decides about one epoch of a stream of these people's owner."""
+        recognition, opinions = StreamRecognition(1, 0, self.policy), self.opinions()
+        recognition.people_changed(dict.fromkeys((PersonId(one.person_id) for one in self.people), "1"))
+        return Decider(recognition, opinions, jpeg, OwnerId(OWNER), ANSWER_S)
 
     def _yardstick(self, embedder: Embedder) -> Yardstick:
         return yardstick(embedder.name, embedder.version) if self._floor is None else Yardstick(self._floor)
@@ -197,7 +188,7 @@ class Witness:
             face = min(detections.faces, key=lambda one: abs(one.box.x1 - x) + abs(one.box.y1 - y))
             if face.crop is None or min(track.box.width, track.box.height) < self.SMALLEST_PX:
                 continue
-            vector = self._opinion.embedder.embed([face_in(face.crop, face.landmarks)])
+            vector = self._opinion.embedder.embed([face_in(jpeg, face.crop, face.landmarks)])
             match = self._opinion.gallery.search(OwnerId(OWNER), vector)[0][0]
             known = self._best.get(track.track_id, match)
             self._best[track.track_id] = max(known, match, key=lambda one: one.similarity)
@@ -209,54 +200,14 @@ class Witness:
 
 def recognise(clip: Clip, gallery: MemoryGallery, witness: Witness | None = None) -> list[Verdict]:
     """Detect and recognise over a whole clip and return its verdicts."""
-    stage = _Stage(gallery.opinions(), gallery.policy)
+    decider = gallery.decider()
     verdicts: list[Verdict] = []
     answered = -1
     for sample in clip.samples:
-        found = analyse(gallery.detector, [Job(sample, crops=True, after_seq=answered)])[0]
+        found = analyse(gallery.detector, jpeg, [Job(sample, crops=True, after_seq=answered)])[0]
         if isinstance(found, Detections):
             answered = found.seq
-            verdicts.append(stage.take(found).to_core())
+            verdicts.append(decider.take(found).to_core())
             if witness is not None:
                 witness.see(found, verdicts[-1])
     return verdicts
-
-
-class _Stage:
-    """A recognizer whose clock is media time."""
-
-    def __init__(self, opinions: Sequence[Opinion], policy: IdentityPolicy) -> None:
-        self._opinions = opinions
-        self._now_s = self._checked_s = 0.0
-        self._events: list[Answer | People] = []
-        self._looker = Looker(lambda: opinions, Metrics(), self._events.append, lambda: self._now_s)
-        self._looker.follow(OWNER)
-        self._stream = StreamRecognition(1, 0, policy)
-        self._work()
-
-    def take(self, detections: Detections) -> VerdictMessage:
-        """Return the verdict on one look, and have what it wants answered before the next."""
-        self._now_s = float(detections.time) + LATENCY_S
-        if self._now_s - self._checked_s >= CHECK_S:
-            self._work()
-            self._checked_s = self._now_s
-        verdict, wanted = self._stream.recognise(detections, self._looker.gallery_seen_s(OWNER), self._now_s)
-        looks = [
-            Look(OWNER, 1, want.track_id, want.ask, OwnerId(OWNER), face, want.urgent, want.since, want.window,
-                 want.second_from)
-            for want, face in wanted
-        ]  # fmt: skip
-        self._looker.ask(looks)
-        self._now_s += ANSWER_S
-        for _ in range(0, len(looks), BATCH):
-            self._work()
-        return verdict
-
-    def _work(self) -> None:
-        self._looker.work(self._opinions)
-        events, self._events[:] = list(self._events), []
-        for event in events:
-            if isinstance(event, Answer):
-                self._stream.answer(event)
-            else:
-                self._stream.people_changed(event.versions)

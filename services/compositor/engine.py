@@ -1,21 +1,21 @@
 """The life of one stream inside a child: epochs, policy, painting, output. Time comes in as an argument."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import av
 
 from mosaicast.adapters.media.encoder import VideoFormat
 from mosaicast.adapters.media.flv_audio import is_carried
 from mosaicast.adapters.media.sink import AudioFormat
-from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, Policy, StreamSpec, VerdictMessage
+from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec, VerdictMessage
 from mosaicast.core.consents import FOREVER_MS
 from mosaicast.core.guard import FrameId, clear_boxes
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId
-from services.compositor.epoch import EpochRun, Lost, Ready
+from mosaicast.pipeline.frames import Lost, Ready, Wanted
+from mosaicast.pipeline.paint import paint, to_yuv420
+from services.compositor.epoch import EpochRun
 from services.compositor.guard import OutputGuard
 from services.compositor.output import OpenSink, Output
-from services.compositor.painting import paint, to_yuv420
 from services.compositor.wire import Outcome, Settled
 
 UNKNOWN_RATE = 30.0
@@ -23,16 +23,6 @@ UNKNOWN_RATE = 30.0
 LATE_S = 0.5
 """A frame that could not be sent so long after it was due is dropped: late pictures would only grow the delay. So is
 sound: after a stop of 10 s the burst of it made players take the stream for one without pictures."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What the newest spec asks for. Before the first one everything is mosaicked."""
-
-    policy: Policy = field(default_factory=Policy)
-    panic: bool = True
-    visible_until: Mapping[str, int] = field(default_factory=dict)
-    """Wall milliseconds. Verdicts on frames that wait here may be older than the end of a consent."""
 
 
 class Engine:
@@ -50,9 +40,9 @@ class Engine:
         self._wall_ms = wall_ms
         self._run: EpochRun | None = None
         self._newest = 0
-        self._wanted = _Wanted()
+        self._spec: StreamSpec | None = None
         self._next_end_ms = FOREVER_MS
-        self._visible: frozenset[PersonId] = frozenset()
+        self._wanted = Wanted()
         self._settled = Settled(0, frozenset())
         self._outcomes: list[Outcome] = []
         self.note = ""
@@ -64,11 +54,9 @@ class Engine:
 
     def on_spec(self, spec: StreamSpec) -> None:
         """Follow a new policy from the next frame on."""
-        self._wanted = _Wanted(spec.policy, spec.panic, spec.visible_until)
+        self._spec = spec
         self.guard.sees_from(spec.policy.detection_threshold)
-        if self._run is not None:
-            self._run.pacer.set_delay(spec.policy.delay_s)
-            self._apply(self._run)
+        self._follow()
 
     def on_settled(self, settled: Settled) -> None:
         """Take note of what a child before us has shown."""
@@ -77,7 +65,6 @@ class Engine:
     def on_media(self, packet: MediaPacket, now: float) -> None:
         """Take in a packet."""
         run = self._run_of(packet.epoch)
-        size_of = None if run is None else run.video
         if run is None:
             if packet.track == "video" and not packet.end_of_epoch:
                 self._lose(packet.epoch, Lost(packet.index, "old_epoch"))
@@ -91,8 +78,6 @@ class Engine:
         else:
             for lost in run.add_video(packet, now):
                 self._lose(run.epoch, lost)
-        if run is not None and run.video != size_of:
-            self._apply(run)  # sound may tell the size first; zones are shares of it
 
     def on_verdict(self, message: VerdictMessage, now: float) -> None:
         """Take in a verdict; one of another epoch is worth nothing."""
@@ -109,10 +94,10 @@ class Engine:
         if run is None:
             return
         if self._wall_ms() >= self._next_end_ms:
-            self._apply(run)
+            self._follow()
         self._emit(run, run.step(now), now)
         for packet in run.due_audio(now):
-            if self._carries(run) and now - run.pacer_due(packet) <= LATE_S:
+            if self._carries(run) and now - run.due(packet.time) <= LATE_S:
                 self._output.audio(packet, now)
         if run.ended and run.empty:
             self._output.close()
@@ -138,25 +123,20 @@ class Engine:
                 self._lose(run.epoch, lost)
         self._newest = epoch
         self._run = EpochRun(epoch, self._wanted.policy.delay_s)
-        self._apply(self._run)
+        self._follow()
         self._output.begin_epoch()
         return self._run
 
-    def _apply(self, run: EpochRun) -> None:
-        run.line.set_panic(self._wanted.panic)
-        now_ms = self._wall_ms()
-        ends_ms = {person: end_ms for person, end_ms in self._wanted.visible_until.items() if end_ms > now_ms}
-        self._visible = frozenset(PersonId(person) for person in ends_ms)
-        run.line.set_visible(self._visible)
+    def _follow(self) -> None:
+        """Have the running epoch follow the newest spec: before the first one everything is mosaicked."""
+        spec, now_ms = self._spec, self._wall_ms()
+        # Verdicts on frames that wait here may be older than the end of a consent.
+        ends_ms = {} if spec is None else {who: end for who, end in spec.visible_until.items() if end > now_ms}
+        visible = frozenset(PersonId(person) for person in ends_ms)
+        self._wanted = Wanted(visible=visible) if spec is None else Wanted(spec.policy, spec.panic, visible)
         self._next_end_ms = min(ends_ms.values(), default=FOREVER_MS)
-        if run.video is not None and run.video.width and run.video.height:
-            width, height = run.video.width, run.video.height
-            run.line.set_zones(
-                [
-                    Box(zone.x * width, zone.y * height, (zone.x + zone.width) * width, (zone.y + zone.height) * height)
-                    for zone in self._wanted.policy.zones
-                ]
-            )
+        if self._run is not None:
+            self._run.apply(self._wanted)
 
     def _emit(self, run: EpochRun, results: list[Ready | Lost], now: float) -> None:
         for result in results:
@@ -164,7 +144,7 @@ class Engine:
                 self._lose(run.epoch, result)
             elif run.epoch == self._settled.epoch and result.index in self._settled.indexes:
                 continue
-            elif now - result.due_s > LATE_S:
+            elif now - run.due(result.time) > LATE_S:
                 self._lose(run.epoch, Lost(result.index, "late"))
             else:
                 self._show(run, result, now)
@@ -189,7 +169,7 @@ class Engine:
                 plan.disposition,
                 plan.full_reason or "",
                 None if plan.disposition is Disposition.FULL_MOSAIC else plan.verdict_age_s,
-                max(0.0, now - ready.due_s),
+                max(0.0, now - run.due(ready.time)),
                 max(0, self._wall_ms() - ready.read_ms) / 1000,
             )
         )
@@ -197,7 +177,7 @@ class Engine:
     def _clear(self, run: EpochRun, time: MediaTime) -> tuple[Box, ...]:
         """Return where people are at `time` who may be seen."""
         bracket = run.line.bracket(time)
-        return clear_boxes(*bracket, time, self._visible) if bracket is not None else ()
+        return clear_boxes(*bracket, time, self._wanted.visible or frozenset()) if bracket is not None else ()
 
     def _format(self, run: EpochRun, frame: av.VideoFrame) -> VideoFormat:
         assert run.video is not None

@@ -10,12 +10,14 @@ is wider than the delay line bridges: those frames are mosaicked whole.
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from mosaicast.contracts.messages import SampledFrame
 from mosaicast.core.types import MediaTime
+from mosaicast.pipeline.analyse import Job
+
+__all__ = ["CROPS_EVERY", "FORGOTTEN_AFTER_S", "HOLE", "PER_STREAM", "Job", "WaitingFrames", "time_of"]
 
 PER_STREAM = 4
 """Frames: 0.4 s at 10 a second. With the model's time and the recognizer's that is within the delay of 1 s."""
@@ -30,16 +32,6 @@ FORGOTTEN_AFTER_S = 60.0
 def time_of(frame: SampledFrame) -> MediaTime:
     """Return a frame's presentation time, exact seconds."""
     return frame.time_base.seconds(frame.pts)
-
-
-class Job(NamedTuple):
-    """One frame to analyse now."""
-
-    frame: SampledFrame
-    crops: bool
-    """Cut every face out that is large enough, whatever it costs."""
-    after_seq: int = -1
-    """Number of the frame of this epoch whose detections went out last; -1: none, or another instance's."""
 
 
 @dataclass(slots=True)

@@ -11,35 +11,23 @@ from mosaicast.adapters.embedders import Face
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable, OwnerUnavailable
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.models.errors import ModelError
-from mosaicast.contracts.messages import FaceCrop
 from mosaicast.core.identity import Match
 from mosaicast.core.types import OwnerId, PersonId
-from mosaicast.imaging.crops import map_landmarks
+from mosaicast.pipeline.match import BATCH, Answer, Gallery, Look, Matching, Opinion, Vector, averaged, face_in
 from mosaicast.runtime.clocks import monotonic_s
 from mosaicast.runtime.logs import get_logger, places
 from mosaicast.runtime.metrics import Metrics
-from services.recognizer.opinions import Gallery, Look, Opinion, Vector, best_similarity
+
+__all__ = ["BATCH", "CHECK_S", "LONGEST_RETRY_S", "QUEUE", "Answer", "Looker", "People"]
 
 QUEUE = 64
 """Faces waiting: 0.4 s of work at 6 ms a face. When it is full the oldest is dropped, of tracks that are not clear
 first; its track asks again."""
-BATCH = 4
-"""Faces taken at once and searched for with one request; few, so that the gallery is checked in between."""
 LONGEST_RETRY_S = 5.0
 """An owner whose templates can't be read is tried again after CHECK_S, twice that, ... up to this."""
 CHECK_S = 0.2
 """Between proofs that the gallery is there: a third of what the identity machine trusts it for."""
 _LOG = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of a look; None: nothing can be said."""
-
-    look: Look
-    matches: Sequence[Match] | None
-    second: Sequence[Match] | None = None
-    """Of the second network; None: not asked, or no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +62,7 @@ class Looker:
     ) -> None:
         self._make_opinions = make_opinions
         self._metrics, self._on_event, self._clock = metrics, on_event, clock
+        self._matching = Matching(self._face, self._embed, self._search)
         self._changed = threading.Condition()
         self._urgent: deque[Look] = deque()
         self._others: deque[Look] = deque()
@@ -163,7 +152,8 @@ class Looker:
             self._check_due_s = self._clock() + CHECK_S
         looks = self._next()
         if looks:
-            self._answer(opinions, looks)
+            for answer in self._matching.answers(opinions, looks):
+                self._on_event(answer)
 
     def _has_news(self) -> bool:
         # What could not be read waits for a check: a gallery that is away is not asked without pause.
@@ -218,51 +208,13 @@ class Looker:
     def _note_depth(self) -> None:
         self._metrics.queue_depth.labels("looks").set(len(self._urgent) + len(self._others))
 
-    def _answer(self, opinions: Sequence[Opinion], looks: Sequence[Look]) -> None:
-        with self._metrics.timed("decode"):
-            faces = [(look, self._face(look)) for look in looks]
-        found = self._opinion(opinions[0], faces)
-        asked = [
-            look.second_from is not None and len(opinions) > 1 and best_similarity(matches) >= look.second_from
-            for look, matches in zip(looks, found, strict=True)
-        ]
-        for look, matches, asks in zip(looks, found, asked, strict=True):
-            if not asks:
-                self._on_event(Answer(look, matches))
-        again = [(*one, matches) for one, matches, asks in zip(faces, found, asked, strict=True) if asks]
-        for part in _parts(len(again), together=bool(again) and opinions[1].embedder.in_batches):
-            group = again[part]
-            seconds = self._opinion(opinions[1], [(look, face) for look, face, _ in group])
-            for (look, _, matches), second in zip(group, seconds, strict=True):
-                self._on_event(Answer(look, matches, second))
-
-    def _opinion(self, opinion: Opinion, faces: Sequence[tuple[Look, Face | None]]) -> list[Sequence[Match] | None]:
-        """Return for each face whom it is like; None: no answer."""
-        vectors: list[Vector | None] = [None] * len(faces)
-        shown = [(place, look, face) for place, (look, face) in enumerate(faces) if face is not None]
-        for part in _parts(len(shown), together=opinion.embedder.in_batches):
-            group = shown[part]
-            embedded = self._embed(opinion, [(look, face) for _, look, face in group])
-            for (place, _, _), vector in zip(group, embedded, strict=True):
-                vectors[place] = vector
-        answers: list[Sequence[Match] | None] = [None] * len(faces)
-        for owner in sorted({look.owner for look, _ in faces}):
-            rows = [
-                (place, vector)
-                for place, ((look, _), vector) in enumerate(zip(faces, vectors, strict=True))
-                if look.owner == owner and vector is not None
-            ]
-            found = self._search(opinion.gallery, owner, [vector for _, vector in rows]) or []
-            for (place, _), matches in zip(rows, found, strict=False):  # none was found: no answers
-                answers[place] = matches
-        return answers
-
     def _face(self, look: Look) -> Face | None:
         crop = look.face.crop
         if crop is None:
             return None
         try:
-            return face_in(crop, look.face.landmarks)
+            with self._metrics.timed("decode"):
+                return face_in(jpeg, crop, look.face.landmarks)
         except jpeg.JpegError as exc:
             _LOG.warning("no_embedding", stream=look.stream_id, error=type(exc).__name__)
             return None
@@ -278,11 +230,7 @@ class Looker:
         now = self._clock()
         self._metrics.embeddings.labels(embedder.name).inc(len(faces))
         self._metrics.model_seconds.labels(embedder.name).observe(now - started)
-        # Zeros: the landmarks span no face.
-        return [
-            opinion.recent.averaged(look, vector, now) if np.any(vector) else None
-            for (look, _), vector in zip(faces, vectors, strict=True)
-        ]
+        return averaged(opinion, faces, vectors, now)
 
     def _search(self, gallery: Gallery, owner: OwnerId, vectors: Sequence[Vector]) -> list[list[Match]] | None:
         if not vectors:
@@ -321,22 +269,3 @@ class Looker:
             self._seen_s.clear()
         self._metrics.gallery_errors.labels(str(exc)).inc()
         _LOG.warning("gallery_unavailable", error=str(exc))
-
-
-def face_in(crop: FaceCrop, landmarks: Sequence[float]) -> Face:
-    """Return the face to embed in a crop.
-
-    Args:
-        landmarks: in pixels of the source.
-
-    Raises:
-        JpegError: the crop does not decode.
-    """
-    return Face(jpeg.decode(crop.jpeg), map_landmarks(landmarks, crop.origin_x, crop.origin_y, crop.scale))
-
-
-def _parts(count: int, *, together: bool) -> list[slice]:
-    """Return one slice of all, or one of each."""
-    if together:
-        return [slice(0, count)] if count else []
-    return [slice(place, place + 1) for place in range(count)]

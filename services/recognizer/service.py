@@ -10,12 +10,12 @@ from mosaicast.core.consents import FOREVER_MS
 from mosaicast.core.epochs import EpochGate
 from mosaicast.core.identity import IdentityPolicy
 from mosaicast.core.types import Epoch, OwnerId, PersonId, Reason, StreamId
+from mosaicast.pipeline.decide import StreamRecognition, first_track_id
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from services.recognizer.looking import Answer, Looker, People
 from services.recognizer.opinions import Look
-from services.recognizer.stream import StreamRecognition, first_track_id
 
 POLL_S = 0.02
 REPORT_S = 1.0

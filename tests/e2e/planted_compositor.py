@@ -8,9 +8,9 @@ import av
 
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Disposition, Style
+from mosaicast.pipeline.paint import paint
 from services.compositor import __main__ as compositor
 from services.compositor import child, engine
-from services.compositor.painting import paint
 
 FRAMES = 200
 """Masked frames that are painted before the bug shows."""

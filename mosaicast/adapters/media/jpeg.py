@@ -1,15 +1,14 @@
-"""JPEG in and out, by OpenCV (libjpeg-turbo)."""
-
-from typing import Literal
+"""JPEG in and out, by OpenCV (libjpeg-turbo). Pictures are reduced in the DCT: exact, and cheaper than shrinking."""
 
 import cv2
 import numpy as np
 
 from mosaicast.imaging.crops import Picture
 from mosaicast.imaging.jpeg_header import read_header
+from mosaicast.pipeline.errors import JpegError
+from mosaicast.pipeline.ports import Reduction
 
-Reduction = Literal[1, 2, 4, 8]
-"""Divides width and height while decoding, in the DCT: exact, and cheaper than decoding and shrinking."""
+__all__ = ["JpegError", "Reduction", "decode", "encode", "size_wh"]
 
 _FLAGS: dict[Reduction, int] = {
     1: cv2.IMREAD_COLOR,
@@ -19,13 +18,6 @@ _FLAGS: dict[Reduction, int] = {
 }
 _LARGEST_PIXELS = 16384 * 2160
 """Refused beyond, before any memory is taken: a header of 20 bytes can ask for gigabytes."""
-
-
-class JpegError(Exception):
-    """Bytes that are not a picture, or too large a one. The sender is at fault; trying again does not help."""
-
-    fault = "input"
-    retry = False
 
 
 def size_wh(data: bytes) -> tuple[int, int]:

@@ -8,10 +8,9 @@ from av.video.codeccontext import VideoCodecContext
 
 from mosaicast.adapters.media.allowed import decoder_of
 from mosaicast.contracts.messages import CodecParameters, MediaPacket
+from mosaicast.pipeline.errors import DecodeError
 
-
-class DecodeError(Exception):
-    """The bytes are not the video that they claim to be: the source's fault; a later keyframe may do better."""
+__all__ = ["DecodeError", "Decoded", "PacketDecoder"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.media.jpeg import JpegError, encode
+from mosaicast.adapters.media.jpeg import encode
 from mosaicast.core.fingerprint import fingerprint
 from mosaicast.core.sampling import THUMBNAIL_WH
 from mosaicast.core.types import MediaTime
 from mosaicast.imaging.jpeg_header import LARGEST_ANALYSED_WH, fitted
+from mosaicast.pipeline.errors import JpegError, PictureError
+
+__all__ = ["Picture", "PictureError", "fingerprint_of", "thumbnail_of"]
 
 JPEG_QUALITY = 85
 """About 90 kB at 1280 x 720; losses are far below what the detector and the embedder blur away themselves."""
@@ -20,10 +23,6 @@ _LUMA_FIRST = frozenset(
     {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray", "yuv410p", "yuv411p"}
 )
 """Pixel formats whose first plane is luma with 8 bits a pixel."""
-
-
-class PictureError(Exception):
-    """A decoded picture that can't be converted. The content is at fault; the next picture may work."""
 
 
 class Picture:

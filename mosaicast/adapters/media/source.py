@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import av
 import av.logging
@@ -18,9 +18,20 @@ from mosaicast.adapters.media.pictures import Picture
 from mosaicast.adapters.media.source_errors import SourceError, open_error, read_error, refuse
 from mosaicast.adapters.media.times import Times
 from mosaicast.adapters.media.tracks import Track, audio_track, video_track
-from mosaicast.contracts.messages import CodecParameters, TimeBase
+from mosaicast.contracts.messages import CodecParameters
 from mosaicast.core.allowed import LONGEST_SIDE, Allowed
-from mosaicast.core.types import MediaTime
+from mosaicast.pipeline.source import EpochStarted, PacketRead
+
+__all__ = [
+    "AvSource",
+    "EpochStarted",
+    "PacketRead",
+    "SourceCounters",
+    "SourceEvent",
+    "SourceLimits",
+    "limit_libraries",
+    "open_source",
+]
 
 MOST_FAILURES_IN_A_ROW = 300
 """Packets, about 10 s, of which none gives a picture: the rest will not either."""
@@ -41,34 +52,6 @@ class SourceLimits:
     probe_s: float = 1.0
     """Media time that FFmpeg may read to learn the tracks. Only a live stream without sound uses all of it, and starts
     that much later; sound that begins later than this is not heard before the next epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class EpochStarted:
-    """An uninterrupted reading begins here, at a video keyframe."""
-
-    codecs: tuple[CodecParameters, ...]
-
-    @property
-    def video(self) -> CodecParameters:
-        """Parameters of the video track."""
-        return self.codecs[0]
-
-
-@dataclass(frozen=True, slots=True)
-class PacketRead:
-    """One encoded packet; times in ticks of `time_base`."""
-
-    track: Literal["video", "audio"]
-    times: Times
-    time_base: TimeBase
-    keyframe: bool
-    data: bytes
-
-    @property
-    def decode_time(self) -> MediaTime:
-        """When a player decodes it, exact seconds."""
-        return self.time_base.seconds(self.times.dts)
 
 
 SourceEvent = EpochStarted | PacketRead | Picture

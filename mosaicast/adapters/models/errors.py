@@ -1,16 +1,8 @@
 """What can go wrong with a model. Whose fault it is, and whether to try again."""
 
-from typing import Literal
+from mosaicast.pipeline.errors import ModelError
 
-
-class ModelError(Exception):
-    """Base: a model that is missing, broken, or failed on one input.
-
-    Whoever runs a model treats any of these as "no answer", never as "no face".
-    """
-
-    fault: Literal["operator", "package", "input"] = "package"
-    retry: bool = False
+__all__ = ["InferenceError", "ModelBrokenError", "ModelError", "ModelUnavailableError"]
 
 
 class ModelUnavailableError(ModelError):

@@ -11,10 +11,10 @@ from mosaicast.core import timeline as timeline_module
 from mosaicast.core.evidence import Evidence
 from mosaicast.core.timeline import MaskPolicy
 from mosaicast.core.transitions import Transitions
-from services.compositor.epoch import _Chain
+from mosaicast.pipeline.decide import StreamRecognition
+from mosaicast.pipeline.frames import Chain as _Chain
 from services.detector.waiting import WaitingFrames
 from services.ingest.epoch import EpochWriter
-from services.recognizer.stream import StreamRecognition
 
 Remove = Callable[[pytest.MonkeyPatch], None]
 

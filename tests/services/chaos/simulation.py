@@ -22,6 +22,7 @@ from mosaicast.contracts.topics import DETECTIONS, FRAMES, MEDIA, VERDICTS
 from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Box, Disposition, PersonId
+from mosaicast.pipeline.analyse import _message as detections_of
 from mosaicast.runtime.children import Exit
 from mosaicast.runtime.metrics import Metrics
 from services.compositor import child as child_module
@@ -32,7 +33,6 @@ from services.compositor.engine import Engine
 from services.compositor.runner import StreamRunner
 from services.compositor.service import CompositorService
 from services.compositor.wire import Report, to_child
-from services.detector.analysis import _message as detections_of
 from services.detector.waiting import Job, WaitingFrames
 from services.ingest import epoch as writer_module
 from services.ingest import relay as relay_module

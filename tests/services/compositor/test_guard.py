@@ -17,7 +17,8 @@ from mosaicast.core.consents import FOREVER_MS
 from mosaicast.core.guard import GuardPolicy
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Box, Disposition, Reason, Style
-from services.compositor import engine, painting
+from mosaicast.pipeline import paint as painting
+from services.compositor import engine
 from services.compositor.engine import Engine
 from services.compositor.guard import look_size
 from services.compositor.wire import Look, Tripped

@@ -4,6 +4,7 @@ import pytest
 
 from mosaicast.contracts.messages import GalleryChanged
 from mosaicast.core.types import Reason
+from mosaicast.pipeline.decide import StreamRecognition, first_track_id
 from mosaicast.runtime.clocks import wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
@@ -11,7 +12,6 @@ from services.recognizer import service as module
 from services.recognizer.looking import Looker
 from services.recognizer.opinions import Opinion
 from services.recognizer.service import SILENT_S, RecognizerService
-from services.recognizer.stream import StreamRecognition, first_track_id
 from tests.services.recognizer.fakes import (
     Clock,
     FakeEmbedder,

@@ -4,6 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from mosaicast.contracts.messages import Detections, FaceDetection, VerdictMessage, WireTrack
 from mosaicast.core.identity import (
     Answered,
@@ -13,11 +15,14 @@ from mosaicast.core.identity import (
     IdentityPolicy,
     Looked,
     LookWanted,
+    Match,
     PeopleChanged,
 )
 from mosaicast.core.tracking import Tracker
-from mosaicast.core.types import PersonId, Reason, TrackVerdict
-from services.recognizer.looking import Answer
+from mosaicast.core.types import OwnerId, PersonId, Reason, TrackVerdict
+from mosaicast.pipeline.errors import JpegError, ModelError
+from mosaicast.pipeline.match import BATCH, Answer, Gallery, Look, Matching, Opinion, Vector, averaged, face_in
+from mosaicast.pipeline.ports import Face, Jpeg
 
 
 class StreamRecognition:
@@ -79,6 +84,65 @@ class StreamRecognition:
     def people_changed(self, versions: Mapping[PersonId, str]) -> None:
         """Take in who the owner's people are."""
         self._identity.handle(PeopleChanged(versions), self._media_s)
+
+
+class Decider:
+    """The verdicts of one epoch where nothing has to wait: what a verdict asks for is answered before the next one.
+
+    Args:
+        recognition: of the epoch.
+        opinions: the networks, the first one first.
+        jpeg: reads crops.
+        owner: whose gallery.
+        answer_s: media seconds from a look's question to its answer.
+    """
+
+    def __init__(
+        self,
+        recognition: StreamRecognition,
+        opinions: Sequence[Opinion],
+        jpeg: Jpeg,
+        owner: OwnerId,
+        answer_s: float = 0.0,
+    ) -> None:
+        self._recognition, self._opinions, self._jpeg = recognition, opinions, jpeg
+        self._owner, self._answer_s = owner, answer_s
+        self._now = 0.0
+        self._matching = Matching(self._read, self._embed, _search)
+
+    def take(self, detections: Detections) -> VerdictMessage:
+        """Return the verdict on one frame, and take in the answers to what it asked for."""
+        self._now = float(detections.time)
+        verdict, wanted = self._recognition.recognise(detections, self._now, self._now)
+        self._now += self._answer_s
+        looks = sorted((self._look(detections, *one) for one in wanted), key=lambda look: not look.urgent)
+        for start in range(0, len(looks), BATCH):
+            for answer in list(self._matching.answers(self._opinions, looks[start : start + BATCH])):
+                self._recognition.answer(answer)
+        return verdict
+
+    def _look(self, detections: Detections, want: LookWanted, face: FaceDetection) -> Look:
+        return Look(
+            detections.stream_id, detections.epoch, want.track_id, want.ask, self._owner, face, want.urgent,
+            want.since, want.window, want.second_from,
+        )  # fmt: skip
+
+    def _read(self, look: Look) -> Face | None:
+        try:
+            return None if look.face.crop is None else face_in(self._jpeg, look.face.crop, look.face.landmarks)
+        except JpegError:
+            return None
+
+    def _embed(self, opinion: Opinion, faces: Sequence[tuple[Look, Face]]) -> list[Vector | None]:
+        try:
+            vectors = list(opinion.embedder.embed([face for _, face in faces]))
+        except ModelError:
+            return [None] * len(faces)
+        return averaged(opinion, faces, vectors, self._now)
+
+
+def _search(gallery: Gallery, owner: OwnerId, vectors: Sequence[Vector]) -> list[list[Match]]:
+    return gallery.search(owner, np.stack(vectors)) if vectors else []
 
 
 def _quality(face: FaceDetection) -> FaceQuality:

@@ -1,6 +1,5 @@
 """Painting a decoded frame as its plan says."""
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,11 +7,12 @@ from mosaicast.core.masks import reach_edges
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Disposition, Style
 from mosaicast.imaging.masking import mask_yuv420, mosaic_all_yuv420
+from mosaicast.pipeline.ports import Frame
 
 FORMAT = "yuv420p"
 
 
-def to_yuv420(frame: av.VideoFrame) -> av.VideoFrame:
+def to_yuv420(frame: Frame) -> Frame:
     """Return the frame as 4:2:0, 8 bit, with even sides: what x264 and every player take.
 
     A converted frame is a copy; otherwise it is the decoder's own.
@@ -23,7 +23,7 @@ def to_yuv420(frame: av.VideoFrame) -> av.VideoFrame:
     return frame.reformat(width=width, height=height, format=FORMAT)
 
 
-def paint(frame: av.VideoFrame, plan: FramePlan, style: Style) -> None:
+def paint(frame: Frame, plan: FramePlan, style: Style) -> None:
     """Paint a 4:2:0 frame in place.
 
     The frame is made writable first: the decoder predicts later pictures from it, and masks would smear.
@@ -38,6 +38,6 @@ def paint(frame: av.VideoFrame, plan: FramePlan, style: Style) -> None:
         mask_yuv420(y, u, v, reach_edges(plan.regions, frame.width, frame.height), style)
 
 
-def _plane(frame: av.VideoFrame, index: int) -> NDArray[np.uint8]:
+def _plane(frame: Frame, index: int) -> NDArray[np.uint8]:
     plane = frame.planes[index]
     return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]

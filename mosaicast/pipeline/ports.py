@@ -1,0 +1,247 @@
+"""What the parts of the pipeline ask of libraries. Adapters fit these; tests put plain classes in their place."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaicast.contracts.messages import CodecParameters, MediaPacket
+from mosaicast.core.types import Box, MediaTime
+from mosaicast.imaging.crops import Landmarks, Picture
+
+# --- source ---------------------------------------------------------------------------------------------------
+
+
+class PacketTimes(Protocol):
+    """Times of one packet, in ticks."""
+
+    @property
+    def pts(self) -> int:
+        """When its picture is shown."""
+
+    @property
+    def dts(self) -> int:
+        """When it is decoded."""
+
+    @property
+    def duration(self) -> int:
+        """How long it lasts; 0: the source does not say."""
+
+
+class SourcePicture(Protocol):
+    """One picture as the source's reader decoded it."""
+
+    @property
+    def pts(self) -> int:
+        """When it is shown, in ticks of the video track."""
+
+    @property
+    def time(self) -> MediaTime:
+        """The same in exact seconds."""
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+
+    def thumbnail(self) -> NDArray[np.uint8]:
+        """Return its luma, uint8 [36, 64]. Raises PictureError."""
+
+    def jpeg(self) -> bytes:
+        """Return it as JPEG, at most 1280 wide. Raises PictureError."""
+
+
+# --- analyse --------------------------------------------------------------------------------------------------
+
+Reduction = Literal[1, 2, 4, 8]
+"""Divides width and height of a JPEG while it is decoded."""
+
+
+class Jpeg(Protocol):
+    """JPEG in and out. Every method may raise JpegError."""
+
+    def size_wh(self, data: bytes) -> tuple[int, int]:
+        """Return width and height from the header."""
+
+    def decode(self, data: bytes, reduction: Reduction = 1) -> Picture:
+        """Return the picture as BGR [H, W, 3], its sides divided by `reduction` (rounded up)."""
+
+    def encode(self, picture: Picture, quality: int) -> bytes:
+        """Return BGR [H, W, 3] as JPEG."""
+
+
+class RawFace(NamedTuple):
+    """One face in pixels of the picture that was given."""
+
+    box: Box
+    """May reach over the picture's edge, and always shares pixels with it."""
+    score: float
+    """0 to 1; two detectors' scores do not compare."""
+    landmarks: Landmarks
+
+
+class Detector(Protocol):
+    """Finds faces. One instance belongs to one thread."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model, fit for a metric label and a message."""
+
+    def input_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and height at which it looks at such a picture; more pixels tell it nothing more."""
+
+    def detect(self, batch: Sequence[NDArray[np.uint8]], threshold: float) -> list[list[RawFace]]:
+        """Return the faces of each picture, best first.
+
+        Args:
+            batch: BGR [H, W, 3]; grey ([H, W], [H, W, 1]) and BGRA are understood too. Any sizes, mixed.
+            threshold: lowest score of a face that is returned.
+
+        Raises:
+            InferenceError: no answer about any picture of this batch. It is never raised as "no face".
+        """
+
+
+# --- decide ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face to embed."""
+
+    picture: Picture
+    """BGR uint8 [H, W, 3]: a crop with room around the face (see `imaging.crops.GROWTH`), or a whole photo."""
+    landmarks: Landmarks
+    """In pixels of `picture`."""
+
+
+class Embedder(Protocol):
+    """Turns faces into vectors. One instance belongs to one thread."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model, fit for a metric label and a message."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever vectors are no longer comparable with older ones."""
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a vector."""
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether several faces at once cost less than one after another."""
+
+    def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
+        """Return one vector of length 1 for each face, [n, dimension].
+
+        A face whose landmarks do not span a face gets the zero vector: similar to nobody, so masked.
+
+        Raises:
+            InferenceError: no vector of this batch is to be trusted.
+        """
+
+
+# --- paint ----------------------------------------------------------------------------------------------------
+
+
+class PixelFormat(Protocol):
+    """The format of a frame's pixels."""
+
+    @property
+    def name(self) -> str:
+        """As FFmpeg calls it."""
+
+
+class Plane(Protocol):
+    """One plane of a frame; its memory is read and written through the buffer protocol."""
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+
+    @property
+    def line_size(self) -> int:
+        """Bytes from one line to the next."""
+
+    @property
+    def buffer_size(self) -> int:
+        """Bytes in all."""
+
+
+class Frame(Protocol):
+    """One decoded picture; PyAV's `VideoFrame` is one."""
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+
+    @property
+    def format(self) -> PixelFormat:
+        """Format of the pixels."""
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds per tick."""
+
+    @property
+    def planes(self) -> Sequence[Any]:
+        """`Plane`s, each a writable buffer after `make_writable`."""
+
+    def make_writable(self) -> None:
+        """Copy the pixels unless nobody else reads them."""
+
+    def reformat(self, *, width: int, height: int, format: str) -> "Frame":  # noqa: A002 - PyAV's word
+        """Return a copy of another size and format."""
+
+
+class DecodedFrame(Protocol):
+    """A decoded picture and the pts of the packet that it came from."""
+
+    @property
+    def pts(self) -> int:
+        """In ticks."""
+
+    @property
+    def frame(self) -> Any:
+        """The picture, a `Frame`."""
+
+
+class FrameDecoder(Protocol):
+    """Decodes the video packets of one epoch."""
+
+    def decode(self, packet: MediaPacket) -> Sequence[DecodedFrame]:
+        """Return the pictures that this packet completes. Raises DecodeError."""
+
+    def flush(self) -> Sequence[DecodedFrame]:
+        """Return the pictures that were held back; nothing can be decoded after. Raises DecodeError."""
+
+
+OpenDecoder = Callable[[CodecParameters], FrameDecoder]
+"""May raise DecodeError."""
+Thumbnail = Callable[[Any], "NDArray[np.uint8] | None"]
+"""Returns the luma of a `Frame` as `SourcePicture.thumbnail` does; None where it can't be read."""
+
+# --- all ------------------------------------------------------------------------------------------------------
+
+Activity = Literal["decode", "network", "crop"]
+Timed = Callable[[Activity], AbstractContextManager[Any]]
+"""Measures what is done inside `with timed("decode"): ...`; whoever has a clock gives one."""
+
+
+def untimed(activity: Activity) -> AbstractContextManager[None]:  # noqa: ARG001 - the port
+    """Measure nothing: a `Timed` for who has no clock."""
+    return nullcontext()
