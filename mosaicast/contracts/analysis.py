@@ -1,6 +1,6 @@
 """Sampled frames, the faces in them, and the decision about each."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -19,8 +19,8 @@ from mosaicast.contracts.base import (
 from mosaicast.core.types import Box, MediaTime, PersonId, Reason, TrackId, TrackVerdict, Verdict
 
 
-class SampledFrame(Message, frozen=True, kw_only=True):
-    """One decoded frame for analysis."""
+class FrameHeader(Message, frozen=True, kw_only=True):
+    """Which frame a message speaks of. Its fields come first on the wire, in this order."""
 
     stream_id: Identifier
     epoch: EpochNumber
@@ -30,11 +30,25 @@ class SampledFrame(Message, frozen=True, kw_only=True):
     time_base: TimeBase
     width: Side
     height: Side
-    """Size of the source frame; the JPEG may be smaller (at most 1280 wide), same shape."""
+    """Size of the source frame."""
     scene_cut: bool = False
     """First frame of a new scene."""
     fingerprint: Fingerprint
-    """It travels on with detections and verdict, and the compositor holds it against the picture that it decoded."""
+    """Of the picture that was looked at: the compositor holds it against the one that it decoded."""
+
+    @property
+    def time(self) -> MediaTime:
+        """Presentation time in exact seconds."""
+        return self.time_base.seconds(self.pts)
+
+    def header(self) -> dict[str, Any]:
+        """Return these fields by name, for the next message about the same frame."""
+        return {name: getattr(self, name) for name in FrameHeader.__struct_fields__}
+
+
+class SampledFrame(FrameHeader, frozen=True, kw_only=True):
+    """One decoded frame for analysis. The JPEG may be smaller than the source (at most 1280 wide), same shape."""
+
     detection_threshold: Annotated[float, Meta(ge=0.05, le=0.6)] = 0.2
     jpeg: Annotated[bytes, Meta(min_length=1)]
     read_ms: NonNegative
@@ -74,27 +88,18 @@ class FaceDetection(Message, frozen=True, kw_only=True):
             raise ValueError("empty or inverted box")
 
 
-class Detections(Message, frozen=True, kw_only=True):
+class AnswerHeader(FrameHeader, frozen=True, kw_only=True):
+    """Which frame an answer speaks of, and which one was answered before it."""
+
+    after_seq: AfterSeq
+
+
+class Detections(AnswerHeader, frozen=True, kw_only=True):
     """All faces of one sampled frame. Empty means looked and saw nobody."""
 
-    stream_id: Identifier
-    epoch: EpochNumber
-    seq: NonNegative
-    pts: int
-    time_base: TimeBase
-    width: Side
-    height: Side
-    scene_cut: bool = False
-    fingerprint: Fingerprint
-    after_seq: AfterSeq
     model: Identifier
     faces: Annotated[tuple[FaceDetection, ...], Meta(max_length=2000)]
     read_ms: NonNegative
-
-    @property
-    def time(self) -> MediaTime:
-        """Presentation time in exact seconds."""
-        return self.time_base.seconds(self.pts)
 
 
 class WireTrack(Message, frozen=True, kw_only=True):
@@ -119,25 +124,15 @@ class WireTrack(Message, frozen=True, kw_only=True):
         return TrackVerdict(TrackId(self.track_id), self.box, self.clear, self.reason, person)
 
 
-class VerdictMessage(Message, frozen=True, kw_only=True):
+class VerdictMessage(AnswerHeader, frozen=True, kw_only=True):
     """The decision about every track of one sampled frame."""
 
-    stream_id: Identifier
-    epoch: EpochNumber
-    seq: NonNegative
-    pts: int
-    time_base: TimeBase
-    width: Side
-    height: Side
-    scene_cut: bool = False
-    fingerprint: Fingerprint
-    after_seq: AfterSeq
     tracks: Annotated[tuple[WireTrack, ...], Meta(max_length=4000)]
     read_ms: NonNegative
 
     def to_core(self) -> Verdict:
         """Return the core's form."""
         return Verdict(
-            self.time_base.seconds(self.pts), tuple(track.to_core() for track in self.tracks), self.scene_cut,
+            self.time, tuple(track.to_core() for track in self.tracks), self.scene_cut,
             self.fingerprint, self.seq, self.after_seq,
         )  # fmt: skip

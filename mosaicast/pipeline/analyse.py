@@ -125,21 +125,7 @@ def _answer(
 
 def _message(model: str, job: Job, faces: tuple[FaceDetection, ...]) -> Detections:
     frame = job.frame
-    return Detections(
-        stream_id=frame.stream_id,
-        epoch=frame.epoch,
-        seq=frame.seq,
-        pts=frame.pts,
-        time_base=frame.time_base,
-        width=frame.width,
-        height=frame.height,
-        scene_cut=frame.scene_cut,
-        fingerprint=frame.fingerprint,
-        after_seq=job.after_seq,
-        model=model,
-        faces=faces,
-        read_ms=frame.read_ms,
-    )
+    return Detections(**frame.header(), after_seq=job.after_seq, model=model, faces=faces, read_ms=frame.read_ms)
 
 
 def _described(job: Job, jpeg: Jpeg, view: _View, faces: list[RawFace]) -> tuple[FaceDetection, ...]:

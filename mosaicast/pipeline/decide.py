@@ -151,15 +151,7 @@ def _quality(face: FaceDetection) -> FaceQuality:
 
 def _message(detections: Detections, verdicts: Sequence[TrackVerdict]) -> VerdictMessage:
     return VerdictMessage(
-        stream_id=detections.stream_id,
-        epoch=detections.epoch,
-        seq=detections.seq,
-        pts=detections.pts,
-        time_base=detections.time_base,
-        width=detections.width,
-        height=detections.height,
-        scene_cut=detections.scene_cut,
-        fingerprint=detections.fingerprint,
+        **detections.header(),
         after_seq=detections.after_seq,
         tracks=tuple(
             WireTrack(

@@ -48,4 +48,4 @@ class Replay:
 
 
 def _age_s(one: VerdictMessage, newest: VerdictMessage) -> Fraction:
-    return newest.time_base.seconds(newest.pts) - one.time_base.seconds(one.pts)
+    return newest.time - one.time

@@ -31,7 +31,7 @@ FORGOTTEN_AFTER_S = 60.0
 
 def time_of(frame: SampledFrame) -> MediaTime:
     """Return a frame's presentation time, exact seconds."""
-    return frame.time_base.seconds(frame.pts)
+    return frame.time
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mosaicast.contracts import messages as m
+from mosaicast.contracts.analysis import FrameHeader
 from mosaicast.contracts.codec import decode, encode, key_of
 from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.topics import (
@@ -26,7 +27,7 @@ from mosaicast.contracts.topics import (
 )
 from mosaicast.core.epochs import LARGEST_EPOCH
 from mosaicast.core.types import Box, Reason, Style
-from tests.adapters.examples import EXAMPLES, FACE, FRAME, MASKED_TRACK, PACKET, SPEC, VERDICT, golden
+from tests.adapters.examples import EXAMPLES, FACE, FOUND, FRAME, MASKED_TRACK, PACKET, SPEC, VERDICT, golden
 
 each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 
@@ -344,3 +345,14 @@ def test_a_style_survives_as_a_style() -> None:
 def test_messages_are_immutable() -> None:
     with pytest.raises(AttributeError):
         SPEC.panic = False  # type: ignore[misc]
+
+
+def test_a_frame_has_one_header_that_travels_from_message_to_message() -> None:
+    assert FrameHeader.__struct_fields__[0] == "stream_id"
+    for message in (FRAME, FOUND, VERDICT):
+        assert isinstance(message, FrameHeader)
+        assert list(message.header()) == list(FrameHeader.__struct_fields__)
+        assert list(message.__struct_fields__[: len(message.header())]) == list(message.header()), "first on the wire"
+        assert message.time == message.time_base.seconds(message.pts)
+    again = m.VerdictMessage(**FOUND.header(), after_seq=-1, tracks=(), read_ms=1)
+    assert again.header() == FOUND.header()
