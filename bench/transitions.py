@@ -17,7 +17,6 @@ import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from services.compositor.epoch import AHEAD_S
 
 from bench.replay_parts import Clip, MemoryGallery, read_clip, recognise
 from mosaicast.adapters.media.pictures import Picture
@@ -28,6 +27,7 @@ from mosaicast.core.pacing import Pacer, PacingPolicy
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Box, Disposition, MediaTime, Style, Verdict
 from mosaicast.pipeline.paint import paint, to_yuv420
+from services.compositor.epoch import AHEAD_S
 from synthetic.blends import SPARE, Join, joined
 from synthetic.cast import Person, jpeg, load_cast
 from synthetic.clip import Form, luma_of_frame, write_pictures

@@ -1,6 +1,7 @@
 """From frames to detections: source pixels, crops that map back, and no answer instead of a wrong one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -196,3 +197,15 @@ def test_the_real_detector_finds_the_astronaut_in_a_broadcast(make_frame: Callab
     # The face is at (179, 62) to (271, 178) of the photo's 512 px; 600 / 512 * 1.5 = 1.758.
     np.testing.assert_allclose(faces[0].box, (1065, 199, 1226, 403), atol=25)
     assert faces[0].crop is not None
+
+
+def test_whoever_has_a_clock_may_time_the_parts(make_frame: Callable, fake_detector: Callable) -> None:
+    done: list[str] = []
+
+    @contextmanager
+    def timed(activity: str) -> Iterator[None]:
+        yield
+        done.append(activity)
+
+    analyse(fake_detector(), [Job(make_frame(0), True)], timed)
+    assert done == ["decode", "network", "crop"]
