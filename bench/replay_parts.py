@@ -21,10 +21,10 @@ from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.types import MediaTime, OwnerId, PersonId, Verdict
 from mosaicast.pipeline.analyse import Job, analyse
 from mosaicast.pipeline.decide import Decider, StreamRecognition
-from mosaicast.pipeline.match import Opinion, face_in
+from mosaicast.pipeline.match import FaceMatcher, face_in
 from mosaicast.pipeline.source import EpochStarted, SourceEpoch, feed
 from services.ingest.wire import Command
-from services.recognizer.opinions import policy_for
+from services.recognizer.policy import policy_for
 from synthetic.pictures import read_picture
 
 CACHE = Path(".cache")
@@ -123,18 +123,18 @@ class MemoryGallery:
             people[PersonId(folder.name)] = embedder.embed(faces)
         self.people.append(Enrolled(folder.name, len(faces)))
 
-    def opinions(self) -> list[Opinion]:
+    def matchers(self) -> list[FaceMatcher]:
         """Return the networks with their templates."""
         return [
-            Opinion(embedder, _Templates(people, self._yardstick(embedder)))
+            FaceMatcher(embedder, _Templates(people, self._yardstick(embedder)))
             for embedder, people in zip(self.embedders, self._people, strict=True)
         ]
 
     def decider(self) -> Decider:
         """Return what decides about one epoch of a stream of these people's owner."""
-        recognition, opinions = StreamRecognition(1, 0, self.policy), self.opinions()
+        recognition, matchers = StreamRecognition(1, 0, self.policy), self.matchers()
         recognition.people_changed(dict.fromkeys((PersonId(one.person_id) for one in self.people), "1"))
-        return Decider(recognition, opinions, jpeg, OwnerId(OWNER), ANSWER_S)
+        return Decider(recognition, matchers, jpeg, OwnerId(OWNER), ANSWER_S)
 
     def _yardstick(self, embedder: Embedder) -> Yardstick:
         return yardstick(embedder.name, embedder.version) if self._floor is None else Yardstick(self._floor)
@@ -178,7 +178,7 @@ class Witness:
     SMALLEST_PX = 40.0
 
     def __init__(self, gallery: MemoryGallery) -> None:
-        self._opinion = gallery.opinions()[0]
+        self._matcher = gallery.matchers()[0]
         self._best: dict[int, Match] = {}
 
     def see(self, detections: Detections, verdict: Verdict) -> None:
@@ -188,8 +188,8 @@ class Witness:
             face = min(detections.faces, key=lambda one: abs(one.box.x1 - x) + abs(one.box.y1 - y))
             if face.crop is None or min(track.box.width, track.box.height) < self.SMALLEST_PX:
                 continue
-            vector = self._opinion.embedder.embed([face_in(jpeg, face.crop, face.landmarks)])
-            match = self._opinion.gallery.search(OwnerId(OWNER), vector)[0][0]
+            vector = self._matcher.embedder.embed([face_in(jpeg, face.crop, face.landmarks)])
+            match = self._matcher.gallery.search(OwnerId(OWNER), vector)[0][0]
             known = self._best.get(track.track_id, match)
             self._best[track.track_id] = max(known, match, key=lambda one: one.similarity)
 

@@ -21,7 +21,17 @@ from mosaicast.core.identity import (
 from mosaicast.core.tracking import Tracker
 from mosaicast.core.types import OwnerId, PersonId, Reason, TrackVerdict
 from mosaicast.pipeline.errors import JpegError, ModelError
-from mosaicast.pipeline.match import BATCH, Answer, Gallery, Look, Matching, Opinion, Vector, averaged, face_in
+from mosaicast.pipeline.match import (
+    BATCH,
+    Answer,
+    EmbeddingRequest,
+    FaceMatcher,
+    Gallery,
+    Matching,
+    Vector,
+    averaged,
+    face_in,
+)
 from mosaicast.pipeline.ports import Face, Jpeg
 
 
@@ -78,7 +88,7 @@ class StreamRecognition:
 
     def answer(self, answer: Answer) -> None:
         """Take in what became of a look."""
-        answered = Answered(answer.look.track_id, answer.look.ask, answer.matches, answer.second)
+        answered = Answered(answer.request.track_id, answer.request.ask, answer.matches, answer.second)
         self._identity.handle(answered, self._media_s)
 
     def people_changed(self, versions: Mapping[PersonId, str]) -> None:
@@ -91,7 +101,7 @@ class Decider:
 
     Args:
         recognition: of the epoch.
-        opinions: the networks, the first one first.
+        matchers: the networks, the first one first.
         jpeg: reads crops.
         owner: whose gallery.
         answer_s: media seconds from a look's question to its answer.
@@ -100,12 +110,12 @@ class Decider:
     def __init__(
         self,
         recognition: StreamRecognition,
-        opinions: Sequence[Opinion],
+        matchers: Sequence[FaceMatcher],
         jpeg: Jpeg,
         owner: OwnerId,
         answer_s: float = 0.0,
     ) -> None:
-        self._recognition, self._opinions, self._jpeg = recognition, opinions, jpeg
+        self._recognition, self._matchers, self._jpeg = recognition, matchers, jpeg
         self._owner, self._answer_s = owner, answer_s
         self._now = 0.0
         self._matching = Matching(self._read, self._embed, _search)
@@ -115,30 +125,30 @@ class Decider:
         self._now = float(detections.time)
         verdict, wanted = self._recognition.recognise(detections, self._now, self._now)
         self._now += self._answer_s
-        looks = sorted((self._look(detections, *one) for one in wanted), key=lambda look: not look.urgent)
-        for start in range(0, len(looks), BATCH):
-            for answer in list(self._matching.answers(self._opinions, looks[start : start + BATCH])):
+        requests = sorted((self._request(detections, *one) for one in wanted), key=lambda request: not request.urgent)
+        for start in range(0, len(requests), BATCH):
+            for answer in list(self._matching.answers(self._matchers, requests[start : start + BATCH])):
                 self._recognition.answer(answer)
         return verdict
 
-    def _look(self, detections: Detections, want: LookWanted, face: FaceDetection) -> Look:
-        return Look(
+    def _request(self, detections: Detections, want: LookWanted, face: FaceDetection) -> EmbeddingRequest:
+        return EmbeddingRequest(
             detections.stream_id, detections.epoch, want.track_id, want.ask, self._owner, face, want.urgent,
             want.since, want.window, want.second_from,
         )  # fmt: skip
 
-    def _read(self, look: Look) -> Face | None:
+    def _read(self, request: EmbeddingRequest) -> Face | None:
         try:
-            return None if look.face.crop is None else face_in(self._jpeg, look.face.crop, look.face.landmarks)
+            return None if request.face.crop is None else face_in(self._jpeg, request.face.crop, request.face.landmarks)
         except JpegError:
             return None
 
-    def _embed(self, opinion: Opinion, faces: Sequence[tuple[Look, Face]]) -> list[Vector | None]:
+    def _embed(self, matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face]]) -> list[Vector | None]:
         try:
-            vectors = list(opinion.embedder.embed([face for _, face in faces]))
+            vectors = list(matcher.embedder.embed([face for _, face in faces]))
         except ModelError:
             return [None] * len(faces)
-        return averaged(opinion, faces, vectors, self._now)
+        return averaged(matcher, faces, vectors, self._now)
 
 
 def _search(gallery: Gallery, owner: OwnerId, vectors: Sequence[Vector]) -> list[list[Match]]:

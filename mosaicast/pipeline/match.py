@@ -1,4 +1,4 @@
-"""Whom faces are like: a network makes a vector, averages it over a track's newest looks, and searches its gallery."""
+"""Whom faces are like: a network makes a vector, averages it over a track's newest ones, and searches its gallery."""
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ class Gallery(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class EmbeddingRequest:
     """One face to recognise."""
 
     stream_id: str
@@ -65,7 +65,7 @@ class RecentVectors:
     """Of one track: more than any window."""
     TRACKS = 256
     LIFE_S = 0.8
-    """Older looks are not averaged: a burst of them shows one face in one pose, those before a pause maybe not."""
+    """Older vectors are not averaged: a burst of them shows one face in one pose, those before a pause maybe not."""
 
     def __init__(self) -> None:
         self._tracks: OrderedDict[tuple[str, int, TrackId], deque[tuple[int, float, Vector]]] = OrderedDict()
@@ -73,16 +73,18 @@ class RecentVectors:
     def __len__(self) -> int:
         return len(self._tracks)
 
-    def averaged(self, look: Look, vector: Vector, now: float) -> Vector:
-        """Take in the vector of a look and return the mean, of length 1, that its answer speaks of."""
+    def averaged(self, request: EmbeddingRequest, vector: Vector, now: float) -> Vector:
+        """Take in the vector of a request and return the mean, of length 1, that its answer speaks of."""
         self.forget_before(now - self.LIFE_S)
-        key = (look.stream_id, look.epoch, look.track_id)
+        key = (request.stream_id, request.epoch, request.track_id)
         recent = self._tracks.setdefault(key, deque(maxlen=self.KEPT))
         self._tracks.move_to_end(key)
-        recent.append((look.ask, now, vector))
+        recent.append((request.ask, now, vector))
         while len(self._tracks) > self.TRACKS:
             self._tracks.popitem(last=False)
-        same = [kept for ask, at_s, kept in recent if ask >= look.since and now - at_s <= self.LIFE_S][-look.window :]
+        same = [kept for ask, at_s, kept in recent if ask >= request.since and now - at_s <= self.LIFE_S][
+            -request.window :
+        ]
         if len(same) < 2:
             return vector
         mean: Vector = np.mean(same, axis=0, dtype=np.float32)
@@ -90,13 +92,13 @@ class RecentVectors:
         return np.asarray(mean / length, np.float32) if length > 0 else vector
 
     def forget_before(self, time_s: float) -> None:
-        """Forget tracks without a look since `time_s`."""
+        """Forget tracks without a request since `time_s`."""
         while self._tracks and next(iter(self._tracks.values()))[-1][1] < time_s:
             self._tracks.popitem(last=False)
 
 
 @dataclass(slots=True)
-class Opinion:
+class FaceMatcher:
     """A network, its gallery, and what it saw of each track lately."""
 
     embedder: Embedder
@@ -106,17 +108,17 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a look; None: nothing can be said."""
+    """What became of a request; None: nothing can be said."""
 
-    look: Look
+    request: EmbeddingRequest
     matches: Sequence[Match] | None
     second: Sequence[Match] | None = None
     """Of the second network; None: not asked, or no answer."""
 
 
-ReadFace = Callable[[Look], Face | None]
+ReadFace = Callable[[EmbeddingRequest], Face | None]
 """Returns the face to embed; None: it can't be read."""
-Embed = Callable[[Opinion, Sequence[tuple[Look, Face]]], "list[Vector | None]"]
+Embed = Callable[[FaceMatcher, Sequence[tuple[EmbeddingRequest, Face]]], "list[Vector | None]"]
 """Returns the vector of each face, averaged; None: there is none."""
 Search = Callable[[Gallery, OwnerId, Sequence[Vector]], "list[list[Match]] | None"]
 """Returns the people most like each vector; None: the gallery gives no answer."""
@@ -124,65 +126,67 @@ Search = Callable[[Gallery, OwnerId, Sequence[Vector]], "list[list[Match]] | Non
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """Asks the first network about every face, and the second, ten times as expensive, where a `Look` wants it and the
-    first says yes."""
+    """Asks the first network about every face, and the second, ten times as expensive, where a request wants it and
+    the first says yes."""
 
     read_face: ReadFace
     embed: Embed
     search: Search
 
-    def answers(self, opinions: Sequence[Opinion], looks: Sequence[Look]) -> Iterator[Answer]:
-        """Yield what becomes of each look, those first that need no second network."""
-        faces = [(look, self.read_face(look)) for look in looks]
-        found = self._opinion(opinions[0], faces)
+    def answers(self, matchers: Sequence[FaceMatcher], requests: Sequence[EmbeddingRequest]) -> Iterator[Answer]:
+        """Yield what becomes of each request, those first that need no second network."""
+        faces = [(request, self.read_face(request)) for request in requests]
+        found = self._matches(matchers[0], faces)
         asked = [
-            look.second_from is not None and len(opinions) > 1 and best_similarity(matches) >= look.second_from
-            for look, matches in zip(looks, found, strict=True)
+            request.second_from is not None and len(matchers) > 1 and best_similarity(matches) >= request.second_from
+            for request, matches in zip(requests, found, strict=True)
         ]
-        for look, matches, asks in zip(looks, found, asked, strict=True):
+        for request, matches, asks in zip(requests, found, asked, strict=True):
             if not asks:
-                yield Answer(look, matches)
+                yield Answer(request, matches)
         again = [(*one, matches) for one, matches, asks in zip(faces, found, asked, strict=True) if asks]
-        for part in _parts(len(again), together=bool(again) and opinions[1].embedder.in_batches):
+        for part in _parts(len(again), together=bool(again) and matchers[1].embedder.in_batches):
             group = again[part]
-            seconds = self._opinion(opinions[1], [(look, face) for look, face, _ in group])
-            for (look, _, matches), second in zip(group, seconds, strict=True):
-                yield Answer(look, matches, second)
+            seconds = self._matches(matchers[1], [(request, face) for request, face, _ in group])
+            for (request, _, matches), second in zip(group, seconds, strict=True):
+                yield Answer(request, matches, second)
 
-    def _opinion(self, opinion: Opinion, faces: Sequence[tuple[Look, Face | None]]) -> list[Sequence[Match] | None]:
+    def _matches(
+        self, matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face | None]]
+    ) -> list[Sequence[Match] | None]:
         """Return for each face whom it is like; None: no answer."""
         vectors: list[Vector | None] = [None] * len(faces)
-        shown = [(place, look, face) for place, (look, face) in enumerate(faces) if face is not None]
-        for part in _parts(len(shown), together=opinion.embedder.in_batches):
+        shown = [(place, request, face) for place, (request, face) in enumerate(faces) if face is not None]
+        for part in _parts(len(shown), together=matcher.embedder.in_batches):
             group = shown[part]
-            embedded = self.embed(opinion, [(look, face) for _, look, face in group])
+            embedded = self.embed(matcher, [(request, face) for _, request, face in group])
             for (place, _, _), vector in zip(group, embedded, strict=True):
                 vectors[place] = vector
         answers: list[Sequence[Match] | None] = [None] * len(faces)
-        for owner in sorted({look.owner for look, _ in faces}):
+        for owner in sorted({request.owner for request, _ in faces}):
             rows = [
                 (place, vector)
-                for place, ((look, _), vector) in enumerate(zip(faces, vectors, strict=True))
-                if look.owner == owner and vector is not None
+                for place, ((request, _), vector) in enumerate(zip(faces, vectors, strict=True))
+                if request.owner == owner and vector is not None
             ]
-            found = self.search(opinion.gallery, owner, [vector for _, vector in rows]) or []
+            found = self.search(matcher.gallery, owner, [vector for _, vector in rows]) or []
             for (place, _), matches in zip(rows, found, strict=False):  # none was found: no answers
                 answers[place] = matches
         return answers
 
 
 def averaged(
-    opinion: Opinion, faces: Sequence[tuple[Look, Face]], vectors: Sequence[Vector], now: float
+    matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face]], vectors: Sequence[Vector], now: float
 ) -> list[Vector | None]:
-    """Return what each look speaks of: the mean of its track's newest vectors; None: its landmarks span no face.
+    """Return what each request speaks of: the mean of its track's newest vectors; None: its landmarks span no face.
 
     Args:
         vectors: of these faces, in order; zeros where the landmarks span none.
         now: seconds, on any one clock.
     """
     return [
-        opinion.recent.averaged(look, vector, now) if np.any(vector) else None
-        for (look, _), vector in zip(faces, vectors, strict=True)
+        matcher.recent.averaged(request, vector, now) if np.any(vector) else None
+        for (request, _), vector in zip(faces, vectors, strict=True)
     ]
 
 

@@ -15,9 +15,9 @@ from mosaicast.runtime import logs
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.settings import RecognizerServiceSettings
-from services.recognizer.looking import Answer, Looker, People
-from services.recognizer.opinions import Opinion, policy_for
+from services.recognizer.policy import FaceMatcher, policy_for
 from services.recognizer.service import RecognizerService
+from services.recognizer.worker import Answer, EmbeddingWorker, People
 from services.wiring import begin, count_bad, count_drops, gallery_config, health_server, kafka_config
 
 GROUP = "recognizer"
@@ -48,11 +48,11 @@ def run(settings: RecognizerServiceSettings, stop: StopEvent) -> int:
     kafka = kafka_config(settings, "recognizer")
     producer = BusProducer(kafka, count_drops(metrics))
 
-    def make_looker(on_event: Callable[[Answer | People], None]) -> Looker:
-        return Looker(lambda: _opinions(settings, key), metrics, on_event)
+    def make_worker(on_event: Callable[[Answer | People], None]) -> EmbeddingWorker:
+        return EmbeddingWorker(lambda: _matchers(settings, key), metrics, on_event)
 
     policy = policy_for(settings.recognition.networks)
-    service = RecognizerService(producer, make_looker, metrics, settings.instance, policy)
+    service = RecognizerService(producer, make_worker, metrics, settings.instance, policy)
     health = health_server(settings, metrics, lambda: service.ready, lambda: not service.failure)
     health.start()
     on_bad = count_bad(metrics)
@@ -67,9 +67,9 @@ def run(settings: RecognizerServiceSettings, stop: StopEvent) -> int:
     return 1 if service.failure else 0
 
 
-def _opinions(settings: RecognizerServiceSettings, key: bytes | None) -> list[Opinion]:
+def _matchers(settings: RecognizerServiceSettings, key: bytes | None) -> list[FaceMatcher]:
     """Load the networks that must agree, the first one first."""
-    opinions = []
+    matchers = []
     for name, floor in zip(settings.recognition.networks, settings.recognition.floors, strict=True):
         embedder = make_embedder(
             name, cache_dir=settings.cache_dir, models_dir=settings.models_dir, device=settings.recognition.device
@@ -77,8 +77,8 @@ def _opinions(settings: RecognizerServiceSettings, key: bytes | None) -> list[Op
         scorer = yardstick(embedder.name, embedder.version, floor=floor)
         # Longer patience, and everybody is masked meanwhile.
         config = gallery_config(settings, embedder, key=key, scorer=scorer, patience_s=0.3)
-        opinions.append(Opinion(embedder, QdrantGallery(config)))
-    return opinions
+        matchers.append(FaceMatcher(embedder, QdrantGallery(config)))
+    return matchers
 
 
 if __name__ == "__main__":

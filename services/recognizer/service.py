@@ -14,8 +14,8 @@ from mosaicast.pipeline.decide import StreamRecognition, first_track_id
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
-from services.recognizer.looking import Answer, Looker, People
-from services.recognizer.opinions import Look
+from services.recognizer.policy import EmbeddingRequest
+from services.recognizer.worker import Answer, EmbeddingWorker, People
 
 POLL_S = 0.02
 REPORT_S = 1.0
@@ -54,11 +54,11 @@ class Producer(Protocol):
 
 
 class RecognizerService:
-    """Runs until told to stop. Its state belongs to the thread that calls `run`; the looker hands over by queues.
+    """Runs until told to stop. Its state belongs to the thread that calls `run`; the worker hands over by queues.
 
     Args:
         producer: where verdicts and reports go.
-        make_looker: builds the looker around our hook for its events.
+        make_worker: builds the worker around our hook for its events.
         instance: its name in reports.
         policy: how much un-masking needs; None: what fits the packaged networks.
     """
@@ -66,7 +66,7 @@ class RecognizerService:
     def __init__(
         self,
         producer: Producer,
-        make_looker: Callable[[Callable[[Answer | People], None]], Looker],
+        make_worker: Callable[[Callable[[Answer | People], None]], EmbeddingWorker],
         metrics: Metrics,
         instance: str,
         policy: IdentityPolicy | None = None,
@@ -76,7 +76,7 @@ class RecognizerService:
         self._metrics = metrics
         self._instance = instance
         self._events: queue.SimpleQueue[Answer | People] = queue.SimpleQueue()
-        self._looker = make_looker(self._events.put)
+        self._worker = make_worker(self._events.put)
         self._gate = EpochGate()
         self._specs: dict[str, StreamSpec] = {}
         self._streams: dict[str, StreamRecognition] = {}
@@ -93,12 +93,12 @@ class RecognizerService:
     @property
     def ready(self) -> bool:
         """Whether the model is loaded and the bus has given us partitions."""
-        return self._looker.ready and bool(self._partitions)
+        return self._worker.ready and bool(self._partitions)
 
     @property
     def failure(self) -> str | None:
         """Why nobody can be recognised; None while all is well."""
-        return self._looker.failure
+        return self._worker.failure
 
     def on_assigned(self, partitions: frozenset[int]) -> None:
         """The bus gave us these partitions besides those we have."""
@@ -113,12 +113,12 @@ class RecognizerService:
 
     def run(self, detections: Reader, specs: Reader, gallery: Reader, stop: StopEvent) -> None:
         """Work until `stop` is set or nobody can be recognised any more (then `failure` says why)."""
-        self._looker.start()
+        self._worker.start()
         try:
-            while not stop.is_set() and self._looker.failure is None:
+            while not stop.is_set() and self._worker.failure is None:
                 self.step(detections, specs, gallery)
         finally:
-            self._looker.stop()
+            self._worker.stop()
 
     def step(self, detections: Reader, specs: Reader, gallery: Reader) -> None:
         """Take in what has arrived, answer, and report."""
@@ -126,7 +126,7 @@ class RecognizerService:
             self._on_spec(received.key, received.message)
         for received in gallery.poll(0):
             if isinstance(received.message, GalleryChanged):
-                self._looker.refresh(received.message.owner_id)
+                self._worker.refresh(received.message.owner_id)
         for received in detections.poll(POLL_S):
             if isinstance(received.message, Detections):
                 self._drain()
@@ -138,8 +138,8 @@ class RecognizerService:
         while not self._events.empty():
             event = self._events.get_nowait()
             if isinstance(event, Answer):
-                stream = self._streams.get(event.look.stream_id)
-                if stream is not None and stream.epoch == event.look.epoch:
+                stream = self._streams.get(event.request.stream_id)
+                if stream is not None and stream.epoch == event.request.epoch:
                     stream.answer(event)
             elif self._people.get(event.owner) != event.versions:
                 self._people[event.owner] = event.versions
@@ -174,15 +174,15 @@ class RecognizerService:
             verdict, _ = stream.recognise(detections, None, now)
             self._producer.send(VERDICTS, verdict)
             return
-        self._looker.follow(owner)
+        self._worker.follow(owner)
         if wall_ms() >= self._next_end_ms.get(stream_id, 0):
             self._tell_people(stream_id)
-        gallery_seen_s = None if stream_id in self._bare else self._looker.gallery_seen_s(owner)
+        gallery_seen_s = None if stream_id in self._bare else self._worker.gallery_seen_s(owner)
         verdict, wanted = stream.recognise(detections, gallery_seen_s, now)
         self._producer.send(VERDICTS, verdict)
-        self._looker.ask(
+        self._worker.ask(
             [
-                Look(
+                EmbeddingRequest(
                     stream_id,
                     stream.epoch,
                     want.track_id,

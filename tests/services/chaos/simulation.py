@@ -40,9 +40,9 @@ from services.ingest import wire as ingest_wire
 from services.ingest.epoch import EpochWriter
 from services.ingest.relay import NOTHING, Relay
 from services.recognizer import service as recognizer_module
-from services.recognizer.looking import Answer, People
-from services.recognizer.opinions import Look
+from services.recognizer.policy import EmbeddingRequest
 from services.recognizer.service import RecognizerService
+from services.recognizer.worker import Answer, People
 from tests.services.chaos.hops import SOUND, Clock, Hop, Producer, Reader, lossy, treacherous
 from tests.services.chaos.world import (
     ENROLLED,
@@ -350,7 +350,7 @@ def _detection(name: str, box: Box) -> FaceDetection:
     return FaceDetection(box=box, score=0.9, landmarks=landmarks, sharpness=100.0, crop=crop)
 
 
-class FakeLooker:
+class FakeWorker:
     """Knows faces by their names; its answers take a while."""
 
     ready, failure = True, None
@@ -365,7 +365,7 @@ class FakeLooker:
     def gallery_seen_s(self, owner: str) -> float:
         return self._host.clock.now
 
-    def ask(self, looks: list[Look]) -> None:
+    def ask(self, looks: list[EmbeddingRequest]) -> None:
         for look in looks:
             assert look.face.crop is not None
             known = look.face.crop.jpeg == ENROLLED.encode()
@@ -380,7 +380,7 @@ class FakeLooker:
 
 
 class RecognizerHost(Part):
-    """The real service, with a looker that needs no network."""
+    """The real service, with a worker that needs no network."""
 
     def __init__(self, sim: Simulation) -> None:
         super().__init__(sim, "recognizer")
@@ -390,15 +390,15 @@ class RecognizerHost(Part):
     def step(self) -> None:
         if self.dies():
             self._begin()
-        self._looker.answer()
+        self._worker.answer()
         self.service.step(self._detections, self._specs, Reader())
 
     def _begin(self) -> None:
-        self._looker = FakeLooker(self)
+        self._worker = FakeWorker(self)
 
-        def make(tell: Any) -> FakeLooker:
-            self._looker._tell = tell
-            return self._looker
+        def make(tell: Any) -> FakeWorker:
+            self._worker._tell = tell
+            return self._worker
 
         self.service = RecognizerService(
             self.sim.producer,

@@ -1,6 +1,6 @@
 """Vectors and keys that are planted are looked for in all that leaves the recognizer's memory.
 
-Real galleries in a folder, the real service and looker, messages encoded as for Kafka, logs, metrics, files.
+Real galleries in a folder, the real service and worker, messages encoded as for Kafka, logs, metrics, files.
 """
 
 import base64
@@ -26,8 +26,8 @@ from mosaicast.contracts.messages import GalleryChanged
 from mosaicast.contracts.topics import TOPICS
 from mosaicast.core.types import OwnerId, Reason, TrackId
 from mosaicast.runtime import logs
-from services.recognizer.looking import CHECK_S
-from services.recognizer.opinions import Look, Opinion, RecentVectors
+from services.recognizer.policy import EmbeddingRequest, FaceMatcher, RecentVectors
+from services.recognizer.worker import CHECK_S
 from tests.services.recognizer.fakes import FakeProducer, face
 from tests.services.recognizer.fakes import spec as stream_spec
 from tests.services.recognizer.test_service import Stage, clear
@@ -79,7 +79,7 @@ class EncodingProducer(FakeProducer):
 
 
 class Scene(Stage):
-    """The service with a looker whose galleries are real."""
+    """The service with a worker whose galleries are real."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         super().__init__(monkeypatch)
@@ -91,8 +91,9 @@ class Scene(Stage):
             )
             for planter in self.planters
         ]
-        self.opinions = [
-            Opinion(planter, QdrantGallery(config)) for planter, config in zip(self.planters, self.configs, strict=True)
+        self.matchers = [
+            FaceMatcher(planter, QdrantGallery(config))
+            for planter, config in zip(self.planters, self.configs, strict=True)
         ]
         self.producer = self.service._producer = EncodingProducer()
         self.specs.put(stream_spec())
@@ -220,9 +221,9 @@ def test_a_gallery_that_fails_in_every_way_leaves_nothing(scene):
         assert not any(clear(verdict)[0] for verdict in scene.watch(10, face(100, ANA), face(600, STRANGER))[1:])
     for file, content in zip(files, contents, strict=True):
         file.write_bytes(content)
-    scene.opinions = [
-        Opinion(opinion.embedder, QdrantGallery(replace(config, key=bytes(32))))
-        for opinion, config in zip(scene.opinions, scene.configs, strict=True)
+    scene.matchers = [
+        FaceMatcher(matcher.embedder, QdrantGallery(replace(config, key=bytes(32))))
+        for matcher, config in zip(scene.matchers, scene.configs, strict=True)
     ]
     verdict = scene.watch(10, face(100, ANA), face(600, STRANGER))[-1]
     assert [track.reason for track in verdict.tracks] == [Reason.GALLERY_UNAVAILABLE] * 2
@@ -242,10 +243,10 @@ def test_erased_on_a_running_stream_nothing_is_left(scene):
 
 
 def test_a_bug_that_quotes_a_vector_is_logged_by_place_only(scene):
-    scene.looker._make_opinions = lambda: scene.opinions
-    scene.looker.ask([Look("s1", 1, TrackId(1), 1, ME, face(100, BUG))])
-    scene.looker._run()
-    assert scene.looker.failure == "ValueError"
+    scene.worker._make_matchers = lambda: scene.matchers
+    scene.worker.ask([EmbeddingRequest("s1", 1, TrackId(1), 1, ME, face(100, BUG))])
+    scene.worker._run()
+    assert scene.worker.failure == "ValueError"
     assert "looker_failed" in scene.written.getvalue()
     assert "test_secrecy.py" in scene.written.getvalue(), "where the bug is"
     assert BUG in scene.planters[0].embedded
@@ -255,7 +256,7 @@ def test_a_bug_that_quotes_a_vector_is_logged_by_place_only(scene):
 def test_vectors_of_strangers_are_forgotten_when_nobody_comes_any_more(scene):
     scene.enrol("ana", ANA)
     scene.watch(3, face(600, STRANGER))
-    recent = scene.opinions[0].recent
+    recent = scene.matchers[0].recent
     assert len(recent) == 1
     scene.clock.now += RecentVectors.LIFE_S + CHECK_S
     scene.work()

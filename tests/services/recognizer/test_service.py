@@ -1,4 +1,4 @@
-"""The recognizer as a whole, its looker's turns taken by hand: a verdict for every look, clear only when sure."""
+"""The recognizer as a whole, its worker's turns taken by hand: a verdict for every look, clear only when sure."""
 
 import pytest
 
@@ -9,9 +9,9 @@ from mosaicast.runtime.clocks import wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from services.recognizer import service as module
-from services.recognizer.looking import Looker
-from services.recognizer.opinions import Opinion
+from services.recognizer.policy import FaceMatcher
 from services.recognizer.service import SILENT_S, RecognizerService
+from services.recognizer.worker import EmbeddingWorker
 from tests.services.recognizer.fakes import (
     Clock,
     FakeEmbedder,
@@ -34,16 +34,16 @@ class Stage:
         self.clock, self.metrics = Clock(), Metrics()
         monkeypatch.setattr(module, "monotonic_s", self.clock)
         self.gallery, self.embedder = FakeGallery(**people), FakeEmbedder()
-        self.opinions = [Opinion(self.embedder, self.gallery), Opinion(FakeEmbedder(), self.gallery)]
+        self.matchers = [FaceMatcher(self.embedder, self.gallery), FaceMatcher(FakeEmbedder(), self.gallery)]
         self.producer = FakeProducer()
         self.detections, self.specs, self.changes = FakeReader(), FakeReader(), FakeReader()
-        self.service = RecognizerService(self.producer, self._make_looker, self.metrics, "0")
+        self.service = RecognizerService(self.producer, self._make_worker, self.metrics, "0")
         self.seq = -1
         self.looks_are_answered = True
 
-    def _make_looker(self, on_event) -> Looker:
-        self.looker = Looker(list, self.metrics, on_event, self.clock)
-        return self.looker
+    def _make_worker(self, on_event) -> EmbeddingWorker:
+        self.worker = EmbeddingWorker(list, self.metrics, on_event, self.clock)
+        return self.worker
 
     def step(self, *messages, partition: int = 0) -> None:
         for message in messages:
@@ -51,11 +51,11 @@ class Stage:
         self.service.step(self.detections, self.specs, self.changes)
 
     def work(self) -> None:
-        """The looker does all that it has to do."""
+        """The worker does all that it has to do."""
         self.clock.now += 1e-6
         for _ in range(40):
-            self.looker._check_due_s = self.clock.now
-            self.looker.work(self.opinions)
+            self.worker._check_due_s = self.clock.now
+            self.worker.work(self.matchers)
 
     def see(self, *faces, stream_id: str = "s1", epoch: int = 1, **changes):
         """One look 0.1 s later; return its verdict."""
@@ -331,20 +331,20 @@ def test_no_picture_vector_or_similarity_leaves(stage):
 def test_it_runs_until_told_to_stop_or_unable():
     metrics = Metrics()
 
-    def make_looker(on_event) -> Looker:
-        return Looker(lambda: [Opinion(FakeEmbedder(), FakeGallery())], metrics, on_event)
+    def make_worker(on_event) -> EmbeddingWorker:
+        return EmbeddingWorker(lambda: [FaceMatcher(FakeEmbedder(), FakeGallery())], metrics, on_event)
 
-    service = RecognizerService(FakeProducer(), make_looker, metrics, "0")
+    service = RecognizerService(FakeProducer(), make_worker, metrics, "0")
     stop = StopEvent()
     stop.set()
     service.run(FakeReader(), FakeReader(), FakeReader(), stop)
     assert service.failure is None
     assert not service.ready
 
-    def broken_looker(on_event) -> Looker:
-        return Looker(lambda: 1 / 0, metrics, on_event)
+    def broken_worker(on_event) -> EmbeddingWorker:
+        return EmbeddingWorker(lambda: 1 / 0, metrics, on_event)
 
-    service = RecognizerService(FakeProducer(), broken_looker, metrics, "0")
+    service = RecognizerService(FakeProducer(), broken_worker, metrics, "0")
     service.run(FakeReader(), FakeReader(), FakeReader(), StopEvent())
     assert service.failure == "ZeroDivisionError"
 

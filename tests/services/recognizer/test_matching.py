@@ -5,16 +5,16 @@ import numpy as np
 from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.types import OwnerId, PersonId, TrackId
 from mosaicast.runtime.metrics import Metrics
-from services.recognizer.looking import Answer, Looker
-from services.recognizer.opinions import Look, Opinion, RecentVectors, policy_for
+from services.recognizer.policy import EmbeddingRequest, FaceMatcher, RecentVectors, policy_for
+from services.recognizer.worker import Answer, EmbeddingWorker
 from tests.services.recognizer.fakes import Clock, FakeEmbedder, FakeGallery, face
 
 X, Y = np.eye(2, dtype=np.float32)
 ANA = 100
 
 
-def look(ask: int, track: int = 1, value: int = ANA, **changes) -> Look:
-    return Look("s1", 1, TrackId(track), ask, OwnerId("o1"), face(value=value), **changes)
+def look(ask: int, track: int = 1, value: int = ANA, **changes) -> EmbeddingRequest:
+    return EmbeddingRequest("s1", 1, TrackId(track), ask, OwnerId("o1"), face(value=value), **changes)
 
 
 def test_the_newest_looks_of_one_track_are_averaged():
@@ -69,17 +69,17 @@ class Second(FakeGallery):
 class Stage:
     def __init__(self):
         self.first, self.second = FakeGallery(o1={"ana": ANA}), Second(o1={"ben": 1})
-        self.opinions = [Opinion(FakeEmbedder(), self.first), Opinion(FakeEmbedder(), self.second)]
+        self.matchers = [FaceMatcher(FakeEmbedder(), self.first), FaceMatcher(FakeEmbedder(), self.second)]
         self.events, self.clock = [], Clock()
-        self.looker = Looker(lambda: self.opinions, Metrics(), self.events.append, self.clock)
-        self.looker.follow("o1")
-        self.looker.work(self.opinions)
+        self.worker = EmbeddingWorker(lambda: self.matchers, Metrics(), self.events.append, self.clock)
+        self.worker.follow("o1")
+        self.worker.work(self.matchers)
         self.events.clear()
 
-    def answers(self, *looks: Look) -> dict[int, Answer]:
-        self.looker.ask(looks)
-        self.looker.work(self.opinions)
-        return {event.look.ask: event for event in self.events if isinstance(event, Answer)}
+    def answers(self, *looks: EmbeddingRequest) -> dict[int, Answer]:
+        self.worker.ask(looks)
+        self.worker.work(self.matchers)
+        return {event.request.ask: event for event in self.events if isinstance(event, Answer)}
 
 
 def test_the_second_is_asked_only_where_the_first_says_yes():
@@ -88,14 +88,14 @@ def test_the_second_is_asked_only_where_the_first_says_yes():
     assert [match.person_id for match in answers[1].second] == ["ben"]
     assert (answers[2].second, answers[3].second) == (None, None)
     assert stage.second.calls.count("search") == 1
-    assert stage.opinions[1].embedder.faces == 1
+    assert stage.matchers[1].embedder.faces == 1
 
 
 def test_a_network_on_a_gpu_gets_all_faces_at_once_and_others_one_by_one():
     stage = Stage()
     shown = []
-    for opinion, batched in zip(stage.opinions, (False, True), strict=True):
-        embedder = opinion.embedder
+    for matcher, batched in zip(stage.matchers, (False, True), strict=True):
+        embedder = matcher.embedder
         embedder.in_batches = batched
         embed = embedder.embed
         embedder.embed = lambda faces, embed=embed, shown=shown: shown.append(len(faces)) or embed(faces)
@@ -109,28 +109,28 @@ def test_a_second_gallery_that_is_away_gives_no_answer():
     stage.second.away = True
     answers = stage.answers(look(1, second_from=0.95))
     assert answers[1].second is None
-    assert stage.looker.gallery_seen_s("o1") is None
+    assert stage.worker.gallery_seen_s("o1") is None
 
 
 def test_the_gallery_is_there_only_if_both_are():
     stage = Stage()
-    assert stage.looker.gallery_seen_s("o1") == stage.clock.now
+    assert stage.worker.gallery_seen_s("o1") == stage.clock.now
     stage.second.away = True
     stage.clock.now += 10
-    stage.looker.work(stage.opinions)
-    assert stage.looker.gallery_seen_s("o1") is None
+    stage.worker.work(stage.matchers)
+    assert stage.worker.gallery_seen_s("o1") is None
 
 
 def test_new_templates_of_either_network_are_a_change_of_the_person():
     stage = Stage()
     versions = []
     stage.second.people["o1"]["ana"] = 1
-    stage.looker.refresh("o1")
-    stage.looker.work(stage.opinions)
+    stage.worker.refresh("o1")
+    stage.worker.work(stage.matchers)
     versions.append(stage.events[-1].versions)
     stage.second.people["o1"]["ana"] = 2
-    stage.looker.refresh("o1")
-    stage.looker.work(stage.opinions)
+    stage.worker.refresh("o1")
+    stage.worker.work(stage.matchers)
     versions.append(stage.events[-1].versions)
     assert versions[0].keys() == versions[1].keys() == {"ana"}
     assert versions[0] != versions[1]

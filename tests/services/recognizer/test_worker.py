@@ -1,4 +1,4 @@
-"""The looker: what is asked is answered, a bad gallery or face is no answer, nothing waits for ever."""
+"""The worker: what is asked is answered, a bad gallery or face is no answer, nothing waits for ever."""
 
 import threading
 
@@ -7,35 +7,35 @@ import pytest
 from mosaicast.adapters.models.errors import ModelUnavailableError
 from mosaicast.core.types import OwnerId, TrackId
 from mosaicast.runtime.metrics import Metrics
-from services.recognizer.looking import CHECK_S, LONGEST_RETRY_S, QUEUE, Answer, Looker, People
-from services.recognizer.opinions import Look, Opinion
+from services.recognizer.policy import EmbeddingRequest, FaceMatcher
+from services.recognizer.worker import CHECK_S, LONGEST_RETRY_S, QUEUE, Answer, EmbeddingWorker, People
 from tests.services.recognizer.fakes import BROKEN, Clock, FakeEmbedder, FakeGallery, face
 
 
 class Stage:
-    """A looker whose turns the test takes itself."""
+    """A worker whose turns the test takes itself."""
 
     def __init__(self, **people):
         self.gallery = FakeGallery(**people)
         self.embedder, self.clock, self.metrics = FakeEmbedder(), Clock(), Metrics()
         self.events = []
-        self.looker = Looker(list, self.metrics, self.events.append, self.clock)
+        self.worker = EmbeddingWorker(list, self.metrics, self.events.append, self.clock)
 
     def turn(self) -> list:
         """One turn that never waits: a check is always due, unless looks or news are there."""
-        if not self.looker._urgent and not self.looker._others and not self.looker._has_news():
+        if not self.worker._urgent and not self.worker._others and not self.worker._has_news():
             self.clock.now += CHECK_S
-        self.looker.work([Opinion(self.embedder, self.gallery)])
+        self.worker.work([FaceMatcher(self.embedder, self.gallery)])
         events, self.events[:] = list(self.events), []
         return events
 
     def follow(self, *owners: str) -> None:
         for owner in owners:
-            self.looker.follow(owner)
+            self.worker.follow(owner)
         self.turn()
 
     def seen_ago(self, owner: str = "o1") -> float | None:
-        seen_s = self.looker.gallery_seen_s(owner)
+        seen_s = self.worker.gallery_seen_s(owner)
         return None if seen_s is None else round(self.clock.now - seen_s, 3)
 
     def dropped(self) -> float:
@@ -44,14 +44,14 @@ class Stage:
         )
 
 
-def look(track: int = 1, value: int = 100, owner: str = "o1", urgent: bool = False, **changes) -> Look:
-    return Look("s1", 1, TrackId(track), track, OwnerId(owner), face(value=value, **changes), urgent)
+def look(track: int = 1, value: int = 100, owner: str = "o1", urgent: bool = False, **changes) -> EmbeddingRequest:
+    return EmbeddingRequest("s1", 1, TrackId(track), track, OwnerId(owner), face(value=value, **changes), urgent)
 
 
 def told(events) -> list:
     """Answers as (track, people), None for no answer."""
     return [
-        (event.look.track_id, None if event.matches is None else [match.person_id for match in event.matches])
+        (event.request.track_id, None if event.matches is None else [match.person_id for match in event.matches])
         for event in events
         if isinstance(event, Answer)
     ]
@@ -59,9 +59,9 @@ def told(events) -> list:
 
 def test_a_followed_owners_people_are_read_and_told_once():
     stage = Stage(o1={"ana": 100})
-    stage.looker.follow("o1")
+    stage.worker.follow("o1")
     assert stage.turn() == [People("o1", {"ana": "100"})]
-    stage.looker.follow("o1")
+    stage.worker.follow("o1")
     assert stage.turn() == []
     assert stage.seen_ago() == 0
 
@@ -69,7 +69,7 @@ def test_a_followed_owners_people_are_read_and_told_once():
 def test_looks_are_answered_in_order_several_with_one_search():
     stage = Stage(o1={"ana": 100, "ben": 50})
     stage.follow("o1")
-    stage.looker.ask([look(1, 100), look(2, 50), look(3, 77)])
+    stage.worker.ask([look(1, 100), look(2, 50), look(3, 77)])
     assert told(stage.turn()) == [(1, ["ana"]), (2, ["ben"]), (3, [])]
     assert stage.gallery.searched == [("o1", [100, 50, 77])]
 
@@ -77,7 +77,7 @@ def test_looks_are_answered_in_order_several_with_one_search():
 def test_what_the_thread_does_with_its_time_is_told():
     stage = Stage(o1={"ana": 100})
     stage.follow("o1")
-    stage.looker.ask([look(1, 100)])
+    stage.worker.ask([look(1, 100)])
     stage.turn()
     counted = {
         one: stage.metrics.registry.get_sample_value("mosaicast_work_seconds_count", {"activity": one})
@@ -89,24 +89,24 @@ def test_what_the_thread_does_with_its_time_is_told():
 def test_owners_are_asked_for_among_their_own_people_only():
     stage = Stage(o1={"ana": 100}, o2={"ben": 50})
     stage.follow("o1", "o2")
-    stage.looker.ask([look(1, 50), look(2, 50, "o2"), look(3, 100), look(4, 100, "o2")])
+    stage.worker.ask([look(1, 50), look(2, 50, "o2"), look(3, 100), look(4, 100, "o2")])
     assert sorted(told(stage.turn())) == [(1, []), (2, ["ben"]), (3, ["ana"]), (4, [])]
 
 
 def test_clear_tracks_come_first():
     stage = Stage(o1={})
     stage.follow("o1")
-    stage.looker.ask([look(track) for track in range(6)] + [look(9, urgent=True)])
+    stage.worker.ask([look(track) for track in range(6)] + [look(9, urgent=True)])
     assert [track for track, _ in told(stage.turn())] == [9, 0, 1, 2]
 
 
 def test_a_full_queue_drops_the_oldest_of_those_that_are_not_clear_and_says_so():
     stage = Stage(o1={})
     stage.follow("o1")
-    stage.looker.ask([look(0, urgent=True)] + [look(track) for track in range(1, QUEUE + 2)])
+    stage.worker.ask([look(0, urgent=True)] + [look(track) for track in range(1, QUEUE + 2)])
     assert told(stage.events) == [(1, None), (2, None)]
     assert stage.dropped() == 2
-    stage.looker.ask([look(1000 + track, urgent=True) for track in range(QUEUE)])
+    stage.worker.ask([look(1000 + track, urgent=True) for track in range(QUEUE)])
     assert told(stage.events)[-1] == (0, None)
 
 
@@ -118,14 +118,14 @@ def test_a_full_queue_drops_the_oldest_of_those_that_are_not_clear_and_says_so()
 def test_a_face_that_cannot_be_embedded_has_no_answer_and_harms_no_other(bad):
     stage = Stage(o1={"ana": 100})
     stage.follow("o1")
-    stage.looker.ask([bad, look(2)])
+    stage.worker.ask([bad, look(2)])
     assert told(stage.turn()) == [(1, None), (2, ["ana"])]
 
 
 def test_only_bad_faces_ask_the_gallery_for_nothing():
     stage = Stage(o1={"ana": 100})
     stage.follow("o1")
-    stage.looker.ask([look(1, BROKEN)])
+    stage.worker.ask([look(1, BROKEN)])
     assert told(stage.turn()) == [(1, None)]
     assert stage.gallery.searched == []
 
@@ -156,7 +156,7 @@ def test_a_failed_search_too():
     stage = Stage(o1={"ana": 100})
     stage.follow("o1")
     stage.gallery.away = True
-    stage.looker.ask([look(1)])
+    stage.worker.ask([look(1)])
     assert told(stage.turn()) == [(1, None)]
     assert stage.seen_ago() is None
 
@@ -164,9 +164,9 @@ def test_a_failed_search_too():
 def test_a_gallery_that_is_away_is_asked_at_the_pace_of_checks_only():
     stage = Stage(o1={"ana": 100})
     stage.gallery.away = True
-    stage.looker.follow("o1")
+    stage.worker.follow("o1")
     stage.turn()
-    stage.looker.ask([look(track) for track in range(8)])
+    stage.worker.ask([look(track) for track in range(8)])
     asked = len(stage.gallery.calls)
     assert told(stage.turn() + stage.turn()) == [(track, None) for track in range(8)]
     assert len(stage.gallery.calls) == asked
@@ -187,7 +187,7 @@ def test_an_owner_whose_templates_are_damaged_harms_no_other():
     stage = Stage(o1={"ana": 100}, o2={"ben": 50})
     stage.gallery.damaged = {"o1"}
     stage.follow("o1", "o2")
-    stage.looker.ask([look(1), look(2, 50, "o2")])
+    stage.worker.ask([look(1), look(2, 50, "o2")])
     assert told(stage.turn()) == [(1, None), (2, ["ben"])]
     for _ in range(20):
         stage.turn()
@@ -206,7 +206,7 @@ def test_damage_that_comes_while_a_stream_is_live_ends_the_trust_at_once():
     stage = Stage(o1={"ana": 100}, o2={})
     stage.follow("o1", "o2")
     stage.gallery.damaged = {"o1"}
-    stage.looker.refresh("o1")
+    stage.worker.refresh("o1")
     stage.turn()
     assert (stage.seen_ago("o1"), stage.seen_ago("o2")) == (None, 0)
 
@@ -220,7 +220,7 @@ def test_a_damaged_owner_is_read_less_and_less_often_and_at_once_when_it_has_cha
         stage.turn()
     assert 60 / LONGEST_RETRY_S <= stage.gallery.calls.count("refresh o1") < 2 * 60 / LONGEST_RETRY_S
     stage.gallery.damaged = set()
-    stage.looker.refresh("o1")
+    stage.worker.refresh("o1")
     assert stage.turn() == [People("o1", {"ana": "100"})]
     assert stage.seen_ago() == 0
 
@@ -239,8 +239,8 @@ def test_a_change_of_a_followed_owner_is_read_before_the_next_look():
     stage = Stage(o1={"ana": 100}, o2={})
     stage.follow("o1", "o2")
     stage.gallery.people["o1"] = {}
-    stage.looker.refresh("o1")
-    stage.looker.ask([look(1)])
+    stage.worker.refresh("o1")
+    stage.worker.ask([look(1)])
     events = stage.turn()
     assert events[0] == People("o1", {})
     assert told(events) == [(1, [])]
@@ -250,7 +250,7 @@ def test_until_it_is_read_the_trust_grows_old():
     """Not lost at once: reading takes a tenth of a second, and nobody should blink for it."""
     stage = Stage(o1={})
     stage.follow("o1")
-    stage.looker.refresh("o1")
+    stage.worker.refresh("o1")
     stage.clock.now += 0.3
     assert stage.seen_ago() == 0.3
     assert len(stage.turn()) == 1
@@ -260,7 +260,7 @@ def test_until_it_is_read_the_trust_grows_old():
 def test_changes_of_owners_whom_nobody_follows_are_left_alone():
     stage = Stage(o1={})
     stage.follow("o1")
-    stage.looker.refresh("o2")
+    stage.worker.refresh("o2")
     stage.gallery.calls.clear()
     stage.turn()
     assert stage.gallery.calls == ["check"]
@@ -275,12 +275,12 @@ def test_a_change_that_only_the_store_tells_of_is_noticed():
 
 
 class Running:
-    """A looker on its own thread."""
+    """A worker on its own thread."""
 
     def __init__(self, make_embedder, gallery):
         self.answered = threading.Event()
         self.events = []
-        self.looker = Looker(lambda: [Opinion(make_embedder(), gallery)], Metrics(), self._take)
+        self.worker = EmbeddingWorker(lambda: [FaceMatcher(make_embedder(), gallery)], Metrics(), self._take)
 
     def _take(self, event) -> None:
         self.events.append(event)
@@ -290,14 +290,14 @@ class Running:
 
 def test_the_thread_answers_and_ends():
     running = Running(FakeEmbedder, FakeGallery(o1={"ana": 100}))
-    running.looker.start()
-    running.looker.follow("o1")
-    running.looker.ask([look(1)])
+    running.worker.start()
+    running.worker.follow("o1")
+    running.worker.ask([look(1)])
     assert running.answered.wait(10)
-    assert running.looker.ready
-    running.looker.stop()
-    assert not running.looker.ready
-    assert running.looker.failure is None
+    assert running.worker.ready
+    running.worker.stop()
+    assert not running.worker.ready
+    assert running.worker.failure is None
     assert told(running.events) == [(1, ["ana"])]
 
 
@@ -311,14 +311,14 @@ def test_a_gallery_that_hangs_blocks_no_caller():
             return False
 
     running = Running(FakeEmbedder, Hanging())
-    running.looker.start()
+    running.worker.start()
     assert hanging.wait(10)
-    running.looker.follow("o1")
-    running.looker.ask([look(track) for track in range(QUEUE + 1)])
-    running.looker.refresh("o1")
-    assert running.looker.gallery_seen_s("o1") is None
+    running.worker.follow("o1")
+    running.worker.ask([look(track) for track in range(QUEUE + 1)])
+    running.worker.refresh("o1")
+    assert running.worker.gallery_seen_s("o1") is None
     release.set()
-    running.looker.stop()
+    running.worker.stop()
 
 
 def missing() -> FakeEmbedder:
@@ -332,8 +332,8 @@ def bug() -> FakeEmbedder:
 @pytest.mark.parametrize(("make", "failure"), [(missing, "the weights are not installed"), (bug, "ZeroDivisionError")])
 def test_a_looker_that_cannot_work_says_why(make, failure):
     running = Running(make, FakeGallery())
-    running.looker.start()
-    running.looker._thread.join(10)
-    assert running.looker.failure == failure
-    assert not running.looker.ready
-    running.looker.stop()
+    running.worker.start()
+    running.worker._thread.join(10)
+    assert running.worker.failure == failure
+    assert not running.worker.ready
+    running.worker.stop()

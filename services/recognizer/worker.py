@@ -13,12 +13,22 @@ from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.core.identity import Match
 from mosaicast.core.types import OwnerId, PersonId
-from mosaicast.pipeline.match import BATCH, Answer, Gallery, Look, Matching, Opinion, Vector, averaged, face_in
+from mosaicast.pipeline.match import (
+    BATCH,
+    Answer,
+    EmbeddingRequest,
+    FaceMatcher,
+    Gallery,
+    Matching,
+    Vector,
+    averaged,
+    face_in,
+)
 from mosaicast.runtime.clocks import monotonic_s
 from mosaicast.runtime.logs import get_logger, places
 from mosaicast.runtime.metrics import Metrics
 
-__all__ = ["BATCH", "CHECK_S", "LONGEST_RETRY_S", "QUEUE", "Answer", "Looker", "People"]
+__all__ = ["BATCH", "CHECK_S", "LONGEST_RETRY_S", "QUEUE", "Answer", "EmbeddingWorker", "People"]
 
 QUEUE = 64
 """Faces waiting: 0.4 s of work at 6 ms a face. When it is full the oldest is dropped, of tracks that are not clear
@@ -38,34 +48,34 @@ class People:
     versions: Mapping[PersonId, str]
 
 
-class Looker:
+class EmbeddingWorker:
     """One thread that embeds faces and asks the galleries; the vectors never leave it.
 
-    The first network looks at every face. The second, ten times as expensive, looks where a `Look` asks for it and the
-    first says yes.
+    The first network looks at every face. The second, ten times as expensive, looks where a request asks for it and
+    the first says yes.
 
     A gallery that is slow or away blocks this thread only: `gallery_seen_s` grows old, and by that everybody is
     masked.
 
     Args:
-        make_opinions: loads the networks, called once on the looker's thread: the first and, if there is one, the
+        make_matchers: loads the networks, called once on the worker's thread: the first and, if there is one, the
             second.
         on_event: called on this thread, and by `ask` on the caller's; must not block.
     """
 
     def __init__(
         self,
-        make_opinions: Callable[[], Sequence[Opinion]],
+        make_matchers: Callable[[], Sequence[FaceMatcher]],
         metrics: Metrics,
         on_event: Callable[[Answer | People], None],
         clock: Callable[[], float] = monotonic_s,
     ) -> None:
-        self._make_opinions = make_opinions
+        self._make_matchers = make_matchers
         self._metrics, self._on_event, self._clock = metrics, on_event, clock
         self._matching = Matching(self._face, self._embed, self._search)
         self._changed = threading.Condition()
-        self._urgent: deque[Look] = deque()
-        self._others: deque[Look] = deque()
+        self._urgent: deque[EmbeddingRequest] = deque()
+        self._others: deque[EmbeddingRequest] = deque()
         self._stale: set[str] = set()
         self._known: set[str] = set()
         self._away = False
@@ -75,7 +85,7 @@ class Looker:
         """By owner: when the gallery was there and what is known of the owner was its newest state."""
         self._check_due_s = 0.0
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="looker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="embedding", daemon=True)
         self.ready = False
         self.failure: str | None = None
 
@@ -90,11 +100,11 @@ class Looker:
             self._changed.notify()
         self._thread.join()
 
-    def ask(self, looks: Sequence[Look]) -> None:
+    def ask(self, requests: Sequence[EmbeddingRequest]) -> None:
         """Queue faces; never blocks."""
         with self._changed:
-            for look in looks:
-                (self._urgent if look.urgent else self._others).append(look)
+            for request in requests:
+                (self._urgent if request.urgent else self._others).append(request)
             while len(self._urgent) + len(self._others) > QUEUE:
                 dropped = (self._others or self._urgent).popleft()
                 self._metrics.queue_drops.labels("looks", "full").inc()
@@ -111,7 +121,7 @@ class Looker:
                 self._changed.notify()
 
     def refresh(self, owner: str) -> None:
-        """Have a followed owner's people read anew, before any look that is asked for later."""
+        """Have a followed owner's people read anew, before any request that is asked for later."""
         with self._changed:
             if owner in self._known:
                 self._stale.add(owner)
@@ -125,10 +135,10 @@ class Looker:
 
     def _run(self) -> None:
         try:
-            opinions = self._make_opinions()
+            matchers = self._make_matchers()
             self.ready = True
             while not self._stopping:
-                self.work(opinions)
+                self.work(matchers)
         except ModelError as exc:
             self.failure = str(exc)
             _LOG.error("cannot_recognise", error=str(exc))
@@ -138,21 +148,21 @@ class Looker:
             _LOG.error("looker_failed", error=type(exc).__name__, places=places(exc))
         self.ready = False
 
-    def work(self, opinions: Sequence[Opinion]) -> None:
-        """Do one turn: check the galleries if that is due, read stale owners, answer some looks."""
+    def work(self, matchers: Sequence[FaceMatcher]) -> None:
+        """Do one turn: check the galleries if that is due, read stale owners, answer some requests."""
         with self._changed:
             if not (self._stopping or self._urgent or self._others or self._has_news()):
                 with self._metrics.timed("wait"):
                     self._changed.wait(max(0.0, self._check_due_s - self._clock()))
         if self._clock() >= self._check_due_s or self._has_news():
             with self._metrics.timed("check"):
-                self._keep_up([opinion.gallery for opinion in opinions])
-            for opinion in opinions:
-                opinion.recent.forget_before(self._clock() - opinion.recent.LIFE_S)
+                self._keep_up([matcher.gallery for matcher in matchers])
+            for matcher in matchers:
+                matcher.recent.forget_before(self._clock() - matcher.recent.LIFE_S)
             self._check_due_s = self._clock() + CHECK_S
-        looks = self._next()
-        if looks:
-            for answer in self._matching.answers(opinions, looks):
+        requests = self._next()
+        if requests:
+            for answer in self._matching.answers(matchers, requests):
                 self._on_event(answer)
 
     def _has_news(self) -> bool:
@@ -197,30 +207,30 @@ class Looker:
         versions = {person: "/".join([text, *(o.get(person, "") for o in others)]) for person, text in first.items()}
         self._on_event(People(owner, versions))
 
-    def _next(self) -> list[Look]:
+    def _next(self) -> list[EmbeddingRequest]:
         with self._changed:
-            looks: list[Look] = []
-            while len(looks) < BATCH and (self._urgent or self._others):
-                looks.append((self._urgent or self._others).popleft())
+            requests: list[EmbeddingRequest] = []
+            while len(requests) < BATCH and (self._urgent or self._others):
+                requests.append((self._urgent or self._others).popleft())
             self._note_depth()
-            return looks
+            return requests
 
     def _note_depth(self) -> None:
         self._metrics.queue_depth.labels("looks").set(len(self._urgent) + len(self._others))
 
-    def _face(self, look: Look) -> Face | None:
-        crop = look.face.crop
+    def _face(self, request: EmbeddingRequest) -> Face | None:
+        crop = request.face.crop
         if crop is None:
             return None
         try:
             with self._metrics.timed("decode"):
-                return face_in(jpeg, crop, look.face.landmarks)
+                return face_in(jpeg, crop, request.face.landmarks)
         except jpeg.JpegError as exc:
-            _LOG.warning("no_embedding", stream=look.stream_id, error=type(exc).__name__)
+            _LOG.warning("no_embedding", stream=request.stream_id, error=type(exc).__name__)
             return None
 
-    def _embed(self, opinion: Opinion, faces: Sequence[tuple[Look, Face]]) -> list[Vector | None]:
-        embedder, started = opinion.embedder, self._clock()
+    def _embed(self, matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face]]) -> list[Vector | None]:
+        embedder, started = matcher.embedder, self._clock()
         try:
             with self._metrics.timed("network"):
                 vectors: Sequence[Vector] = list(embedder.embed([face for _, face in faces]))
@@ -230,7 +240,7 @@ class Looker:
         now = self._clock()
         self._metrics.embeddings.labels(embedder.name).inc(len(faces))
         self._metrics.model_seconds.labels(embedder.name).observe(now - started)
-        return averaged(opinion, faces, vectors, now)
+        return averaged(matcher, faces, vectors, now)
 
     def _search(self, gallery: Gallery, owner: OwnerId, vectors: Sequence[Vector]) -> list[list[Match]] | None:
         if not vectors:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mosaicast.core.identity import IdentityPolicy
-from mosaicast.pipeline.match import Gallery, Look, Opinion, RecentVectors, Vector
+from mosaicast.pipeline.match import EmbeddingRequest, FaceMatcher, Gallery, RecentVectors, Vector
 
-__all__ = ["Gallery", "Look", "Opinion", "RecentVectors", "Vector", "policy_for"]
+__all__ = ["EmbeddingRequest", "FaceMatcher", "Gallery", "RecentVectors", "Vector", "policy_for"]
 
 _NARROW = ("dlib-resnet", "taguchi-resnet")
 
