@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from mosaicast.adapters.detectors import Detector, RawFace
 from mosaicast.adapters.embedders import Embedder, Face
 from mosaicast.adapters.media import jpeg
-from mosaicast.core.identity import IdentityPolicy, turn
+from mosaicast.core.identity import IdentityPolicy
+from mosaicast.core.pose import yaw_ratio
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Picture, crop_square, sharpness
 from services.cli.calibration.boxes import overlap
@@ -131,7 +132,11 @@ class Eye:
     def _seen(self, picture: Picture, face: RawFace, scale: float) -> Seen | None:
         size = min(face.box.width, face.box.height)
         crop = crop_square(picture, face.box)
-        if crop is None or size < self._policy.smallest_face_px or abs(turn(face.landmarks)) > self._policy.turn_limit:
+        if (
+            crop is None
+            or size < self._policy.smallest_face_px
+            or abs(yaw_ratio(face.landmarks)) > self._policy.turn_limit
+        ):
             return None
         if sharpness(crop.picture) < self._policy.least_sharpness:
             return None

@@ -28,7 +28,7 @@ from mosaicast.core.identity_events import (
     PeopleChanged,
 )
 from mosaicast.core.identity_states import BARRED, REASONS, Request, Signal, Standing, Track
-from mosaicast.core.pose import turn
+from mosaicast.core.pose import yaw_ratio
 from mosaicast.core.tracking import Tracked
 from mosaicast.core.types import Box, PersonId, Reason, TrackId, TrackVerdict
 
@@ -44,7 +44,6 @@ __all__ = [
     "Looked",
     "Match",
     "PeopleChanged",
-    "turn",
 ]
 
 
@@ -175,12 +174,12 @@ class IdentityMachine:
         if track.standing is not Standing.UNKNOWN or now < last.asked_s + policy.first_looks_s:
             return False
         larger = min(one.box.width, one.box.height) >= policy.larger * last.face_px
-        return larger or abs(turn(quality.landmarks)) <= last.turned - policy.more_frontal
+        return larger or abs(yaw_ratio(quality.landmarks)) <= last.turned - policy.more_frontal
 
     def _want(self, track: Track, one: Tracked, quality: FaceQuality, now: float) -> LookWanted:
         policy, self._asks = self.policy, self._asks + 1
         clear = track.standing is Standing.CLEAR
-        turned = abs(turn(quality.landmarks))
+        turned = abs(yaw_ratio(quality.landmarks))
         aside = clear and turned > policy.turn_limit
         lenient = clear and not aside
         asks_second = policy.second is not None and not (lenient and now < track.confirmation.second_due_s)
@@ -200,7 +199,7 @@ class IdentityMachine:
         return min(box.width, box.height) >= self.policy.smallest_face_px
 
     def _fit(self, quality: FaceQuality, turn_limit: float) -> bool:
-        return quality.sharpness >= self.policy.least_sharpness and abs(turn(quality.landmarks)) <= turn_limit
+        return quality.sharpness >= self.policy.least_sharpness and abs(yaw_ratio(quality.landmarks)) <= turn_limit
 
     # --- answers --------------------------------------------------------------------------------------------
 

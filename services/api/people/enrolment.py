@@ -9,7 +9,7 @@ import numpy as np
 
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.photos import Decoded, PhotoError
-from mosaicast.core.identity import turn
+from mosaicast.core.pose import pitch_ratio, yaw_ratio
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks, Picture, align_by_landmarks, crop_square, sharpness
 from services.api.people.agreement import likeness, odd_ones_out
@@ -30,10 +30,10 @@ blur of 2 % of the face's width (0.975 of cosine) leaves 40 to 130 and passes, o
 LEAST_BRIGHTNESS = 20.0
 """Mean of the grey face, of 255. The darkest of those photos, of a man with dark skin, has 60. Photos darkened to 22
 with the noise of that keep 0.981 of cosine, 10 keeps 0.964: the limit is low, so that no skin is too dark."""
-TURN_LIMIT = 0.5
-"""As `core.identity.turn`. On air a face counts up to 0.35; a half profile (0.4) is of use among other photos, and 1 of
-75 photos of public figures, a full profile, has more than this (0.88)."""
-NOD_RANGE = (0.35, 0.75)
+YAW_LIMIT = 0.5
+"""Of `core.pose.yaw_ratio`. On air a face counts up to 0.35; a half profile (0.4) is of use among other photos, and
+1 of 75 photos of public figures, a full profile, has more than this (0.88)."""
+PITCH_RANGE = (0.35, 0.75)
 """Where the nose is between the eyes (0) and the mouth (1): 0.45 to 0.64 in those photos."""
 RIVAL_SHARE = 0.2
 """Another face is somebody in the background while its area is below this share of the largest."""
@@ -184,7 +184,10 @@ def judge(picture: Picture, found: "Sequence[RawFace]") -> Verdict:
     first, *others = found
     light, crop = brightness(picture, first.box), crop_square(picture, first.box)
     sharp = 0.0 if crop is None else sharpness(crop.picture) * (128.0 / max(light, 1.0)) ** 2
-    frontal = abs(turn(first.landmarks)) <= TURN_LIMIT and NOD_RANGE[0] <= nod(first.landmarks) <= NOD_RANGE[1]
+    frontal = (
+        abs(yaw_ratio(first.landmarks)) <= YAW_LIMIT
+        and PITCH_RANGE[0] <= pitch_ratio(first.landmarks) <= PITCH_RANGE[1]
+    )
     faults: Sequence[tuple[Verdict, bool]] = (
         ("several_faces", any(other.box.area > RIVAL_SHARE * first.box.area for other in others)),
         ("too_small", min(first.box.width, first.box.height) < SMALLEST_FACE_PX),
@@ -200,15 +203,6 @@ def brightness(picture: Picture, box: Box) -> float:
     x1, y1, x2, y2 = (max(0, round(edge)) for edge in box)
     face = picture[y1:y2, x1:x2]
     return float(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY).mean()) if face.size else 0.0
-
-
-def nod(landmarks: Landmarks) -> float:
-    """Return where the nose is on the way from the middle of the eyes (0) to that of the mouth (1); NaN if nowhere."""
-    points = np.asarray(landmarks, np.float64).reshape(5, 2)
-    eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
-    axis = mouth - eyes
-    length = float(axis @ axis)
-    return float((points[2] - eyes) @ axis) / length if length > 0 else float("nan")
 
 
 def _thumbnail(picture: Picture, landmarks: Landmarks) -> bytes:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from mosaicast.adapters.detectors import Detector, RawFace
 from mosaicast.adapters.embedders import Embedder, Face
 from mosaicast.adapters.media.photos import Decoded, PhotoError
-from mosaicast.core.identity import IdentityPolicy, turn
+from mosaicast.core.identity import IdentityPolicy
+from mosaicast.core.pose import yaw_ratio
 from mosaicast.imaging.crops import Picture, crop_square, sharpness
 
 Scores = NDArray[np.float64]
@@ -109,7 +110,7 @@ def judge(picture: Picture, faces: Sequence[RawFace], policy: IdentityPolicy) ->
         return "several_faces"
     if min(first.box.width, first.box.height) < policy.smallest_face_px:
         return "too_small"
-    if abs(turn(first.landmarks)) > policy.turn_limit:
+    if abs(yaw_ratio(first.landmarks)) > policy.turn_limit:
         return "turned_away"
     crop = crop_square(picture, first.box)
     if crop is None or sharpness(crop.picture) < policy.least_sharpness:

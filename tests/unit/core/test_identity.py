@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from mosaicast.core.identity import FaceQuality, IdentityPolicy, Match, turn
+from mosaicast.core.identity import FaceQuality, IdentityPolicy, Match
+from mosaicast.core.pose import pitch_ratio, yaw_ratio
 from mosaicast.core.types import PersonId, Reason
 from tests.unit.core.identity_script import (
     ANA,
@@ -153,11 +154,17 @@ def test_a_bad_look_at_a_face_is_not_asked_for(quality, side, reason):
     ],
 )
 def test_turn_is_measured_along_the_eyes(landmarks, expected):
-    assert turn(landmarks) == pytest.approx(expected)
+    assert yaw_ratio(landmarks) == pytest.approx(expected)
 
 
 def test_nan_landmarks_are_turned_away():
-    assert turn((math.nan, 0, 1, 0, 0.5, 1)) == math.inf
+    assert yaw_ratio((math.nan, 0, 1, 0, 0.5, 1)) == math.inf
+
+
+@pytest.mark.parametrize(("nose_y", "expected"), [(40.0, 0.0), (60.0, 0.5), (80.0, 1.0), (90.0, 1.25)])
+def test_how_far_a_face_nods(nose_y: float, expected: float) -> None:
+    assert pitch_ratio((30, 40, 70, 40, 50, nose_y, 35, 80, 65, 80)) == pytest.approx(expected)
+    assert math.isnan(pitch_ratio((30, 40, 70, 40, 50, nose_y, 30, 40, 70, 40)))
 
 
 # --- a crowd --------------------------------------------------------------------------------------------------
