@@ -21,7 +21,7 @@ from bench.replay import planned
 from bench.replay_parts import MemoryGallery, read_clip, recognise
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.contracts.messages import OutgoingFaces, OutgoingFrame
-from mosaicast.core.guard import Explanation, GuardPolicy, Luma, Sighting, clear_boxes, unexplained
+from mosaicast.core.guard import Explanation, GuardPolicy, Luma, SeenFace, clear_boxes, unexplained
 from mosaicast.core.timeline import FramePlan, Timeline
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId, Style, Verdict
 from mosaicast.pipeline.paint import paint, to_yuv420
@@ -86,7 +86,7 @@ class Look:
         self._detector, self._frame, self._before, self._clear = detector, frame, before, clear
         self.child_s = self.detector_s = 0.0
 
-    def bare(self) -> list[Sighting]:
+    def bare(self) -> list[SeenFace]:
         """Return the faces that nothing explains in the frame as it is now."""
         started = time.process_time()
         jpeg, by = pictured(self._frame, self._before, self._clear)
@@ -97,7 +97,7 @@ class Look:
         self.child_s += time.process_time() - started
         return list(bare)
 
-    def _faces(self, jpeg: bytes, by: Explanation) -> list[Sighting]:
+    def _faces(self, jpeg: bytes, by: Explanation) -> list[SeenFace]:
         outgoing = OutgoingFrame(
             stream_id="clip", epoch=1, index=0, width=by.size_wh[0], height=by.size_wh[1],
             threshold=NEARLY.least_score, jpeg=jpeg, sent_ms=0,
@@ -106,7 +106,7 @@ class Look:
         answer = look_at(self._detector, outgoing)
         self.detector_s += time.process_time() - started
         assert isinstance(answer, OutgoingFaces)
-        return [Sighting(face.box, face.score) for face in answer.faces]
+        return [SeenFace(face.box, face.score) for face in answer.faces]
 
 
 def looked_at(path: Path, gallery: MemoryGallery, detector: CenterFace, sheets: Path | None) -> Found:
@@ -141,11 +141,11 @@ def _large(plan: FramePlan) -> bool:
     return any(min(region.bounds.width, region.bounds.height) >= LARGE_PX for region in plan.regions)
 
 
-def _trips(bare: list[Sighting]) -> list[Sighting]:
+def _trips(bare: list[SeenFace]) -> list[SeenFace]:
     return [face for face in bare if face.score >= POLICY.least_score]
 
 
-def _draw(sheets: Path | None, name: str, frame: av.VideoFrame, bare: list[Sighting]) -> None:
+def _draw(sheets: Path | None, name: str, frame: av.VideoFrame, bare: list[SeenFace]) -> None:
     if sheets is None:
         return
     picture = frame.to_ndarray(format="bgr24")

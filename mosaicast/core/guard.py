@@ -20,7 +20,7 @@ Luma = NDArray[np.uint8]
 CELLS = 8
 """Averages across a face that count as hidden: what is left of its detail beyond them is what a mask must take."""
 MOST_KEPT = 4
-"""Looks that wait for their answer: seconds. What is older than the newest few is not answered any more."""
+"""Pictures that wait for their answer: seconds. What is older than the newest few is not answered any more."""
 LEAST_DETAIL = 0.5
 """Grey levels. A box with less detail than a codec's noise shows nobody: it counts as hidden in proportion."""
 
@@ -45,7 +45,7 @@ class GuardPolicy:
     """Full mosaic after a trip, from the answer on."""
 
 
-class Sighting(NamedTuple):
+class SeenFace(NamedTuple):
     """A face that the detector saw in a picture that went out, pixels of the frame."""
 
     box: Box
@@ -77,7 +77,7 @@ class Trip(NamedTuple):
     """A frame that went out with a face that nothing explains. Numbers only: it is logged."""
 
     frame: FrameId
-    worst: Sighting
+    worst: SeenFace
     """The largest of them."""
     faces: int
 
@@ -118,7 +118,7 @@ class Guard:
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
 
-    def answer(self, frame: FrameId, faces: Sequence[Sighting], now: float) -> Trip | None:
+    def answer(self, frame: FrameId, faces: Sequence[SeenFace], now: float) -> Trip | None:
         """Take in what was seen in a frame; a trip covers everything from `now` on, and looks right after again."""
         by = self._kept.pop(frame, None)
         bare = unexplained(faces, by, self.policy) if by is not None else ()
@@ -129,7 +129,7 @@ class Guard:
         return Trip(frame, bare[0], len(bare))
 
 
-def unexplained(faces: Sequence[Sighting], by: Explanation, policy: GuardPolicy) -> tuple[Sighting, ...]:
+def unexplained(faces: Sequence[SeenFace], by: Explanation, policy: GuardPolicy) -> tuple[SeenFace, ...]:
     """Return the faces that neither a mask nor a person who may be seen explains, the largest first.
 
     Each clear box explains one face, the one that it fits best.
@@ -142,7 +142,7 @@ def unexplained(faces: Sequence[Sighting], by: Explanation, policy: GuardPolicy)
     return tuple(sorted(bare, key=lambda face: -face.box.area))
 
 
-def _counts(face: Sighting, policy: GuardPolicy) -> bool:
+def _counts(face: SeenFace, policy: GuardPolicy) -> bool:
     return face.score >= policy.least_score and min(face.box.width, face.box.height) >= policy.smallest_px
 
 

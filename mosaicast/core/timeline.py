@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import Literal
 
 from mosaicast.core.evidence import LEAD_S, MAX_GAP_S, Lack
-from mosaicast.core.looks import Look, between, displacement, grown, hull, outermost, step
 from mosaicast.core.regions import Region
+from mosaicast.core.sightings import Sighting, between, displacement, grown, hull, outermost, step
 from mosaicast.core.transitions import Transitions
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId, Reason, TrackId, TrackVerdict, Verdict
 
@@ -82,14 +82,14 @@ class _Entry:
 
     verdict: Verdict
     at_s: float
-    looks: dict[TrackId, Look]
+    looks: dict[TrackId, Sighting]
 
     @property
     def time(self) -> MediaTime:
         return self.verdict.time
 
 
-_LooksById = dict[TrackId, list[Look]]
+_SightingsById = dict[TrackId, list[Sighting]]
 
 _WRONG_ALL_ALONG = frozenset({Reason.DOUBTFUL, Reason.UNKNOWN, Reason.EXPIRED})
 """Reasons that speak of earlier moments too; an overlap, a jump or an absence says nothing about the time before."""
@@ -186,7 +186,7 @@ class Timeline:
 
     def _entry(self, verdict: Verdict) -> _Entry:
         at_s = self._since_origin_s(verdict.time)
-        return _Entry(verdict, at_s, {track.track_id: Look(at_s, track) for track in verdict.tracks})
+        return _Entry(verdict, at_s, {track.track_id: Sighting(at_s, track) for track in verdict.tracks})
 
     def _since_origin_s(self, time: MediaTime) -> float:
         if self._origin is None:
@@ -219,14 +219,14 @@ class Timeline:
         cuts = [entry.time for entry in self._entries[max(0, index - 2) : index + 4] if entry.verdict.scene_cut]
         return any(known.beside(time, cut) and known.mixes(cut) for cut in cuts)
 
-    def _earlier(self, time: MediaTime, index: int) -> _LooksById:
+    def _earlier(self, time: MediaTime, index: int) -> _SightingsById:
         """Return the looks at each track at or before `time` in this scene, the nearest first.
 
         A track is in it if its nearest look is within hold; older looks, for its movement, reach back further.
         """
         at_s = self._since_origin_s(time)
         reach_s = max(self.policy.hold_s, self.policy.max_gap_s) + _ROUNDING_S
-        looks: _LooksById = {}
+        looks: _SightingsById = {}
         for entry in reversed(self._entries[: index + 1]):
             if at_s - entry.at_s > reach_s + self.policy.max_gap_s:
                 break
@@ -235,11 +235,11 @@ class Timeline:
                 break
         return {track_id: found for track_id, found in looks.items() if at_s - found[0].at_s <= reach_s}
 
-    def _later(self, time: MediaTime, index: int) -> _LooksById:
+    def _later(self, time: MediaTime, index: int) -> _SightingsById:
         """Return the looks at each track after `time` in this scene, the nearest first; likewise for lead."""
         at_s = self._since_origin_s(time)
         reach_s = max(self.policy.lead_s, self.policy.max_gap_s) + _ROUNDING_S
-        looks: _LooksById = {}
+        looks: _SightingsById = {}
         for entry in self._entries[index:]:
             if entry.at_s - at_s > reach_s + self.policy.max_gap_s:
                 break
@@ -248,7 +248,7 @@ class Timeline:
             _collect(looks, entry)
         return {track_id: found for track_id, found in looks.items() if found[0].at_s - at_s <= reach_s}
 
-    def _is_clear(self, at_a: Look | None, at_b: Look | None, future: list[Look], at_s: float) -> bool:
+    def _is_clear(self, at_a: Sighting | None, at_b: Sighting | None, future: list[Sighting], at_s: float) -> bool:
         """Clear only if clear at both ends, for the same person, without a jump or doubt following within `lead`."""
         if at_a is None or at_b is None or not (self._shows(at_a) and self._shows(at_b)):
             return False
@@ -266,10 +266,12 @@ class Timeline:
                 return look.track.reason in _WRONG_ALL_ALONG
         return False
 
-    def _shows(self, look: Look) -> bool:
+    def _shows(self, look: Sighting) -> bool:
         return look.track.clear and (self._visible is None or look.track.person_id in self._visible)
 
-    def _track_regions(self, at_s: float, past: list[Look], future: list[Look], both_ends: bool) -> Iterator[Box]:
+    def _track_regions(
+        self, at_s: float, past: list[Sighting], future: list[Sighting], both_ends: bool
+    ) -> Iterator[Box]:
         """Yield where a masked track may be: interpolated, and if that is not sure, reached for from each side."""
         sure = False
         if past and future:
@@ -284,7 +286,7 @@ class Timeline:
             yield from self._left_behind(looks, at_s, reach_s)
         yield from self._around_odd_steps([*reversed(past), *future], at_s)
 
-    def _left_behind(self, looks: list[Look], at_s: float, reach_s: float) -> Iterator[Box]:
+    def _left_behind(self, looks: list[Sighting], at_s: float, reach_s: float) -> Iterator[Box]:
         """Yield where the track was before it leapt: somebody else may be there still, half covered by a wipe, say."""
         for nearer, farther in pairwise(looks):
             distance_s = abs(at_s - farther.at_s)
@@ -293,7 +295,7 @@ class Timeline:
             if displacement(nearer, farther) > self.policy.leap:
                 yield self._grow(farther.track.box, distance_s, self.policy.growth_per_s)
 
-    def _around_odd_steps(self, looks: Sequence[Look], at_s: float) -> Iterator[Box]:
+    def _around_odd_steps(self, looks: Sequence[Sighting], at_s: float) -> Iterator[Box]:
         """Return masks at both ends of each step that does not follow from the steps around it, as far as masks reach.
 
         Of a face that a wipe covers or uncovers a detector boxes a part, or it goes over from the one face to the other
@@ -301,7 +303,7 @@ class Timeline:
         """
         since_s, until_s = at_s - self.policy.hold_s - _ROUNDING_S, at_s + self.policy.lead_s + _ROUNDING_S
         leap, most_resized, most_swerve = self.policy.leap, self.policy.resized, self.policy.swerve
-        around, odd = (None, *looks, None), dict[Look, None]()
+        around, odd = (None, *looks, None), dict[Sighting, None]()
         for place, (one, other) in enumerate(pairwise(looks)):
             if other.at_s >= since_s and one.at_s <= until_s:
                 displaced, resized, swerve = step(around[place], one, other, around[place + 3])
@@ -313,7 +315,7 @@ class Timeline:
         share = min(self.policy.max_growth, self.policy.margin + growth_per_s * distance_s)
         return grown(box, share)
 
-    def _reach(self, looks: list[Look], at_s: float) -> Box:
+    def _reach(self, looks: list[Sighting], at_s: float) -> Box:
         """Return the hull, grown, of the nearest look's box and where its movement leads."""
         nearest = looks[0].track.box
         distance_s = abs(at_s - looks[0].at_s)
@@ -338,7 +340,7 @@ def _fraction(seconds: float) -> Fraction:
     return Fraction(seconds).limit_denominator(1000)
 
 
-def _collect(into: _LooksById, entry: _Entry) -> None:
+def _collect(into: _SightingsById, entry: _Entry) -> None:
     for track_id, look in entry.looks.items():
         into.setdefault(track_id, []).append(look)
 

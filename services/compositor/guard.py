@@ -11,10 +11,10 @@ import av
 
 from mosaicast.adapters.media.pictures import Picture, PictureError
 from mosaicast.contracts.messages import LARGEST_OUTGOING_BYTES, OutgoingFaces
-from mosaicast.core.guard import Explanation, FrameId, Guard, GuardPolicy, Luma, Sighting, Trip
+from mosaicast.core.guard import Explanation, FrameId, Guard, GuardPolicy, Luma, SeenFace, Trip
 from mosaicast.core.timeline import FramePlan, full
 from mosaicast.core.types import Box, Disposition
-from services.compositor.wire import Look, Tripped
+from services.compositor.wire import OutgoingPicture, Tripped
 
 LOOK_PIXELS = 640 * 360
 """A picture is shrunk to so many: the detector needs 17 ms of a core for it, and 23 ms for what it sees live."""
@@ -33,7 +33,7 @@ class OutputGuard:
 
     def __init__(self, looks_per_s: float, policy: GuardPolicy | None = None) -> None:
         self._guard = Guard(looks_per_s, policy)
-        self._looks: deque[Look] = deque(maxlen=MOST_WAITING)
+        self._looks: deque[OutgoingPicture] = deque(maxlen=MOST_WAITING)
         self._trips: deque[Tripped] = deque(maxlen=MOST_WAITING)
 
     def sees_from(self, masked_from: float) -> None:
@@ -72,16 +72,16 @@ class OutputGuard:
             return
         if len(jpeg) <= LARGEST_OUTGOING_BYTES:
             self._guard.keep(frame_id, by, now)
-            self._looks.append(Look(*frame_id, *by.size_wh, self._guard.policy.least_score, jpeg))
+            self._looks.append(OutgoingPicture(*frame_id, *by.size_wh, self._guard.policy.least_score, jpeg))
 
     def on_faces(self, seen: OutgoingFaces, now: float) -> None:
         """Hold what the detector saw against what may be seen."""
-        faces = [Sighting(face.box, face.score) for face in seen.faces]
+        faces = [SeenFace(face.box, face.score) for face in seen.faces]
         trip = self._guard.answer(FrameId(seen.epoch, seen.index), faces, now)
         if trip is not None:
             self._trips.append(_told(trip))
 
-    def take_looks(self) -> tuple[Look, ...]:
+    def take_looks(self) -> tuple[OutgoingPicture, ...]:
         """Return the looks since the last call, for the detector."""
         taken = tuple(self._looks)
         self._looks.clear()

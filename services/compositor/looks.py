@@ -9,7 +9,7 @@ from mosaicast.contracts.topics import OUTGOING, Topic
 from mosaicast.runtime import logs
 from mosaicast.runtime.clocks import wall_ms
 from mosaicast.runtime.metrics import Metrics
-from services.compositor.wire import Look, Tripped
+from services.compositor.wire import OutgoingPicture, Tripped
 
 MOST_PER_S = 12
 """Looks of one stream: the setting's largest, and one after a trip. A child that sends more is broken."""
@@ -37,9 +37,9 @@ class GuardLooks:
         self._this_second: dict[str, tuple[int, int]] = {}
         self._log = logs.get_logger(__name__)
 
-    def on_told(self, stream_id: str, told: Look | Tripped) -> None:
+    def on_told(self, stream_id: str, told: OutgoingPicture | Tripped) -> None:
         """Take in what a child told."""
-        if isinstance(told, Look):
+        if isinstance(told, OutgoingPicture):
             self._on_look(stream_id, told)
         else:
             self._on_trip(stream_id, told)
@@ -58,7 +58,7 @@ class GuardLooks:
         self._counts.pop(stream_id, None)
         self._this_second.pop(stream_id, None)
 
-    def _on_look(self, stream_id: str, look: Look) -> None:
+    def _on_look(self, stream_id: str, look: OutgoingPicture) -> None:
         if self._too_many(stream_id):
             self._metrics.queue_drops.labels("guard", "too_many").inc()
             return

@@ -7,10 +7,10 @@ from typing import Any
 
 from services.compositor.wire import (
     LARGEST_SEGMENT_BYTES,
-    Look,
+    OutgoingPicture,
     Report,
     Segment,
-    encode_look,
+    encode_picture,
     encode_report,
     encode_segment,
     is_segment,
@@ -59,10 +59,10 @@ class Mailbox:
             encode_segment(Segment(segment.revision, segment.began_ms, segment.duration_s, broken, segment.data))
         )
 
-    def look(self, look: Look) -> None:
+    def look(self, look: OutgoingPicture) -> None:
         """Send a look of the output guard, or lose it: it is a sample anyway."""
         if self._waiting.qsize() < REPORTS // 2:
-            self._waiting.put(encode_look(look))
+            self._waiting.put(encode_picture(look))
 
     def flush(self) -> None:
         """Wait until everything is sent."""

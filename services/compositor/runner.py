@@ -20,8 +20,8 @@ from services.compositor.numbers import Numbers
 from services.compositor.replay import Replay
 from services.compositor.wire import (
     LARGEST_SEGMENT_BYTES,
-    Look,
     Outcome,
+    OutgoingPicture,
     Report,
     Segment,
     Settled,
@@ -49,7 +49,7 @@ EDGE_PAUSE_S = 1.0
 Spawn = Callable[[str], ChildProcess]
 """Starts a child for a stream."""
 OnOutcomes = Callable[[str, list[Outcome]], None]
-OnGuard = Callable[[str, Look | Tripped], None]
+OnGuard = Callable[[str, OutgoingPicture | Tripped], None]
 Item = MediaPacket | VerdictMessage | StreamSpec | OutgoingFaces | Settled
 
 
@@ -104,7 +104,7 @@ class StreamRunner:
         self._state = RestartState()
         self._restart_s = 0.0
         self._link: _Link | None = None
-        self._reports: queue.SimpleQueue[tuple[_Link, Report | Look | Segment]] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[tuple[_Link, Report | OutgoingPicture | Segment]] = queue.SimpleQueue()
         self._log = logs.get_logger(__name__)
 
     @property
@@ -257,7 +257,7 @@ class StreamRunner:
         heard = False
         for _ in range(self._reports.qsize()):
             link, report = self._reports.get_nowait()
-            if isinstance(report, Look):
+            if isinstance(report, OutgoingPicture):
                 self._on_guard(self.stream_id, report)
                 continue
             if isinstance(report, Segment):

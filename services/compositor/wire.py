@@ -57,7 +57,7 @@ class Tripped(msgspec.Struct, frozen=True, array_like=True):
     faces: NonNegative
 
 
-class Look(msgspec.Struct, frozen=True, array_like=True):
+class OutgoingPicture(msgspec.Struct, frozen=True, array_like=True):
     """A picture that went out, for the output guard."""
 
     epoch: EpochNumber
@@ -101,7 +101,7 @@ _TAGS = {topic.schema: tag for tag, topic in _TOPICS.items()}
 _encoder = msgspec.msgpack.Encoder()
 _settled = msgspec.msgpack.Decoder(Settled)
 _report = msgspec.msgpack.Decoder(Report)
-_look = msgspec.msgpack.Decoder(Look)
+_look = msgspec.msgpack.Decoder(OutgoingPicture)
 _LOOK = b"L"
 """No report begins so: it would be the number 76, where a list has to be."""
 _segment = msgspec.msgpack.Decoder(Segment)
@@ -157,12 +157,12 @@ def is_segment(data: bytes) -> bool:
     return data[:1] == _SEGMENT_TAG
 
 
-def encode_look(look: Look) -> bytes:
+def encode_picture(look: OutgoingPicture) -> bytes:
     """Return the bytes of a look."""
     return _LOOK + _encoder.encode(look)
 
 
-def from_child(data: bytes) -> Report | Look | Segment:
+def from_child(data: bytes) -> Report | OutgoingPicture | Segment:
     """Return what a child told in bytes.
 
     Raises:

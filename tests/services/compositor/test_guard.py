@@ -21,7 +21,7 @@ from mosaicast.pipeline import paint as painting
 from services.compositor import engine
 from services.compositor.engine import Engine
 from services.compositor.guard import look_size
-from services.compositor.wire import Look, Tripped
+from services.compositor.wire import OutgoingPicture, Tripped
 from services.detector.outgoing import WIDTH, look_at
 from synthetic.cast import load_cast
 from tests.services.compositor.media import packets, spec, verdicts
@@ -85,7 +85,7 @@ class Guarded(Rig):
         super().__init__()
         self.engine = Engine(self._open, lambda: self.wall_ms, looks_per_s)
         self.detector = detector
-        self.looks: list[Look] = []
+        self.looks: list[OutgoingPicture] = []
         self.trips: list[tuple[float, Tripped]] = []
         self._answers: list[tuple[float, OutgoingFaces]] = []
 
@@ -111,7 +111,7 @@ class Guarded(Rig):
         return {outcome.reason for outcome in self.outcomes}
 
 
-def outgoing(look: Look) -> OutgoingFrame:
+def outgoing(look: OutgoingPicture) -> OutgoingFrame:
     return OutgoingFrame(
         stream_id="st-1", epoch=look.epoch, index=look.index, width=look.width, height=look.height,
         threshold=look.threshold, jpeg=look.jpeg, sent_ms=1,

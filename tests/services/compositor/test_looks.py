@@ -10,13 +10,13 @@ from mosaicast.core.types import Box
 from mosaicast.runtime import logs
 from mosaicast.runtime.metrics import Metrics
 from services.compositor.looks import MOST_PER_S, GuardLooks
-from services.compositor.wire import Look, Report, Tripped, encode_look, encode_report, from_child
+from services.compositor.wire import OutgoingPicture, Report, Tripped, encode_picture, encode_report, from_child
 from tests.services.compositor.fakes import packet
 from tests.services.compositor.media import STREAM
 from tests.services.compositor.runner_stage import Stage as RunnerStage
 from tests.services.compositor.test_service import Stage
 
-LOOK = Look(1, 3, 320, 180, 0.5, b"\xff\xd8a picture")
+LOOK = OutgoingPicture(1, 3, 320, 180, 0.5, b"\xff\xd8a picture")
 TRIP = Tripped(1, 3, (10, -20, 40, 50), 0.8125, 2)
 SEEN = OutgoingFaces(
     stream_id=STREAM, epoch=1, index=3, faces=(OutgoingFace(box=Box(1, 2, 3, 4), score=0.9),), sent_ms=5
@@ -56,7 +56,7 @@ def stage() -> Guarded:
 
 
 def test_a_look_goes_to_the_detector_and_the_answer_to_the_child(stage: Guarded) -> None:
-    stage.child.connection.say(encode_look(LOOK))
+    stage.child.connection.say(encode_picture(LOOK))
     stage.step()
     (frame,) = stage.looks
     assert (frame.stream_id, frame.epoch, frame.index, frame.jpeg) == (STREAM, 1, 3, LOOK.jpeg)
@@ -91,18 +91,18 @@ def test_answers_about_streams_that_are_not_ours_go_nowhere(stage: Guarded) -> N
 
 def test_a_child_that_floods_is_held_back(stage: Guarded) -> None:
     for index in range(3 * MOST_PER_S):
-        stage.child.connection.say(encode_look(Look(1, index, 320, 180, 0.5, b"x")))
+        stage.child.connection.say(encode_picture(OutgoingPicture(1, index, 320, 180, 0.5, b"x")))
     stage.step()
     assert len(stage.looks) == MOST_PER_S
     assert stage.dropped("too_many") == 2 * MOST_PER_S
-    stage.child.connection.say(encode_look(LOOK))
+    stage.child.connection.say(encode_picture(LOOK))
     stage.step(seconds=1.0)
     assert len(stage.looks) == MOST_PER_S + 1
 
 
 def test_a_full_bus_costs_looks_and_nothing_else(stage: Guarded) -> None:
     stage.accepts = False
-    stage.child.connection.say(encode_look(LOOK))
+    stage.child.connection.say(encode_picture(LOOK))
     stage.step()
     assert stage.counted("looks") == 0
     assert stage.dropped("bus_full") == 1
@@ -118,7 +118,7 @@ def test_a_stream_that_is_gone_is_forgotten() -> None:
 
 
 def test_what_was_told_arrives() -> None:
-    assert from_child(encode_look(LOOK)) == LOOK
+    assert from_child(encode_picture(LOOK)) == LOOK
     report = Report((), trips=(TRIP,))
     assert from_child(encode_report(report)) == report
 
@@ -128,11 +128,11 @@ def test_what_was_told_arrives() -> None:
     [
         b"L",
         b"Lgarbage",
-        encode_look(Look(1, 3, 320, 180, 0.5, b"x" * (LARGEST_OUTGOING_BYTES + 1))),
-        encode_look(Look(0, 3, 320, 180, 0.5, b"x")),
-        encode_look(Look(1, 3, 0, 180, 0.5, b"x")),
-        encode_look(Look(1, 3, 320, 180, float("nan"), b"x")),
-        encode_look(Look(1, 3, 320, 180, 0.5, b"")),
+        encode_picture(OutgoingPicture(1, 3, 320, 180, 0.5, b"x" * (LARGEST_OUTGOING_BYTES + 1))),
+        encode_picture(OutgoingPicture(0, 3, 320, 180, 0.5, b"x")),
+        encode_picture(OutgoingPicture(1, 3, 0, 180, 0.5, b"x")),
+        encode_picture(OutgoingPicture(1, 3, 320, 180, float("nan"), b"x")),
+        encode_picture(OutgoingPicture(1, 3, 320, 180, 0.5, b"")),
         encode_report(Report((), trips=(TRIP,) * 65)),
         encode_report(Report((), trips=(Tripped(1, 3, (10**9, 0, 1, 1), 0.5, 1),))),
         encode_report(Report((), trips=(Tripped(1, 3, (0, 0, 1, 1), float("inf"), 1),))),

@@ -14,7 +14,7 @@ from mosaicast.core.guard import (
     FrameId,
     Guard,
     GuardPolicy,
-    Sighting,
+    SeenFace,
     clear_boxes,
     hidden_share,
     unexplained,
@@ -50,8 +50,8 @@ def explained(*boxes: Box, clear: tuple[Box, ...] = (), style: Style = Style.MOS
     return Explanation(before, painted(before, *boxes, style=style), clear, SIZE_WH)
 
 
-def seen(box: Box = FACE, score: float = 0.9) -> Sighting:
-    return Sighting(box, score)
+def seen(box: Box = FACE, score: float = 0.9) -> SeenFace:
+    return SeenFace(box, score)
 
 
 def grown(box: Box, by: float) -> Box:
@@ -79,7 +79,7 @@ def grown(box: Box, by: float) -> Box:
         ([seen(Box(300, 100, 900, 900))], explained(), 1),
     ],
 )
-def test_what_trips(faces: list[Sighting], by: Explanation, found: int) -> None:
+def test_what_trips(faces: list[SeenFace], by: Explanation, found: int) -> None:
     assert len(unexplained(faces, by, GuardPolicy())) == found
 
 
@@ -137,7 +137,7 @@ def test_any_box_has_a_share(x: float, y: float, width: float, height: float) ->
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([FACE, OTHER, Box(10, 10, 60, 60)]), st.floats(0, 1)), max_size=5))
 def test_more_masks_and_more_clear_people_never_trip_more(faces: list[tuple[Box, float]]) -> None:
-    sightings = [Sighting(*face) for face in faces]
+    sightings = [SeenFace(*face) for face in faces]
     bare = unexplained(sightings, explained(), GuardPolicy())
     assert set(unexplained(sightings, explained(grown(FACE, 16)), GuardPolicy())) <= set(bare)
     assert set(unexplained(sightings, explained(clear=(FACE,)), GuardPolicy())) <= set(bare)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaicast.core.looks import Look, outermost, step
+from mosaicast.core.sightings import Sighting, outermost, step
 from mosaicast.core.types import Box, Reason, TrackId, TrackVerdict
 
 boxes = st.builds(
@@ -12,8 +12,8 @@ boxes = st.builds(
 )
 
 
-def look(at_s: float, x: float, *, width: float = 40) -> Look:
-    return Look(at_s, TrackVerdict(TrackId(1), Box(x, 100, x + width, 150), False, Reason.UNKNOWN))
+def look(at_s: float, x: float, *, width: float = 40) -> Sighting:
+    return Sighting(at_s, TrackVerdict(TrackId(1), Box(x, 100, x + width, 150), False, Reason.UNKNOWN))
 
 
 def test_a_steady_walk_does_not_swerve_whatever_the_times_between_looks():

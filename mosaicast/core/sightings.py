@@ -12,7 +12,7 @@ _REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class Sighting:
     """One verdict's word on one track. Looks are told apart by identity: that is quick."""
 
     at_s: float
@@ -21,13 +21,13 @@ class Look:
 
 
 @lru_cache(_REMEMBERED)
-def displacement(one: Look, other: Look) -> float:
+def displacement(one: Sighting, other: Sighting) -> float:
     """Return how far the box has moved, in boxes (the smaller of the two), along the axis where that is more."""
     a, b = one.track.box, other.track.box
     return _in_boxes(a.centre[0] - b.centre[0], a.centre[1] - b.centre[1], a, b)
 
 
-def resized(one: Look, other: Look) -> float:
+def resized(one: Sighting, other: Sighting) -> float:
     """Return how many times as wide or as high the larger box is, whichever is more: 1 for boxes of one size."""
     a, b = one.track.box, other.track.box
     wide, high = max(1.0, a.width) / max(1.0, b.width), max(1.0, a.height) / max(1.0, b.height)
@@ -45,7 +45,7 @@ class Step(NamedTuple):
 
 
 @lru_cache(_REMEMBERED)
-def step(before: Look | None, one: Look, other: Look, after: Look | None) -> Step:
+def step(before: Sighting | None, one: Sighting, other: Sighting, after: Sighting | None) -> Step:
     """Return how a look follows the one before it.
 
     Args:
@@ -56,7 +56,7 @@ def step(before: Look | None, one: Look, other: Look, after: Look | None) -> Ste
     return Step(displacement(one, other), resized(one, other), max(back, ahead))
 
 
-def between(past: Look, future: Look, at_s: float) -> tuple[Box, float]:
+def between(past: Sighting, future: Sighting, at_s: float) -> tuple[Box, float]:
     """Interpolate, and return the distance in seconds to the nearer look."""
     span = future.at_s - past.at_s
     weight = (at_s - past.at_s) / span if span > 0 else 0.0
@@ -88,7 +88,7 @@ def outermost(boxes: Sequence[Box]) -> Iterator[Box]:
             yield box
 
 
-def _swerve(first: Look, second: Look, third: Look) -> float:
+def _swerve(first: Sighting, second: Sighting, third: Sighting) -> float:
     """Return how far the third box is from where the step from the first to the second leads."""
     a, b, c = first.track.box, second.track.box, third.track.box
     step_s = second.at_s - first.at_s
