@@ -12,6 +12,7 @@ from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.media import jpeg as jpegs
 from mosaicast.adapters.media.photos import PhotoDecoder
 from mosaicast.adapters.models.errors import InferenceError, ModelUnavailableError
+from mosaicast.core.pose import pitch_ratio
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks
 from mosaicast.runtime.children import ForkServer
@@ -26,7 +27,6 @@ from services.api.people.enrolment import (
     Verdict,
     brightness,
     judge,
-    nod,
 )
 from services.api.people.face_models import ModelChild, Network
 from tests.services.api import model_children
@@ -91,8 +91,8 @@ def test_light_does_not_count_as_sharpness() -> None:
 
 
 def test_nod_and_brightness() -> None:
-    assert nod(FRONTAL) == pytest.approx(18 / 35)
-    assert np.isnan(nod((5.0,) * 10))
+    assert pitch_ratio(FRONTAL) == pytest.approx(18 / 35)
+    assert np.isnan(pitch_ratio((5.0,) * 10))
     assert brightness(np.full((9, 9, 3), 50, np.uint8), Box(-5, -5, 4, 4)) == 50
     assert brightness(np.full((9, 9, 3), 50, np.uint8), Box(20, 20, 30, 30)) == 0
 
