@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".cache/recognition"))
     arguments = parser.parse_args()
     root = Path(os.environ["MOSAICAST_DATA"])
-    embedders: dict[str, Embedder] = {"dlib": DlibResnet(Path(".cache")), "facenet": FacenetCasia()}
+    embedders: dict[str, Embedder] = {"dlib": DlibResnet(), "facenet": FacenetCasia()}
     eye = Eye(CenterFace(), embedders, arguments.cache)
     sets = [korean(root, eye, lambda: None), *lfw(root, eye, lambda: None)]
     crowds = {}

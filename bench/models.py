@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,8 +22,9 @@ from skimage import data
 
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.detectors.pictures import WIDTH
-from mosaicast.adapters.embedders import DlibResnet, Face, dlib_resnet, dlib_weights
+from mosaicast.adapters.embedders import DlibResnet, Face, dlib_resnet
 from mosaicast.adapters.media import jpeg
+from mosaicast.adapters.models import profile_of
 from mosaicast.adapters.models.openvino_runtime import Precision
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Picture, crop_square, sharpness
@@ -116,14 +116,13 @@ def embedding() -> dict[str, Any]:
     """Milliseconds of an embedding, and its cosine to dlib's own."""
     results: dict[str, Any] = {}
     samples, reference = chips(), dlib_vectors(chips())
-    with tempfile.TemporaryDirectory() as folder:
-        for precision in PRECISIONS:
-            embedder = DlibResnet(Path(folder), precision)
-            label = f"dlib resnet {precision} ({embedder.precision})"
-            results[f"{label} ms"] = milliseconds(partial(embedder.embed_chip, samples[0]))
-            if reference is not None:
-                vectors = np.stack([embedder.embed_chip(chip) for chip in samples])
-                results[f"{label} least cosine to dlib"] = round(float((vectors * reference).sum(axis=1).min()), 7)
+    for precision in PRECISIONS:
+        embedder = DlibResnet(precision)
+        label = f"dlib resnet {precision} ({embedder.precision})"
+        results[f"{label} ms"] = milliseconds(partial(embedder.embed_chip, samples[0]))
+        if reference is not None:
+            vectors = np.stack([embedder.embed_chip(chip) for chip in samples])
+            results[f"{label} least cosine to dlib"] = round(float((vectors * reference).sum(axis=1).min()), 7)
     results["chips compared with dlib"] = len(samples) if reference is not None else 0
     return results
 
@@ -134,7 +133,7 @@ def dlib_vectors(samples: list[Picture]) -> NDArray[np.float64] | None:
         import dlib
     except ImportError:
         return None
-    net = dlib.face_recognition_model_v1(str(dlib_weights.packaged_file()))
+    net = dlib.face_recognition_model_v1(str(profile_of("dlib-resnet").path))
     rgb = [np.ascontiguousarray(chip[:, :, ::-1]) for chip in samples]
     vectors: NDArray[np.float64] = np.array([net.compute_face_descriptor(chip) for chip in rgb])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -25,7 +25,7 @@ from bench.recognition_data import Eye, FaceSet, Seen, johns, korean, lfw
 from mosaicast.adapters.detectors import make_detector
 from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
 from mosaicast.adapters.embedders.arcface import from_file
-from mosaicast.adapters.embedders.yardstick import RULES
+from mosaicast.adapters.embedders.yardstick import matching_of
 from mosaicast.core import calibration
 from mosaicast.core.identity import IdentityPolicy
 
@@ -84,7 +84,7 @@ def measure(root: Path, cache: Path, pair: Sequence[float] | None) -> dict[str, 
     return {
         "sets": {one.name: summary(one, held[one.name]) for one in sets},
         "networks": {name: f"{one.name} {one.version}" for name, one in embedders.items()},
-        "yardsticks": {name: msgspec.to_builtins(one) for name, one in RULES.items()},
+        "yardsticks": {one.name: msgspec.to_builtins(matching_of(one.name)) for one in embedders.values()},
         "table": [row for one in sets[:3] for row in rows(one, held[one.name], list(embedders))],
         "fixed pairs": [judged(name, thresholds, held) for name, thresholds in pairs.items()],
         "rule": shipped_rule(sets, {name: embedders[name] for name in PAIR}),
@@ -98,7 +98,7 @@ def tick(mark: str = ".") -> None:
 
 def networks(root: Path) -> dict[str, Embedder]:
     """Return the packaged networks, and edgeface where its weights are."""
-    found: dict[str, Embedder] = {"dlib": DlibResnet(Path(".cache")), "facenet": FacenetCasia()}
+    found: dict[str, Embedder] = {"dlib": DlibResnet(), "facenet": FacenetCasia()}
     weights = root / "weights" / "edgeface_xs_dequant_fp32.onnx"
     if weights.is_file():
         found["edgeface"] = from_file(weights)

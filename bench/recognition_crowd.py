@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.make_crowd import means
 from bench.recognition_data import FaceSet, Seen
 from mosaicast.adapters.embedders import Embedder
-from mosaicast.adapters.embedders.yardstick import RULES, Yardstick, yardstick
+from mosaicast.adapters.embedders.yardstick import Yardstick, matching_of, yardstick
 from mosaicast.core import calibration
 from mosaicast.core.identity import IdentityPolicy
 
@@ -41,7 +41,7 @@ class _Case:
 def shipped_rule(sets: Sequence[FaceSet], embedders: Mapping[str, Embedder]) -> list[dict[str, Any]]:
     """Return what the recognizer's rule lets pass: single looks, and tracks of several photos."""
     singles, tracks = list(_single(sets)), list(_tracks(sets))
-    fixed = {column: Yardstick(RULES[one.name].alone) for column, one in embedders.items()}
+    fixed = {column: Yardstick(matching_of(one.name).alone) for column, one in embedders.items()}
     shipped = {column: yardstick(one.name, one.version) for column, one in embedders.items()}
     found = [_judged("fixed floors", singles, tracks, [fixed, fixed])]
     found.append(_judged("shipped crowd", singles, tracks, [shipped, shipped]))
@@ -55,7 +55,7 @@ def _made(sets: Sequence[FaceSet], fold: int, embedders: Mapping[str, Embedder],
     """Return yardsticks with crowds of the other fold's people, and of LFW's crowd."""
     made = {}
     for column, embedder in embedders.items():
-        rule = RULES[embedder.name]
+        rule = matching_of(embedder.name)
         pool = np.stack([face.probe[column] for face in _pool(sets, fold)])
         made[column] = Yardstick(rule.floor, rule.margin, means(pool, seed))
     return made

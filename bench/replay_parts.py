@@ -27,7 +27,6 @@ from services.ingest.wire import Command
 from services.recognizer.policy import policy_for
 from synthetic.pictures import read_picture
 
-CACHE = Path(".cache")
 OWNER = "clip"
 ANSWER_S = 0.03
 """From a look's question to its answer."""
@@ -102,7 +101,7 @@ class MemoryGallery:
         self.embedders: list[Embedder]
         self._floor: float | None
         if operator is None:
-            self.embedders, self._floor = [DlibResnet(CACHE), FacenetCasia()], None
+            self.embedders, self._floor = [DlibResnet(), FacenetCasia()], None
             self.policy = IdentityPolicy()
         else:
             path, self._floor = operator

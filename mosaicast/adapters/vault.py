@@ -7,16 +7,16 @@ person and the item are authenticated with it: a file that is moved to another n
 import base64
 import binascii
 import contextlib
-import os
 import re
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from mosaicast.runtime.files import write_whole
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -88,7 +88,7 @@ class Vault:
     def bind(self, vault_id: str, *, replace: bool = False) -> str:
         """Bear an id from now on; return the one it bears: without `replace`, one that is there already stays."""
         with _disk_errors(), contextlib.suppress(FileExistsError):
-            _write(self._folder / _ID, self._seal("", _ID, vault_id.encode()), replace=replace)
+            write_whole(self._folder / _ID, self._seal("", _ID, vault_id.encode()), replace=replace)
         return self.id() or vault_id
 
     def put(self, person: str, item: str, content: bytes) -> None:
@@ -102,7 +102,7 @@ class Vault:
         path = self._path(person, item)
         with _disk_errors():
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            _write(path, self._seal(person, item, content))
+            write_whole(path, self._seal(person, item, content))
 
     def get(self, person: str, item: str) -> bytes:
         """Return what is kept.
@@ -145,7 +145,7 @@ class Vault:
     def _check_key(self) -> None:
         path = self._folder / _CHECK
         if not path.exists() and not self.people():
-            _write(path, self._seal("", _CHECK, _FORMAT))
+            write_whole(path, self._seal("", _CHECK, _FORMAT))
         try:
             self._open("", _CHECK, path.read_bytes())
         except FileNotFoundError as exc:
@@ -192,7 +192,7 @@ def read_key(preset: str | None, file: Path) -> bytes:
 def _make_key(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.suppress(FileExistsError):  # another process was first: its key counts
-        _write(file, base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n", replace=False)
+        write_whole(file, base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n", replace=False)
 
 
 def _decoded(text: str, where: str) -> bytes:
@@ -207,27 +207,6 @@ def _decoded(text: str, where: str) -> bytes:
 
 def _context(person: str, item: str) -> bytes:
     return b"\0".join((_FORMAT, person.encode(), item.encode()))
-
-
-def _write(path: Path, content: bytes, *, replace: bool = True) -> None:
-    """Write a file of mode 0600 that is there whole or not at all, also after a power cut.
-
-    Raises:
-        FileExistsError: there is one already, and it is not to be replaced.
-    """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            os.replace(temporary, path)
-        else:
-            os.link(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
 
 
 @contextlib.contextmanager

@@ -75,7 +75,6 @@ def run(settings: ApiServiceSettings) -> None:
     children.tell_layers(_LOG, metrics)
     for sentence in rights.mend(settings.data_dir):
         _LOG.warning("rights", found=sentence)
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
     storage = _storage(settings)
     ensure_topics(kafka_config(settings, "api"))
     producer = _producer(settings, metrics)
@@ -119,8 +118,8 @@ def _producer(settings: ApiServiceSettings, metrics: Metrics) -> BusProducer:
 def _models(settings: ApiServiceSettings, children: ForkServer) -> ModelChild:
     return ModelChild(
         children,
-        partial(load_models, settings.recognition.networks, settings.cache_dir, settings.models_dir),
-        Access(read=(settings.models_dir,), write=(settings.cache_dir,)),
+        partial(load_models, settings.recognition.networks, settings.models_dir),
+        Access(read=(settings.models_dir,)),
     )
 
 

@@ -48,7 +48,6 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a parameter an option
         float, typer.Option(min=0, help="--detection: true faces below so many pixels count not.")
     ] = 20.0,
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("calibration"),
-    cache_dir: Annotated[Path, typer.Option(help="Where rebuilt models are kept.")] = Path(".cache"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Draw ROC, DET and precision-recall curves of labelled faces, and recommend thresholds for a false-match rate."""
@@ -62,7 +61,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a parameter an option
 
     request = Request(folder, pairs, detection, fmr, smallest_face, out)
     try:
-        advice = run(request, [] if detection else make_embedders(model, cache_dir), _make_detector(), _make_reader())
+        advice = run(request, [] if detection else make_embedders(model), _make_detector(), _make_reader())
         written = write(advice, request)
     except (CalibrationError, ModelError, OSError) as exc:
         err.print(f"mosaicast: {exc}", markup=False)
@@ -116,7 +115,7 @@ def show(advice: "Advice", written: Path) -> None:
     typer.echo(f"report: {written}")
 
 
-def make_embedders(model: str, cache_dir: Path) -> "list[Embedder]":
+def make_embedders(model: str) -> "list[Embedder]":
     """Return the networks that `--model` names.
 
     Raises:
@@ -126,9 +125,9 @@ def make_embedders(model: str, cache_dir: Path) -> "list[Embedder]":
     from mosaicast.adapters.embedders.arcface import from_file
 
     packaged: dict[str, Callable[[], list[Embedder]]] = {
-        "dlib": lambda: [DlibResnet(cache_dir)],
+        "dlib": lambda: [DlibResnet()],
         "facenet": lambda: [FacenetCasia()],
-        "both": lambda: [DlibResnet(cache_dir), FacenetCasia()],
+        "both": lambda: [DlibResnet(), FacenetCasia()],
     }
     if model in packaged:
         return packaged[model]()

@@ -8,9 +8,11 @@ import msgspec
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from mosaicast.adapters.models import Model, inspect, load, pull, require
+from mosaicast.adapters.detectors import require_detector
+from mosaicast.adapters.detectors.factory import ENROLLING
+from mosaicast.adapters.models import Model, inspect, load, profile_of, pull
 from mosaicast.adapters.models.errors import ModelError
-from mosaicast.adapters.models.registry import Download, Package
+from mosaicast.adapters.models.registry import Download, Operator
 from mosaicast.runtime.settings import Settings
 from services.cli.printing import AsJson, err, out, print_json, print_table
 
@@ -75,14 +77,15 @@ def verify(
 
 
 def require_chosen(settings: Settings) -> None:
-    """Make sure that the networks which the settings name can be had.
+    """Make sure that the networks and the detector which the settings name can be had, and the one that enrolls.
 
     Raises:
         ModelError: one can't; the text says what to do.
     """
-    registry = load()
     for name in settings.recognition.networks:
-        require(registry.get(name, "embedder"), settings.models_dir)
+        profile_of(name, settings.models_dir, "embedder")
+    for detector in dict.fromkeys((settings.detector.model, ENROLLING)):
+        require_detector(detector, settings.detector.weights)
 
 
 def _models(names: list[str]) -> list[Model]:
@@ -101,11 +104,11 @@ def _bar(bars: Progress, task: TaskID) -> Callable[[int, int], None]:
 
 def _origin(model: Model) -> str:
     source = model.source
-    if isinstance(source, Package):
-        return f"package {source.package}"
+    if isinstance(source, Operator):
+        return f"your file {source.file}"
     if isinstance(source, Download):
         return f"download, {source.size / 1e6:.1f} MB"
-    return f"your file {source.file}"
+    return f"package {source.package}"
 
 
 def _complain(what: object) -> None:

@@ -71,9 +71,7 @@ def _matchers(settings: RecognizerServiceSettings, key: bytes | None) -> list[Fa
     """Load the networks that must agree, the first one first."""
     matchers = []
     for name, floor in zip(settings.recognition.networks, settings.recognition.floors, strict=True):
-        embedder = make_embedder(
-            name, cache_dir=settings.cache_dir, models_dir=settings.models_dir, device=settings.recognition.device
-        )
+        embedder = make_embedder(name, models_dir=settings.models_dir, device=settings.recognition.device)
         scorer = yardstick(embedder.name, embedder.version, floor=floor)
         # Longer patience, and everybody is masked meanwhile.
         config = gallery_config(settings, embedder, key=key, scorer=scorer, patience_s=0.3)

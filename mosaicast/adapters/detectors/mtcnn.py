@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors.pictures import WIDTH, Fitted, fit, inside, target_size
 from mosaicast.adapters.detectors.port import RawFace
+from mosaicast.adapters.models import profile_of
 from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.adapters.models.torch_device import Device, extra_missing, pick_device
 from mosaicast.core.types import Box
+
+MODEL = "mtcnn"
 
 _SMALLEST_FACE = 10
 """Pixels of the canvas: 20 px in 720p."""
@@ -24,17 +27,19 @@ class Mtcnn:
 
     Raises:
         ModelUnavailableError: the extra `gpu` is not installed, or the device is not there.
+        ModelBrokenError: the package carries other weights.
     """
 
-    name = "mtcnn"
+    name = MODEL
 
     def __init__(self, width_16x9: int = WIDTH, device: Device = "auto") -> None:
         self._width = width_16x9
-        self._device = pick_device(device, "mtcnn")
+        self._device = pick_device(device, MODEL)
         try:
             from facenet_pytorch import MTCNN
         except ImportError as exc:
-            raise extra_missing("mtcnn") from exc
+            raise extra_missing(MODEL) from exc
+        profile_of(MODEL)  # the library reads its own files, without a look at what they are
         self._net = MTCNN(min_face_size=_SMALLEST_FACE, keep_all=True, select_largest=False, device=self._device).eval()
 
     def input_size(self, width: int, height: int) -> tuple[int, int]:

@@ -10,16 +10,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from mosaicast.adapters.detectors.pictures import WIDTH, to_bgr
 from mosaicast.adapters.detectors.port import RawFace
+from mosaicast.adapters.models import NetworkProfile, load, profile_of
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.registry import Operator
 from mosaicast.adapters.models.torch_device import Device, extra_missing, pick_device
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks
+
+MODEL = "yolo-face"
+"""In the list of models."""
 
 _MULTIPLE = 32
 """YOLO's largest stride."""
@@ -34,19 +40,16 @@ class UltralyticsYolo:
 
     Raises:
         ModelUnavailableError: the extra `gpu`, the file or the device is missing.
-        ModelBrokenError: the file is no detector of faces, or may not be read safely.
+        ModelBrokenError: the file has the wrong checksum, is no detector of faces, or may not be read safely.
     """
 
     name = "ultralytics"
 
     def __init__(self, weights: Path | None, width_16x9: int = WIDTH, device: Device = "auto") -> None:
-        if weights is None or not weights.exists():
-            raise ModelUnavailableError(
-                "the detector ultralytics needs an existing file in MOSAICAST_DETECTOR__WEIGHTS"
-            )
+        network = of_file(weights)
         self._side = math.ceil(width_16x9 / _MULTIPLE) * _MULTIPLE
         self._device = pick_device(device, "ultralytics")
-        self._model = _load(weights)
+        self._model = _load(network.path)
         self._classes = _face_classes(getattr(self._model, "names", None))
 
     def input_size(self, width: int, height: int) -> tuple[int, int]:
@@ -78,6 +81,19 @@ class UltralyticsYolo:
             return [_faces(result) for result in results]
         except (IndexError, RuntimeError, TypeError, ValueError) as exc:
             raise InferenceError("the detector failed on a batch") from exc
+
+
+def of_file(weights: Path | None) -> NetworkProfile:
+    """Return what the list says of the operator's detector, its file held against the checksum that lies beside it.
+
+    Raises:
+        ModelUnavailableError: none is named, or it is not there.
+        ModelBrokenError: it has the wrong checksum.
+    """
+    if weights is None or not weights.exists():
+        raise ModelUnavailableError("the detector ultralytics needs an existing file in MOSAICAST_DETECTOR__WEIGHTS")
+    own = Operator(weights.name, "name another one in MOSAICAST_DETECTOR__WEIGHTS")
+    return profile_of(msgspec.structs.replace(load().get(MODEL), source=own), weights.parent)
 
 
 def import_library() -> tuple[Any, Any]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from mosaicast.adapters.embedders.port import Face
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
 from mosaicast.adapters.models.openvino_runtime import CompiledModel, Precision
-from mosaicast.adapters.models.registry import Alignment, Model, Normalisation
+from mosaicast.adapters.models.profile import NetworkProfile
+from mosaicast.adapters.models.registry import Alignment, Normalisation
 from mosaicast.imaging.crops import Picture, align_by_landmarks
 
 _BOX_GROWTH = 1.1
@@ -63,17 +64,16 @@ class InputFormat:
         return [1, self.side, self.side, 3] if self.layout == "NHWC" else [1, 3, self.side, self.side]
 
 
-def input_format(model: Model, layout: Literal["NHWC", "NCHW"]) -> InputFormat:
-    """Return how a model of the list wants to be shown a face.
+def input_format(network: NetworkProfile, layout: Literal["NHWC", "NCHW"]) -> InputFormat:
+    """Return how a network wants to be shown a face.
 
     Raises:
         ModelBrokenError: the list does not say, or says what this module cannot do.
     """
-    shares = _SHARES.get(model.alignment)
-    if shares is None or model.input_size is None or model.input_size[0] != model.input_size[1]:
-        raise ModelBrokenError(f"the list of models does not say how {model.name} wants to be shown a face")
-    side = model.input_size[0]
-    return InputFormat(side, shares * side - 0.5, model.normalisation, layout)
+    shares, size = _SHARES.get(network.alignment), network.input_size
+    if shares is None or size is None or size[0] != size[1]:
+        raise ModelBrokenError(f"the list of models does not say how {network.name} wants to be shown a face")
+    return InputFormat(size[0], shares * size[0] - 0.5, network.normalisation, layout)
 
 
 def compile_graph(
@@ -105,6 +105,7 @@ class ChipEmbedder:
     """Base of the embedders that OpenVINO runs: a chip of each face, one at a time. Belongs to one thread.
 
     Args:
+        network: what the list says of it.
         compiled: the network.
         align: cuts the chip, or says None where the landmarks span no face.
         blob: turns a chip into what the network is given.
@@ -115,13 +116,14 @@ class ChipEmbedder:
 
     def __init__(
         self,
+        network: NetworkProfile,
         compiled: CompiledModel,
         align: Callable[[Face], Picture | None],
         blob: Callable[[Picture], NDArray[Any]],
         dimension: int,
     ) -> None:
         self._compiled, self._align, self._blob = compiled, align, blob
-        self.dimension = dimension
+        self.name, self.version, self.dimension = network.label, network.version, dimension
 
     @property
     def precision(self) -> str:

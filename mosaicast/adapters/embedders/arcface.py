@@ -10,38 +10,29 @@ import msgspec
 import openvino as ov
 
 from mosaicast.adapters.embedders.aligned import ChipEmbedder, compile_graph, input_format
-from mosaicast.adapters.models import Model, load, require
+from mosaicast.adapters.models import NetworkProfile, load, profile_of
 from mosaicast.adapters.models.errors import ModelBrokenError
-from mosaicast.adapters.models.files import digest
 from mosaicast.adapters.models.openvino_runtime import Precision, read_model
 from mosaicast.adapters.models.registry import Operator
-
-FORMAT_VERSION = 1
-"""Raise it when what the networks are shown changes: it is in `version`."""
 
 
 class ArcFace(ChipEmbedder):
     """One network of the family. Its dimension is read from the file; `version` begins with the file's SHA-256.
 
     Args:
-        model: the entry of the list.
-        models_dir: where its file lies.
+        network: what the list says of it.
         precision: see `CompiledModel`. f32 on purpose, as for dlib's: machines with and without bf16 would disagree.
 
     Raises:
-        ModelUnavailableError: the file is not there.
-        ModelBrokenError: it has the wrong checksum, or is no network of this family.
+        ModelBrokenError: the file is no network of this family.
     """
 
-    def __init__(self, model: Model, models_dir: Path, precision: Precision = "f32") -> None:
-        path = require(model, models_dir)[0]
-        self.name = model.name.replace("-", "_")
-        self.version = f"{digest(path)[:12]}.{FORMAT_VERSION}"
+    def __init__(self, network: NetworkProfile, precision: Precision = "f32") -> None:
         core = ov.Core()
-        graph = read_model(core, path)
-        form = input_format(model, _layout(graph))
-        compiled, dimension = compile_graph(core, graph, form, model.dimension, precision)
-        super().__init__(compiled, form.align, form.blob, dimension)
+        graph = read_model(core, network.path)
+        form = input_format(network, _layout(graph))
+        compiled, dimension = compile_graph(core, graph, form, network.dimension, precision)
+        super().__init__(network, compiled, form.align, form.blob, dimension)
 
 
 def from_file(path: Path, hint: str = "check the path") -> ArcFace:
@@ -51,10 +42,11 @@ def from_file(path: Path, hint: str = "check the path") -> ArcFace:
         hint: what to do where the file is not there.
 
     Raises:
-        ModelUnavailableError, ModelBrokenError: as `ArcFace`.
+        ModelUnavailableError: the file is not there.
+        ModelBrokenError: it has the wrong checksum, or is no network of this family.
     """
     own = msgspec.structs.replace(load().get("arcface"), source=Operator(path.name, hint))
-    return ArcFace(own, path.parent)
+    return ArcFace(profile_of(own, path.parent))
 
 
 def _layout(graph: ov.Model) -> Literal["NHWC", "NCHW"]:

@@ -1,4 +1,4 @@
-"""Reads dlib's packaged face recognition ResNet without dlib and without importing the package that carries it.
+"""Reads the weights of dlib's face recognition ResNet without dlib.
 
 The file is dlib's stream format (dlib/serialize.h): an integer is a control byte (low four bits: number of bytes,
 0x80: negative) and that many little-endian bytes; a string is its length and bytes; a tensor of version 2 is five
@@ -6,18 +6,13 @@ integers (version, samples, k, rows, columns) and raw little-endian float32. Lay
 to the output, each beginning with its name.
 """
 
-import importlib.metadata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
-
-PACKAGE = "face_recognition_models"
-FILE = "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat"
+from mosaicast.adapters.models.errors import ModelBrokenError
 
 Weights = NDArray[np.float32]
 
@@ -38,21 +33,6 @@ class ResnetWeights:
 
     convolutions: tuple[Convolution, ...]
     projection: Weights
-
-
-def packaged_file() -> Path:
-    """Return where the package's weight file lies; the package itself needs pkg_resources, so it is not imported.
-
-    Raises:
-        ModelUnavailableError: the package is not installed, or lacks the file.
-    """
-    try:
-        path = Path(str(importlib.metadata.distribution(PACKAGE).locate_file(FILE)))
-    except importlib.metadata.PackageNotFoundError as exc:
-        raise ModelUnavailableError(f"the package {PACKAGE} is not installed") from exc
-    if not path.is_file():
-        raise ModelUnavailableError(f"the package {PACKAGE} lacks {FILE}")
-    return path
 
 
 def parse(data: bytes) -> ResnetWeights:

@@ -1,4 +1,4 @@
-"""FaceNet 20180408 in torch, for GPUs: facenet-pytorch's architecture with the weights of the packaged frozen graph.
+"""FaceNet 20180408 in torch, for GPUs: facenet-pytorch's architecture with the weights of the frozen graph.
 
 The vectors are those of `FacenetCasia`, to a cosine of 0.9999: both have one name and version, and share templates.
 """
@@ -11,9 +11,9 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from mosaicast.adapters.embedders.aligned import input_format
-from mosaicast.adapters.embedders.facenet import DIMENSION, MODEL, FacenetCasia, packaged_file, version_of
+from mosaicast.adapters.embedders.facenet import DIMENSION, MODEL
 from mosaicast.adapters.embedders.port import Face
-from mosaicast.adapters.models import load
+from mosaicast.adapters.models import NetworkProfile, profile_of
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
 from mosaicast.adapters.models.openvino_runtime import read_model
 from mosaicast.adapters.models.torch_device import Device, extra_missing, pick_device
@@ -29,21 +29,19 @@ class FacenetTorch:
     """`FacenetCasia` in torch: several faces at once, on CUDA if there is one.
 
     Raises:
-        ModelUnavailableError: the extra `gpu` or the package with the weights is not installed, or there is no such
-            device.
-        ModelBrokenError: the package carries other weights.
+        ModelUnavailableError: the extra `gpu` or the file with the weights is missing, or there is no such device.
+        ModelBrokenError: the weights are other ones.
     """
 
-    name = FacenetCasia.name
     dimension = DIMENSION
     in_batches = True
 
-    def __init__(self, device: Device = "auto") -> None:
+    def __init__(self, device: Device = "auto", *, network: NetworkProfile | None = None) -> None:
         self._device = pick_device(device, MODEL)
-        path = packaged_file()
-        self.version = version_of(path)
-        self._format = input_format(load().get(MODEL), "NCHW")
-        self._network = _network(read_model(ov.Core(), path)).to(self._device)
+        network = network or profile_of(MODEL)
+        self.name, self.version = network.label, network.version
+        self._format = input_format(network, "NCHW")
+        self._network = _network(read_model(ov.Core(), network.path)).to(self._device)
 
     def align(self, face: Face) -> Picture | None:
         """Return the chip that the network looks at, or None."""

@@ -8,38 +8,24 @@ cohort, as in speaker verification.
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from zipfile import BadZipFile
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.models.errors import ModelBrokenError
+from mosaicast.adapters.models import load
+from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.registry import Matching
 
 Vectors = NDArray[np.float32]
 Scorer = Callable[[Vectors, Vectors], Vectors]
 """Turns looks [n, dimension] and templates [m, dimension] into scores [n, m]; 0 is just enough."""
 
 CROWD_FILE = Path(__file__).with_name("crowd.npz")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What one network needs. Cosines."""
-
-    alone: float
-    """The floor where there is no crowd for this version of the network."""
-    floor: float
-    margin: float
-    """Above the likeness to the nearest of the crowd."""
-
-
-RULES = {"dlib_resnet": Rule(0.965, 0.93, 0.0), "facenet_casia": Rule(0.81, 0.57, 0.05)}
-"""Measured by `python -m bench.recognition` (docs/recognition.md)."""
-STRICTEST = Rule(0.97, 0.97, 0.0)
-"""For a network that nobody has measured: nearly the same picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +50,7 @@ class Yardstick:
 
 
 def yardstick(name: str, version: str, file: Path = CROWD_FILE, *, floor: float | None = None) -> Yardstick:
-    """Return the scorer for an embedder's `name` and `version`.
+    """Return the scorer for an embedder's `name` and `version`, by what the list of models says of it.
 
     Args:
         file: where the crowds are.
@@ -73,11 +59,19 @@ def yardstick(name: str, version: str, file: Path = CROWD_FILE, *, floor: float 
     Raises:
         ModelBrokenError: the crowd's file does not read.
     """
-    rule = RULES.get(name, STRICTEST)
+    rule = matching_of(name)
     if floor is not None:
-        rule = replace(rule, alone=floor, floor=floor)
+        rule = msgspec.structs.replace(rule, alone=floor, floor=floor)
     crowd = _crowds(file).get(f"{name}/{version}")
     return Yardstick(rule.alone) if crowd is None else Yardstick(rule.floor, rule.margin, crowd)
+
+
+def matching_of(name: str) -> Matching:
+    """Return when two vectors of the embedder `name` are of one person; the strictest for one that is not listed."""
+    try:
+        return load().get(name, "embedder").matching
+    except ModelUnavailableError:
+        return Matching()
 
 
 @cache

@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from mosaicast.runtime.files import write_whole
+
 PLAYLIST = "index.m3u8"
 _CLAIM = ".claim"
 
@@ -71,15 +73,9 @@ class HlsFolder:
             HlsStoreError: it is not there.
         """
         folder = self._of(stream_id)
-        path, temporary = folder / name, folder / f".{name}"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                temporary.write_bytes(data)
-                os.replace(temporary, path)
-            except OSError:
-                temporary.unlink(missing_ok=True)
-                raise
+            write_whole(folder / name, data, durable=False)  # a power cut ends the stream anyway
         except OSError as exc:
             raise _error(exc) from exc
 

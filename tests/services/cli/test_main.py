@@ -118,6 +118,7 @@ def test_a_port_that_is_taken(tmp_path: Path, api: str) -> None:
         ("RECOGNITION__FIRST", "edgeface", "there is no model 'edgeface'"),
         ("RECOGNITION__SECOND", "dlib-resnet", "one opinion"),
         ("RECOGNITION__FIRST", "sface", "mosaicast models pull sface"),
+        ("DETECTOR__MODEL", "ultralytics", "MOSAICAST_DETECTOR__WEIGHTS"),
     ],
 )
 def test_wrong_settings_start_nothing(tmp_path: Path, setting: str, value: str, words: str) -> None:
