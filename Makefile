@@ -2,13 +2,22 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-kafka up demo check test bench clean
+.PHONY: help setup setup-demo setup-calibrate setup-gpu setup-dev setup-kafka up demo check test bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
 setup:  ## what the product needs: system packages, Python environment from the lock file
 	@scripts/setup
+
+setup-demo:  ## what `make demo` needs besides
+	@scripts/setup --demo
+
+setup-calibrate:  ## what `mosaicast calibrate` needs besides
+	@scripts/setup --calibrate
+
+setup-gpu:  ## detectors and embedders for an NVIDIA GPU besides; several GB
+	@scripts/setup --gpu
 
 setup-dev:  ## what the tests need besides
 	@scripts/setup --dev
@@ -19,7 +28,7 @@ setup-kafka: setup  ## a real Apache Kafka (for `mosaicast up --kafka` and the t
 up: setup  ## run Mosaicast on this machine
 	@.venv/bin/mosaicast up
 
-demo: setup  ## a sample broadcast, masked, with its addresses (SECONDS=60: that long, checked, with an exit status)
+demo: setup-demo  ## a sample broadcast, masked, with its addresses (SECONDS=60: that long, checked, with an exit status)
 	@$(PY) -m bench.demo $(if $(SECONDS),--seconds $(SECONDS)) $(DEMO_ARGS)
 
 check: setup-dev  ## the loop of a working day: linters, types and unit tests

@@ -162,7 +162,7 @@ def _backdrop(name: str, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
     folder = package_folder("skimage", "data")
     texture = None if folder is None else read_picture(folder / file_name, grey=True)
     if texture is None:
-        raise CastError(f"scikit-image's {file_name} is missing")
+        raise CastError(f"scikit-image's {file_name} is missing; run scripts/setup --demo")
     width, height = size_wh
     tiles = cv2.copyMakeBorder(
         texture, 0, max(0, height - texture.shape[0]), 0, max(0, width - texture.shape[1]), cv2.BORDER_REFLECT

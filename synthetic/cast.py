@@ -1,7 +1,7 @@
 """The cast of the synthetic broadcast: people cut from photographs that ship inside Python packages.
 
-Two people come with scikit-image and matplotlib. Four more lie in the wheel of ultralytics, whose photographs are used
-without the package itself (it asks for torch): an unpacked copy is enough.
+Two people come with scikit-image and matplotlib, four more with ultralytics. Only the photographs are used, not the
+packages: copies that the set-up has unpacked are enough.
 """
 
 import importlib.util
@@ -18,7 +18,9 @@ from mosaicast.core.types import Box
 from synthetic.pictures import read_picture
 
 ASSETS_VARIABLE = "MOSAICAST_DEMO_ASSETS"
-_SETUP_ASSETS = Path(__file__).parents[1] / ".cache" / "demo-cast" / "ultralytics" / "assets"
+_SETUP_CAST = Path(__file__).parents[1] / ".cache" / "demo-cast"
+"""Where the set-up has unpacked the photographs of packages."""
+_SETUP_ASSETS = _SETUP_CAST / "ultralytics" / "assets"
 _FEATHER_SHARE = 0.012  # of the cut-out's longer side: about a hair's width, so that no hard edge betrays a cut-out
 
 _FADE_SHARE = 0.06  # the lowest rows of a bust fade out
@@ -142,7 +144,7 @@ def load_cast(assets_dir: Path | None = None) -> dict[str, Person]:
     paths = {name: _find(portrait.image, folders) for name, portrait in _PORTRAITS.items()}
     missing = [name for name in ("astronaut", "admiral") if paths[name] is None]
     if missing:
-        raise CastError(f"no photograph of {' and '.join(missing)}: are scikit-image and matplotlib installed?")
+        raise CastError(f"no photograph of {' and '.join(missing)}: run scripts/setup --demo")
     return {name: _cut(name, _PORTRAITS[name], _read(path)) for name, path in paths.items() if path is not None}
 
 
@@ -155,12 +157,13 @@ def jpeg(photo: NDArray[np.uint8]) -> bytes:
 
 
 def package_folder(package: str, *parts: str) -> Path | None:
-    """Return a data folder of an installed package without importing it, or None if it is not there."""
+    """Return a data folder of a package that is installed, or that the set-up has unpacked; None if it is not there."""
     spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        return None
-    folder = Path(spec.origin).parent.joinpath(*parts)
-    return folder if folder.is_dir() else None
+    places = [_SETUP_CAST / package]
+    if spec is not None and spec.origin is not None:
+        places.insert(0, Path(spec.origin).parent)
+    folders = (place.joinpath(*parts) for place in places)
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def _photo_folders(assets_dir: Path | None) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("base", "dev")
+LOCKS = ("base", "calibrate", "demo", "gpu", "dev")
 
 _PLANTED = "open(__file__ + '.imported', 'w').close(); raise SystemExit('telemetry was imported')"
 _CALLS = """

