@@ -26,8 +26,8 @@ from mosaicast.adapters.detectors import make_detector
 from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
 from mosaicast.adapters.embedders.arcface import from_file
 from mosaicast.adapters.embedders.yardstick import matching_of
-from mosaicast.core import calibration
 from mosaicast.core.identity import IdentityPolicy
+from mosaicast.evaluation import calibration
 
 FARS = (0.001, 0.01, 0.04)
 PAIR = ("dlib", "facenet")

@@ -15,8 +15,8 @@ from bench.make_crowd import means
 from bench.recognition_data import FaceSet, Seen
 from mosaicast.adapters.embedders import Embedder
 from mosaicast.adapters.embedders.yardstick import Yardstick, matching_of, yardstick
-from mosaicast.core import calibration
 from mosaicast.core.identity import IdentityPolicy
+from mosaicast.evaluation import calibration
 
 Vectors = NDArray[np.float32]
 Measures = Mapping[str, Yardstick]

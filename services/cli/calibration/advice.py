@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.core import calibration
-from mosaicast.core.calibration import CONFIDENCE
 from mosaicast.core.identity import IdentityPolicy
+from mosaicast.evaluation import calibration
+from mosaicast.evaluation.calibration import CONFIDENCE
 from services.cli.calibration.boxes import Detections
 from services.cli.calibration.people import CalibrationError, Comparisons
 from services.cli.calibration.report import Curve, Figure

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mosaicast.core import calibration as cal
+from mosaicast.evaluation import calibration as cal
 
 # Few distinct values: ties are where such code is wrong.
 score = st.one_of(st.integers(-3, 3).map(float), st.floats(-1, 1, allow_subnormal=False))
