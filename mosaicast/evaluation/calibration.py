@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 Scores = NDArray[np.float64]
 
@@ -90,10 +92,9 @@ class Recommendation:
 
 def roc(genuine: ArrayLike, impostor: ArrayLike) -> Roc:
     """Return the rates at every distinct score; the first point is (0, 0) at infinity, the last (1, 1)."""
-    same, other = checked(genuine), checked(impostor)
-    distinct = np.unique(np.concatenate([same, other]))[::-1]
-    thresholds = np.concatenate([[np.inf], distinct])
-    return Roc(thresholds, passing(other, thresholds) / len(other), passing(same, thresholds) / len(same))
+    truth, scores = _labelled(checked(genuine), checked(impostor))
+    false, true, thresholds = roc_curve(truth, scores, drop_intermediate=False)
+    return Roc(thresholds, false, true)
 
 
 def precision_recall(true: ArrayLike, false: ArrayLike, missed: int = 0) -> PrecisionRecall:
@@ -104,10 +105,12 @@ def precision_recall(true: ArrayLike, false: ArrayLike, missed: int = 0) -> Prec
         false: scores of what was found and is not; may be empty.
         missed: how many that are there got no score at all: they count against recall at every threshold.
     """
-    hits, others = checked(true), checked(false, least=0)
-    thresholds = np.unique(np.concatenate([hits, others]))[::-1]
-    found, wrong = passing(hits, thresholds), passing(others, thresholds)
-    return PrecisionRecall(thresholds, found / (found + wrong), found / (len(hits) + missed))
+    hits = checked(true)
+    truth, scores = _labelled(hits, checked(false, least=0))
+    precision, recall, thresholds = precision_recall_curve(truth, scores)
+    # The library counts thresholds upwards, ends with a point of its own at no recall, and knows of nobody missed.
+    share = len(hits) / (len(hits) + missed)
+    return PrecisionRecall(thresholds[::-1], precision[-2::-1], recall[-2::-1] * share)
 
 
 def operating(genuine: ArrayLike, impostor: ArrayLike, threshold: float) -> Operating:
@@ -164,16 +167,7 @@ def rate_bound(events: int, trials: int, confidence: float = CONFIDENCE) -> floa
         raise ValueError(f"{events} of {trials} is no rate")
     if not 0 < confidence < 1:
         raise ValueError(f"a confidence of {confidence} is not between 0 and 1")
-    if events == trials:
-        return 1.0
-    low, high = events / trials, 1.0
-    for _ in range(60):  # halves the interval each time: below double precision
-        middle = (low + high) / 2
-        if _at_most(events, trials, middle) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
+    return 1.0 if events == trials else float(beta.ppf(confidence, events + 1, trials - events))
 
 
 def provable(trials: int, rate: float, confidence: float = CONFIDENCE) -> int:
@@ -295,14 +289,6 @@ def checked(scores: ArrayLike, *, least: int = 1, columns: int | None = None) ->
     return values
 
 
-def _at_most(events: int, trials: int, rate: float) -> float:
-    """Return the chance of at most `events` of `trials`, by logarithms: the terms leave the range of a double."""
-    if rate >= 1.0:
-        return 0.0
-    if rate <= 0.0:
-        return 1.0
-    step = np.arange(1, events + 1)
-    ratios = np.log((trials - step + 1) / step) + np.log(rate) - np.log1p(-rate)
-    terms = trials * np.log1p(-rate) + np.concatenate([[0.0], np.cumsum(ratios)])
-    largest = terms.max()
-    return float(np.exp(largest) * np.exp(terms - largest).sum())
+def _labelled(same: Scores, other: Scores) -> tuple[NDArray[np.bool_], Scores]:
+    """Return whether each score is of the same person, and all scores, as scikit-learn takes them."""
+    return np.repeat([True, False], [len(same), len(other)]), np.concatenate([same, other])

@@ -1,5 +1,6 @@
 """`mosaicast calibrate`: curves and thresholds from labelled pictures. It asks no server, and keeps no vector."""
 
+import importlib.util
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a parameter an option
     from mosaicast.adapters.models.errors import ModelError
     from services.cli.calibration.people import CalibrationError
 
+    _require_libraries()
     request = Request(folder, pairs, detection, fmr, smallest_face, out)
     try:
         advice = run(request, [] if detection else make_embedders(model), _make_detector(), _make_reader())
@@ -70,6 +72,17 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a parameter an option
         print_json({**advice.figures, "report": str(written)})
     else:
         show(advice, written)
+
+
+def _require_libraries() -> None:
+    """End the command with a sentence where the part `calibrate` is not installed: before an hour of looking."""
+    if all(importlib.util.find_spec(name) for name in ("matplotlib", "scipy", "sklearn")):
+        return
+    err.print(
+        "mosaicast: calibrate needs libraries that are not installed: run scripts/setup --calibrate, "
+        "or pip install 'mosaicast[calibrate]'", markup=False, soft_wrap=True,
+    )  # fmt: skip
+    raise typer.Exit(1)
 
 
 def run(request: Request, embedders: "Sequence[Embedder]", detector: "Detector", reader: "Reader") -> "Advice":

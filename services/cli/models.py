@@ -14,6 +14,7 @@ from mosaicast.adapters.models import Model, inspect, load, profile_of, pull
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.models.registry import Download, Operator
 from mosaicast.runtime.settings import Settings
+from mosaicast.runtime.settings import load as load_settings
 from services.cli.printing import AsJson, err, out, print_json, print_table
 
 app = typer.Typer(no_args_is_help=True, help="Models: list, download, check.")
@@ -73,6 +74,24 @@ def verify(
         elif finding.state != "absent":
             out.print(finding.detail or f"{model.name}: ok", soft_wrap=True, markup=False)
     if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(as_json: AsJson = False) -> None:
+    """Say which library, device and precision each network of the settings gets on this machine, and its speed.
+
+    Exit status 1 if one can't be had.
+    """
+    from services.cli.models_bench import measured  # loads the libraries of the models
+
+    rows = [speed.row() for speed in measured(load_settings())]
+    if as_json:
+        print_json(rows)
+    else:
+        texts = [[str(value if value is not None else "") for value in row.values()] for row in rows]
+        print_table("network", "role", "runtime", "device", "precision", "ms a call", "trouble", rows=texts)
+    if any(row["trouble"] for row in rows):
         raise typer.Exit(1)
 
 

@@ -18,6 +18,7 @@ from mosaicast.adapters.detectors.port import RawFace
 from mosaicast.adapters.models import NetworkProfile, profile_of
 from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.adapters.models.openvino_runtime import CompiledModel, Precision, read_model
+from mosaicast.adapters.models.placement import Placement
 from mosaicast.core.types import Box
 
 MODEL = "centerface"
@@ -58,6 +59,11 @@ class CenterFace:
         self._compiled: OrderedDict[tuple[int, int], CompiledModel] = OrderedDict()
         # The common shape now: what is missing or broken must show at the start, not at the first frame.
         self.detect([np.zeros((720, 1280, 3), np.uint8)], 1.0)
+
+    @property
+    def placement(self) -> Placement:
+        """Where it runs."""
+        return Placement("openvino", "cpu", self.precision)
 
     @property
     def precision(self) -> str:

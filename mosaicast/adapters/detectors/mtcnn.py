@@ -11,6 +11,7 @@ from mosaicast.adapters.detectors.pictures import WIDTH, Fitted, fit, inside, ta
 from mosaicast.adapters.detectors.port import RawFace
 from mosaicast.adapters.models import profile_of
 from mosaicast.adapters.models.errors import InferenceError
+from mosaicast.adapters.models.placement import Placement
 from mosaicast.adapters.models.torch_device import Device, extra_missing, pick_device
 from mosaicast.core.types import Box
 
@@ -41,6 +42,11 @@ class Mtcnn:
             raise extra_missing(MODEL) from exc
         profile_of(MODEL)  # the library reads its own files, without a look at what they are
         self._net = MTCNN(min_face_size=_SMALLEST_FACE, keep_all=True, select_largest=False, device=self._device).eval()
+
+    @property
+    def placement(self) -> Placement:
+        """Where it runs."""
+        return Placement("torch", self._device, "f32")
 
     def input_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height at which it looks at such a picture."""

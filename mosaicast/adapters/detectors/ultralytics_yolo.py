@@ -19,6 +19,7 @@ from mosaicast.adapters.detectors.pictures import WIDTH, to_bgr
 from mosaicast.adapters.detectors.port import RawFace
 from mosaicast.adapters.models import NetworkProfile, load, profile_of
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.placement import Placement
 from mosaicast.adapters.models.registry import Operator
 from mosaicast.adapters.models.torch_device import Device, extra_missing, pick_device
 from mosaicast.core.types import Box
@@ -49,8 +50,14 @@ class UltralyticsYolo:
         network = of_file(weights)
         self._side = math.ceil(width_16x9 / _MULTIPLE) * _MULTIPLE
         self._device = pick_device(device, "ultralytics")
+        self._runtime = "torch" if network.path.suffix == ".pt" else "openvino"
         self._model = _load(network.path)
         self._classes = _face_classes(getattr(self._model, "names", None))
+
+    @property
+    def placement(self) -> Placement:
+        """Where it runs."""
+        return Placement(self._runtime, self._device if self._runtime == "torch" else "cpu", "f32")
 
     def input_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height at which it looks at such a picture: it scales the longer side."""

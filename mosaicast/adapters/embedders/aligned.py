@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mosaicast.adapters.embedders.port import Face
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
 from mosaicast.adapters.models.openvino_runtime import CompiledModel, Precision
+from mosaicast.adapters.models.placement import Placement
 from mosaicast.adapters.models.profile import NetworkProfile
 from mosaicast.adapters.models.registry import Alignment, Normalisation
 from mosaicast.imaging.crops import Picture, align_by_landmarks
@@ -124,6 +125,11 @@ class ChipEmbedder:
     ) -> None:
         self._compiled, self._align, self._blob = compiled, align, blob
         self.name, self.version, self.dimension = network.label, network.version, dimension
+
+    @property
+    def placement(self) -> Placement:
+        """Where it runs."""
+        return Placement("openvino", "cpu", self._compiled.precision)
 
     @property
     def precision(self) -> str:

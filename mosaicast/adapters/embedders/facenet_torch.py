@@ -16,6 +16,7 @@ from mosaicast.adapters.embedders.port import Face
 from mosaicast.adapters.models import NetworkProfile, profile_of
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
 from mosaicast.adapters.models.openvino_runtime import read_model
+from mosaicast.adapters.models.placement import Placement
 from mosaicast.adapters.models.torch_device import Device, extra_missing, pick_device
 from mosaicast.imaging.crops import Picture
 
@@ -42,6 +43,11 @@ class FacenetTorch:
         self.name, self.version = network.label, network.version
         self._format = input_format(network, "NCHW")
         self._network = _network(read_model(ov.Core(), network.path)).to(self._device)
+
+    @property
+    def placement(self) -> Placement:
+        """Where it runs."""
+        return Placement("torch", self._device, "f32")
 
     def align(self, face: Face) -> Picture | None:
         """Return the chip that the network looks at, or None."""

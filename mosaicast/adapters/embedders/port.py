@@ -1,5 +1,17 @@
-"""What the recognizer and the api ask of a face embedder: the port of the pipeline."""
+"""What the recognizer and the api ask of a face embedder: the port of the pipeline, and where it runs."""
 
-from mosaicast.pipeline.ports import Embedder, Face
+from typing import Protocol
+
+from mosaicast.adapters.models.placement import Placement
+from mosaicast.pipeline import ports
+from mosaicast.pipeline.ports import Face
 
 __all__ = ["Embedder", "Face"]
+
+
+class Embedder(ports.Embedder, Protocol):
+    """Turns faces into vectors. One instance belongs to one thread."""
+
+    @property
+    def placement(self) -> Placement:
+        """What runs it on this machine."""

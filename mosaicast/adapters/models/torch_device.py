@@ -9,7 +9,9 @@ Device = Literal["auto", "cpu", "cuda"]
 
 def extra_missing(model: str) -> ModelUnavailableError:
     """Return the error that says how to get what `model` needs."""
-    return ModelUnavailableError(f"{model} in torch needs the extra 'gpu': pip install 'mosaicast[gpu]'")
+    return ModelUnavailableError(
+        f"{model} in torch needs the extra 'gpu': run scripts/setup --gpu, or pip install 'mosaicast[gpu]'"
+    )
 
 
 def pick_device(wanted: Device, model: str) -> Literal["cpu", "cuda"]:

@@ -1,5 +1,6 @@
 """`mosaicast calibrate` as it is run: real models on packaged photographs, and hostile files."""
 
+import importlib.util
 import io
 import json
 import os
@@ -13,10 +14,12 @@ from pathlib import Path
 import cv2
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, PhotoDecoder, PhotoError
 from mosaicast.runtime.children import ForkServer
 from services.cli.calibration.photos import PhotoReader
+from services.cli.main import app
 from synthetic.cast import load_cast
 
 
@@ -81,6 +84,17 @@ def test_a_mistake_is_one_plain_sentence(arguments: tuple[str, ...], status: int
     assert done.returncode == status, done.stderr
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("library", ["matplotlib", "scipy", "sklearn"])
+def test_without_its_libraries_it_says_how_to_get_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: str
+) -> None:
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == library else there(name))
+    done = CliRunner().invoke(app, ["calibrate", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "scripts/setup --calibrate, or pip install 'mosaicast[calibrate]'" in done.stderr
 
 
 # --- reading pictures -----------------------------------------------------------------------------------------

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from mosaicast.adapters.models import Registry, load
 from mosaicast.adapters.models.errors import ModelBrokenError
 from mosaicast.adapters.models.registry import Download
-from services.cli import models
+from services.cli import models, models_bench
 from services.cli.main import app
 from tests.adapters.model_server import FileServer, serving
 
@@ -144,3 +143,23 @@ def test_a_list_that_does_not_read_is_a_sentence(tmp_path: Path, monkeypatch: py
     done = run("list", folder=tmp_path)
     assert done.exit_code == 1
     assert "mosaicast: the list of models does not read" in done.stderr
+
+
+def test_bench_says_what_runs_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models_bench, "CALLS", 1)
+    done = CliRunner().invoke(app, ["models", "bench", "--json"])
+    assert done.exit_code == 0, done.output
+    rows = {row["network"]: row for row in json.loads(done.stdout)}
+    assert list(rows) == ["centerface", "dlib-resnet", "facenet-casia"]
+    for row in rows.values():
+        assert (row["runtime"], row["device"], row["trouble"]) == ("openvino", "cpu", "")
+        assert row["precision"] in {"f32", "bf16", "f16"}
+        assert row["ms_per_call"] > 0
+
+
+def test_bench_says_why_a_network_cannot_be_had(tmp_path: Path) -> None:
+    environment = {"MOSAICAST_RECOGNITION__FIRST": "arcface", "MOSAICAST_MODELS_DIR": str(tmp_path), "COLUMNS": "300"}
+    done = CliRunner().invoke(app, ["models", "bench"], env=environment)
+    assert done.exit_code == 1
+    assert "put your ONNX file there" in done.stdout
+    assert "facenet-casia" in done.stdout, "the others are measured all the same"
