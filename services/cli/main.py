@@ -21,7 +21,7 @@ from mosaicast.runtime import logs, rights
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.ports import PortTakenError
 from mosaicast.runtime.settings import WrongSettingsError, load
-from services.cli import doctor, models, people
+from services.cli import checkup, models, people
 from services.cli.calibrate import calibrate
 from services.cli.client import ApiClient, ApiError
 from services.cli.edge import EdgeMissingError
@@ -36,7 +36,7 @@ FAILURES = (
     BusError,
     ModelError,
     WrongSettingsError,
-    doctor.DoctorError,
+    checkup.DoctorError,
     StorageError,
     VaultError,
     GalleryUnavailable,
@@ -48,7 +48,7 @@ app.add_typer(streams, name="streams")
 app.add_typer(people.people, name="people")
 app.command()(people.reindex)
 app.command()(calibrate)
-app.command(name="doctor")(doctor.doctor)
+app.command(name="doctor")(checkup.doctor)
 app.add_typer(models.app, name="models")
 
 
