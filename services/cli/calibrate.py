@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import track
 
 from services.cli.printing import err, print_json
 
@@ -165,4 +164,6 @@ def _make_reader() -> "Reader":
 
 
 def _progress(paths: Sequence[Path]) -> Iterable[Path]:
+    from rich.progress import track
+
     return track(paths, "looking at pictures", console=err, disable=not err.is_terminal)

@@ -1,14 +1,10 @@
-"""`mosaicast doctor`: is all well with what is kept? Looks at this machine's files and stores, not at a running api.
+"""What `mosaicast doctor` finds and mends: looks at this machine's files and stores, not at a running api.
 
 A check is a function of `CHECKS`; more may be added there.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from dataclasses import dataclass, field
 
 from mosaicast.adapters.binding import bind, enrolled
 from mosaicast.adapters.database.storage import Storage, StorageError
@@ -16,8 +12,11 @@ from mosaicast.adapters.gallery.qdrant import GalleryConfig, GalleryUnavailable,
 from mosaicast.adapters.vault import Vault, VaultError, read_key
 from mosaicast.core.holdings import Differences, binding, compare
 from mosaicast.runtime import rights
-from mosaicast.runtime.settings import Settings, load
-from services.cli.printing import AsJson, err, print_json, print_table
+from mosaicast.runtime.settings import Settings
+from services.cli.printing import err
+
+Ask = Callable[[str], None]
+"""Asks the user a question, and returns only if the answer is yes."""
 
 
 class DoctorError(Exception):
@@ -67,33 +66,6 @@ class Patient:
         ids = self.storage.people_ids() if self.storage is not None else frozenset[str]()
         database_id = self.storage.vault_id() if self.storage is not None else None
         return binding(self.vault.id(), database_id, self.vault.people(), ids) == "refuse"
-
-
-def doctor(
-    data_dir: Annotated[Path | None, typer.Option(help="Where it lies; by default as the settings say.")] = None,
-    erase_orphans: Annotated[
-        bool, typer.Option("--erase-orphans", help="Erase photos and templates of whom the database does not know.")
-    ] = False,
-    bind_vault: Annotated[
-        bool, typer.Option("--bind-vault", help="Take this vault for this database's, whatever they say.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Look whether database, photos and templates fit together. Exit status 1 if something must be mended."""
-    rights.make_private()
-    patient = opened(load(**({} if data_dir is None else {"data_dir": data_dir})))
-    if bind_vault:
-        _bind(patient, yes)
-    if erase_orphans:
-        _erase(patient, yes)
-    findings = list(examined(patient))
-    if as_json:
-        print_json([asdict(finding) for finding in findings])
-    else:
-        print_table("", "check", "", rows=[["ok" if f.good else "!!", f.check, _line(f)] for f in findings])
-    if not all(finding.good for finding in findings):
-        raise typer.Exit(1)
 
 
 def opened(settings: Settings) -> Patient:
@@ -184,13 +156,6 @@ def _counted(check: str, what: str, ids: tuple[str, ...], remedy: str) -> Findin
     return Finding(check, not ids, f"{len(ids)} {what}; {remedy}" if ids else f"none {what}", ids)
 
 
-def _line(finding: Finding) -> str:
-    if not finding.ids:
-        return finding.detail
-    more = f" and {len(finding.ids) - 10} more (--json shows all)" if len(finding.ids) > 10 else ""
-    return f"{finding.detail}: {', '.join(finding.ids[:10])}{more}"
-
-
 def _storage(settings: Settings) -> Storage | None:
     file = settings.data_dir / "mosaicast.db"
     if settings.database.url is None and not file.exists():
@@ -209,16 +174,28 @@ def _vault(settings: Settings) -> Vault | None:
     return Vault(folder, read_key(settings.vault_key, settings.vault_key_path))
 
 
-def _bind(patient: Patient, yes: bool) -> None:
+def bind_vault(patient: Patient, ask: Ask) -> None:
+    """Take the vault for this database's, if it is another's.
+
+    Raises:
+        DoctorError: there is nothing that could be bound.
+        StorageError, VaultError: it failed.
+    """
     if patient.storage is None or patient.vault is None:
         raise DoctorError("there is no database or no vault that could be bound; see `mosaicast doctor`")
     if patient.refuses:
-        _ask(f"Take the photos of {len(patient.vault.people())} people for this database's?", yes)
+        ask(f"Take the photos of {len(patient.vault.people())} people for this database's?")
         bind(patient.storage, patient.vault, force=True)
         err.print("bound; restart the api", markup=False)
 
 
-def _erase(patient: Patient, yes: bool) -> None:
+def erase_orphans(patient: Patient, ask: Ask) -> None:
+    """Erase photos and templates of whom the database does not know.
+
+    Raises:
+        DoctorError: it can't be told who that is.
+        StorageError, GalleryUnavailable, VaultError: not all could be erased.
+    """
     if patient.storage is None:
         raise DoctorError("without the database everybody looks like an orphan: nothing is erased")
     if patient.refuses:
@@ -227,15 +204,10 @@ def _erase(patient: Patient, yes: bool) -> None:
     if not (found.vault_orphans or found.gallery_orphans):
         return
     photos, templates = len(found.vault_orphans), len(found.gallery_orphans)
-    _ask(f"Erase photos of {photos} and templates of {templates} people, for good?", yes)
+    ask(f"Erase photos of {photos} and templates of {templates} people, for good?")
     for person_id in sorted(found.vault_orphans):
         if patient.vault is not None:
             patient.vault.erase(person_id)
     for owner, person_id in sorted(found.gallery_orphans):
         patient.gallery.erase_person(owner, person_id)
     err.print(f"erased photos of {photos} and templates of {templates} people", markup=False)
-
-
-def _ask(question: str, yes: bool) -> None:
-    if not yes and not typer.confirm(question, err=True):
-        raise typer.Abort

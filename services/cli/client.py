@@ -3,9 +3,10 @@
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 _ENROL_S = 120.0
 """Twenty photos take the api 7 s, after the 2 s that its models need at first; the rest is for the way there."""
@@ -32,6 +33,8 @@ class ApiClient:
     """
 
     def __init__(self, url: str, token: str, *, timeout_s: float = 30.0) -> None:
+        import httpx  # a tenth of a second, which `--help` does without
+
         self._url = url
         self._http = httpx.Client(
             base_url=url, timeout=timeout_s, headers={"Authorization": f"Bearer {token}"}, trust_env=False
@@ -90,6 +93,8 @@ class ApiClient:
             return self._call("POST", "/v1/people", data=fields, files=files, timeout=_ENROL_S)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
+        import httpx
+
         try:
             answer = self._http.request(method, path, **arguments)
         except httpx.TransportError as exc:
@@ -99,7 +104,7 @@ class ApiClient:
         return answer.json() if answer.content else None
 
 
-def _refused(answer: httpx.Response) -> ApiError:
+def _refused(answer: "httpx.Response") -> ApiError:
     try:
         problem = answer.json()
     except ValueError:

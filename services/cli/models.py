@@ -2,20 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from mosaicast.adapters.detectors import require_detector
-from mosaicast.adapters.detectors.factory import ENROLLING
-from mosaicast.adapters.models import Model, inspect, load, profile_of, pull
-from mosaicast.adapters.models.errors import ModelError
-from mosaicast.adapters.models.registry import Download, Operator
-from mosaicast.runtime.settings import Settings
-from mosaicast.runtime.settings import load as load_settings
-from services.cli.printing import AsJson, err, out, print_json, print_table
+from services.cli.printing import AsJson, complain, err, out, print_json, print_table
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from mosaicast.adapters.models import Model
+    from mosaicast.runtime.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Models: list, download, check.")
 
@@ -28,6 +25,10 @@ DEFAULT_FOLDER = Path("var/models")
 @app.command("list")
 def list_(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """List every model, where it comes from, and whether it is here."""
+    import msgspec
+
+    from mosaicast.adapters.models import inspect
+
     states = [(model, inspect(model, folder).state) for model in _models([])]
     if as_json:
         print_json([{**msgspec.to_builtins(model), "state": state} for model, state in states])
@@ -41,6 +42,11 @@ def pull_(
     names: Annotated[list[str], typer.Argument(help="Models to download.")], folder: Folder = DEFAULT_FOLDER
 ) -> None:
     """Download weights; goes on where an earlier download broke off."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from mosaicast.adapters.models import pull
+    from mosaicast.adapters.models.errors import ModelError
+
     failed = False
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=err) as bars:
@@ -52,7 +58,7 @@ def pull_(
             except ModelError as exc:
                 bars.remove_task(task)
                 failed = True
-                _complain(exc)
+                complain(exc)
     if failed:
         raise typer.Exit(1)
 
@@ -65,12 +71,14 @@ def verify(
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
     """Hold every file against its checksum; exit status 1 if one is wrong, or a named one is not here."""
+    from mosaicast.adapters.models import inspect
+
     failed = False
     for model in _models(names or []):
         finding = inspect(model, folder)
         if finding.state == "wrong" or (names and finding.state == "absent"):
             failed = True
-            _complain(finding.detail)
+            complain(finding.detail)
         elif finding.state != "absent":
             out.print(finding.detail or f"{model.name}: ok", soft_wrap=True, markup=False)
     if failed:
@@ -83,6 +91,7 @@ def bench(as_json: AsJson = False) -> None:
 
     Exit status 1 if one can't be had.
     """
+    from mosaicast.runtime.settings import load as load_settings
     from services.cli.models_bench import measured  # loads the libraries of the models
 
     rows = [speed.row() for speed in measured(load_settings())]
@@ -95,40 +104,45 @@ def bench(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def require_chosen(settings: Settings) -> None:
+def require_chosen(settings: "Settings") -> None:
     """Make sure that the networks and the detector which the settings name can be had, and the one that enrolls.
 
     Raises:
         ModelError: one can't; the text says what to do.
     """
+    from mosaicast.adapters.detectors import require_detector
+    from mosaicast.adapters.detectors.factory import ENROLLING
+    from mosaicast.adapters.models import profile_of
+
     for name in settings.recognition.networks:
         profile_of(name, settings.models_dir, "embedder")
     for detector in dict.fromkeys((settings.detector.model, ENROLLING)):
         require_detector(detector, settings.detector.weights)
 
 
-def _models(names: list[str]) -> list[Model]:
+def _models(names: list[str]) -> "list[Model]":
     """Return the named models, or all; every name is looked up before anything is done."""
+    from mosaicast.adapters.models import load
+    from mosaicast.adapters.models.errors import ModelError
+
     try:
         registry = load()
         return [registry.get(name) for name in names] or list(registry)
     except ModelError as exc:
-        _complain(exc)
+        complain(exc)
         raise typer.Exit(1) from exc
 
 
-def _bar(bars: Progress, task: TaskID) -> Callable[[int, int], None]:
+def _bar(bars: "Progress", task: "TaskID") -> Callable[[int, int], None]:
     return lambda done, whole: bars.update(task, completed=done, total=whole)
 
 
-def _origin(model: Model) -> str:
+def _origin(model: "Model") -> str:
+    from mosaicast.adapters.models.registry import Download, Operator
+
     source = model.source
     if isinstance(source, Operator):
         return f"your file {source.file}"
     if isinstance(source, Download):
         return f"download, {source.size / 1e6:.1f} MB"
     return f"package {source.package}"
-
-
-def _complain(what: object) -> None:
-    err.print(f"mosaicast: {what}", soft_wrap=True, markup=False)

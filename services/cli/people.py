@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from services.cli.client import ApiClient, ApiError
 from services.cli.printing import DEFAULT_URL, ApiUrl, AsJson, Owner, Token, err, out, print_json, print_table
@@ -95,6 +94,8 @@ def reindex(
     as_json: AsJson = False,
 ) -> None:
     """Make templates again from the kept photos, after the embedding models changed; goes on where it was cut off."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     with ApiClient(api_url, token) as api:
         state = api.post("/v1/gallery/reindex", {"everybody": everybody})
         bar = Progress(TextColumn("people"), BarColumn(), MofNCompleteColumn(), console=err)

@@ -1,7 +1,8 @@
-"""Options and printing that the commands share."""
+"""Options, printing and questions that the commands share."""
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -13,6 +14,7 @@ ApiUrl = Annotated[str, typer.Option(envvar="MOSAICAST_API_URL", help="Address o
 Token = Annotated[str, typer.Option(envvar="MOSAICAST_TOKEN", help="Administrator token.", show_envvar=True)]
 Owner = Annotated[str, typer.Option(help="Whose stream or person it is.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 _PIPE_COLUMNS = 240
@@ -34,7 +36,43 @@ def print_json(value: Any) -> None:
 
 def print_table(*columns: str, rows: list[list[str]]) -> None:
     """Print rows below each other; names of files and people are text, never markup."""
-    table = Table(*columns, box=None, show_header=any(columns), pad_edge=False)
+    out.print(table(*columns, rows=rows), soft_wrap=True)
+
+
+def table(*columns: str, rows: list[list[str]]) -> Table:
+    """Return rows below each other; names of files and people are text, never markup."""
+    drawn = Table(*columns, box=None, show_header=any(columns), pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    out.print(table, soft_wrap=True)
+        drawn.add_row(*(Text(cell) for cell in row))
+    return drawn
+
+
+def complain(what: object) -> None:
+    """Tell a sentence on standard error."""
+    err.print(f"mosaicast: {what}", soft_wrap=True, markup=False)
+
+
+def is_terminal() -> bool:
+    """Return whether somebody is there who could answer a question."""
+    return sys.stdin.isatty()
+
+
+def asking(yes: bool) -> Callable[[str], None]:
+    """Return what asks a question before something is lost for good, and returns only if the answer is yes.
+
+    Without a terminal nobody can answer: nothing is done, exit status 2.
+
+    Args:
+        yes: `--yes` was given: nothing is asked.
+    """
+
+    def ask(question: str) -> None:
+        if yes:
+            return
+        if not is_terminal():
+            complain(f"nothing was done, for nobody is there to answer: {question} Say --yes to do it unasked")
+            raise typer.Exit(2)
+        if not typer.confirm(question, err=True):
+            raise typer.Abort
+
+    return ask

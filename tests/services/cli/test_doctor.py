@@ -14,7 +14,8 @@ from mosaicast.adapters.binding import bind
 from mosaicast.adapters.database.storage import Person, Photo, Storage
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.vault import Vault, read_key
-from services.cli.main import FAILURES, app
+from services.cli.failures import is_failure
+from services.cli.main import app
 
 ONE = np.eye(4, dtype=np.float32)[:1]
 
@@ -96,7 +97,7 @@ def test_orphans_are_listed_and_erased_only_when_told_and_confirmed(house: House
     assert bad["photos"]["ids"] == ["ghost"]
     assert bad["templates"]["ids"] == ["town/ghost"]
     assert "ghost" in doctor().output
-    assert doctor("--erase-orphans", answer="n\n").exit_code == 1
+    assert doctor("--erase-orphans", answer="y\n").exit_code == 2, "nobody is there to answer"
     assert house.held() == before
     done = doctor("--erase-orphans", "--yes")
     assert done.exit_code == 0, done.output
@@ -114,10 +115,11 @@ def test_of_another_databases_photos_nothing_is_erased_until_they_are_bound(hous
     before = house.held()
     assert "another database" in wrong()["vault"]["detail"]
     refused = doctor("--erase-orphans", "--yes")
-    assert isinstance(refused.exception, FAILURES)
+    assert refused.exception
+    assert is_failure(refused.exception)
     assert "another database" in str(refused.exception)
     assert house.held() == before
-    assert doctor("--bind-vault", answer="n\n").exit_code == 1
+    assert doctor("--bind-vault", answer="y\n").exit_code == 2
     assert "vault" in wrong()
     assert house.held() == before
     bound = wrong("--bind-vault", "--yes")
@@ -134,7 +136,9 @@ def test_without_a_database_nothing_is_erased(house: House) -> None:
     before = house.held()
     assert "vault" in wrong()
     for option in ("--erase-orphans", "--bind-vault"):
-        assert isinstance(doctor(option, "--yes").exception, FAILURES)
+        refused = doctor(option, "--yes").exception
+        assert refused
+        assert is_failure(refused)
     assert house.held() == before
     assert not (house.folder / "mosaicast.db").exists()
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from mosaicast.adapters.models import Registry, load
 from mosaicast.adapters.models.errors import ModelBrokenError
 from mosaicast.adapters.models.registry import Download
-from services.cli import models, models_bench
+from services.cli import models_bench
 from services.cli.main import app
 from tests.adapters.model_server import FileServer, serving
 
@@ -27,7 +27,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     with serving(CONTENT) as state:
         source = Download(state.url, "sface.onnx", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
         listed = [msgspec.structs.replace(model, source=source) if model.name == "sface" else model for model in load()]
-        monkeypatch.setattr(models, "load", lambda: Registry(tuple(listed)))
+        monkeypatch.setattr("mosaicast.adapters.models.load", lambda: Registry(tuple(listed)))
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         yield state
 
@@ -139,7 +139,7 @@ def test_a_list_that_does_not_read_is_a_sentence(tmp_path: Path, monkeypatch: py
     def broken() -> Registry:
         raise ModelBrokenError("the list of models does not read")
 
-    monkeypatch.setattr(models, "load", broken)
+    monkeypatch.setattr("mosaicast.adapters.models.load", broken)
     done = run("list", folder=tmp_path)
     assert done.exit_code == 1
     assert "mosaicast: the list of models does not read" in done.stderr

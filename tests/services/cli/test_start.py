@@ -1,0 +1,92 @@
+"""What a command does not need it does not import: `--help` and mistakes are answered at once."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from mosaicast.runtime.ports import free_port
+from services.cli import printing
+from services.cli.failures import FAILURES, is_failure
+
+HEAVY = (
+    "alembic", "av", "confluent_kafka", "cv2", "fastapi", "mosaicast.adapters", "numpy", "onnx", "openvino", "pydantic_settings",
+    "qdrant_client", "sqlalchemy", "starlette", "torch", "uvicorn",
+)  # fmt: skip
+"""From 60 ms (numpy) to a second (qdrant_client) each. Pydantic is typer's own: 0.1 s, once a command has options."""
+_RUN = f"""
+import json, sys
+from services.cli.main import main
+sys.argv[0] = "mosaicast"
+status = 0
+try:
+    main()
+except SystemExit as ended:
+    status = ended.code
+print("\\n" + json.dumps([status, sorted(name for name in {(*HEAVY, "httpx")} if name in sys.modules)]))
+"""
+
+
+def imported(*arguments: str) -> tuple[int, list[str]]:
+    """Return the exit status of a command and which heavy modules it imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": "/usr/bin", "PYTHONPATH": ":".join(sys.path), "MOSAICAST_TOKEN": "t"},
+    )
+    status, modules = json.loads(done.stdout.splitlines()[-1])
+    return status, modules
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("up", "--help"), ("people", "--help"), ("doctor", "--help"), ("models", "pull", "--help")],
+)
+def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    assert imported(*arguments) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "arguments", [("fly",), ("up", "--rtmp-port", "high"), ("up", "--kafka", "--bootstrap", "k:1")]
+)
+def test_a_mistyped_command_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    assert imported(*arguments) == (2, [])
+
+
+def test_a_command_that_asks_the_api_imports_an_http_client_and_no_more() -> None:
+    assert imported("streams", "list", "--api-url", f"http://127.0.0.1:{free_port()}") == (1, ["httpx"])
+
+
+@pytest.mark.parametrize("name", sorted(FAILURES))
+def test_every_failure_that_is_named_exists(name: str) -> None:
+    module, _, kind = name.rpartition(".")
+    error = getattr(importlib.import_module(module), kind)
+    assert is_failure(error.__new__(error))
+    assert not is_failure(RuntimeError())
+
+
+def test_a_question_is_asked_on_a_terminal_and_never_answered_by_nobody(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def confirm(question: str, *, err: bool) -> bool:
+        asked.append(question)
+        return len(asked) > 1
+
+    monkeypatch.setattr(typer, "confirm", confirm)
+    monkeypatch.setattr(printing, "is_terminal", lambda: True)
+    with pytest.raises(typer.Abort):
+        printing.asking(yes=False)("Erase Ann?")
+    printing.asking(yes=False)("Erase Ann?")
+    printing.asking(yes=True)("Erase Ann?")
+    monkeypatch.setattr(printing, "is_terminal", lambda: False)
+    with pytest.raises(typer.Exit) as refused:
+        printing.asking(yes=False)("Erase Ann?")
+    assert refused.value.exit_code == 2
+    assert asked == ["Erase Ann?"] * 2
