@@ -1,4 +1,4 @@
-"""What the api's routes work with, built in the composition root."""
+"""What the api works with, built in the composition root."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,17 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from fastapi import Request
-
-from mosaicast.adapters.database.storage import Storage, Stream
+from mosaicast.adapters.database.storage import Person, Storage, Stream
 from mosaicast.adapters.vault import Vault
 from services.api.background.outbox import Teller
-from services.api.http.problems import ProblemError
-from services.api.http.uploads import Slots
+from services.api.errors import NoSuchPersonError, NoSuchStreamError, NotToldError
 from services.api.people.enrolment import Enroller
 from services.api.people.reindex import Reindexer
 from services.api.people.templates import Templates
-from services.api.secrets import digest, same
+from services.api.slots import Slots
 from services.api.status import StatusBoard
 
 
@@ -81,7 +78,7 @@ class Readers:
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """Everything that the routes use."""
+    """Everything that the api uses."""
 
     storage: Storage
     teller: Teller
@@ -103,19 +100,30 @@ class Deps:
         """Return a stream.
 
         Raises:
-            ProblemError: 404.
+            NoSuchStreamError: there is none.
         """
         return found(self.storage.stream(stream_id), stream_id)
+
+    def person(self, person_id: str) -> Person:
+        """Return a person.
+
+        Raises:
+            NoSuchPersonError: there is none.
+        """
+        person = self.storage.person(person_id)
+        if person is None:
+            raise NoSuchPersonError(person_id)
+        return person
 
 
 def found(stream: Stream | None, stream_id: str) -> Stream:
     """Return the stream, or say that there is none.
 
     Raises:
-        ProblemError: 404.
+        NoSuchStreamError: there is none.
     """
     if stream is None:
-        raise no_stream(stream_id)
+        raise NoSuchStreamError(stream_id)
     return stream
 
 
@@ -123,36 +131,7 @@ def must_be_told(told: bool) -> None:
     """Let nobody believe that something works which the others do not know of.
 
     Raises:
-        ProblemError: 503: whoever presses a button, or takes a consent back, must hear that it has not worked yet.
+        NotToldError: whoever presses a button, or takes a consent back, must hear that it has not worked yet.
     """
     if not told:
-        raise ProblemError(
-            503,
-            "it is noted, but the other parts could not be told yet; it is tried until it is done, and asking again "
-            "tells whether it is",
-            headers={"Retry-After": "2"},
-        )
-
-
-def no_stream(stream_id: str) -> ProblemError:
-    """Return the 404 of a stream."""
-    return ProblemError(404, f"there is no stream `{stream_id[:64]}`")
-
-
-def deps_of(request: Request) -> Deps:
-    """Return what the app was built with."""
-    deps: Deps = request.app.state.deps
-    return deps
-
-
-def require_admin(request: Request) -> None:
-    """Let pass whoever has the administrator's token.
-
-    Raises:
-        ProblemError: 401.
-    """
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    given = token.strip()
-    expected = deps_of(request).storage.secret_sha256("admin_token")
-    if scheme.lower() != "bearer" or not given or not expected or not same(digest(given), expected):
-        raise ProblemError(401, "send `Authorization: Bearer TOKEN` with the administrator's token")
+        raise NotToldError

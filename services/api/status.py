@@ -2,15 +2,56 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mosaicast.adapters.database.storage import Stream
 from mosaicast.contracts.messages import PublicationState, StatusReport
-from services.api.http.schemas import FrameCounts, StreamStatus, VisiblePerson
 
 SILENT_S = 5.0
 """A part reports every second; one that is silent for so long is not to be believed any more."""
 _FAILED: frozenset[PublicationState] = frozenset({"quarantined", "refused", "ended", "error"})
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCounts:
+    """What became of the frames since the parts started."""
+
+    ingested: int = 0
+    clear: int = 0
+    masked: int = 0
+    full_mosaic: int = 0
+    dropped: int = 0
+    dropped_by_reason: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VisiblePerson:
+    """An enrolled person who is seen now."""
+
+    person_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """One stream as it is now."""
+
+    stream_id: str
+    name: str
+    state: PublicationState
+    reason: str
+    """A plain sentence; empty when all is well."""
+    latency_ms: float | None
+    """From ingest's read to the push of the masked frame, median."""
+    fps: float
+    frames: FrameCounts
+    tracks: Mapping[str, float]
+    """Faces now: `clear`, `masked`, and masked ones by reason."""
+    visible: tuple[VisiblePerson, ...]
+    guard_trips: int
+    """How often the output guard saw a face without a mask in what went out."""
+    rtmp_url: str
+    hls_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +109,7 @@ class StatusBoard:
             fps=compositor.gauges.get("fps", 0.0) if compositor else 0.0,
             frames=_counts(read, counted),
             tracks=_tracks(recognizer) if state == "live" else {},
-            visible=_visible(recognizer, names) if state == "live" else [],
+            visible=_visible(recognizer, names) if state == "live" else (),
             guard_trips=counted.get("guard_trips", 0),
             rtmp_url=urls[0],
             hls_url=urls[1],
@@ -103,9 +144,9 @@ def _counts(read: dict[str, int], counted: dict[str, int]) -> FrameCounts:
     )
 
 
-def _visible(report: StatusReport | None, names: Mapping[str, str]) -> list[VisiblePerson]:
+def _visible(report: StatusReport | None, names: Mapping[str, str]) -> tuple[VisiblePerson, ...]:
     seen = report.visible if report else ()
-    return [VisiblePerson(person_id=person, name=names[person]) for person in seen if person in names]
+    return tuple(VisiblePerson(person, names[person]) for person in seen if person in names)
 
 
 def _tracks(report: StatusReport | None) -> dict[str, float]:

@@ -2,8 +2,6 @@
 
 import asyncio
 
-from starlette.concurrency import run_in_threadpool
-
 from mosaicast.adapters.database.storage import StorageError
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps
@@ -21,8 +19,8 @@ async def keep_consents(deps: Deps) -> None:
     told_ms = 0  # at the start, of all that ever ran out: some did while nobody was there to say so
     while True:
         try:
-            told_ms = await run_in_threadpool(announce_ended, deps, told_ms)
-            wait_s = await run_in_threadpool(_wait_s, deps, told_ms)
+            told_ms = await asyncio.to_thread(announce_ended, deps, told_ms)
+            wait_s = await asyncio.to_thread(_wait_s, deps, told_ms)
         except StorageError as exc:
             _LOG.error("consents_failed", error=str(exc))
             wait_s = LONGEST_WAIT_S

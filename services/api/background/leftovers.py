@@ -2,8 +2,6 @@
 
 import asyncio
 
-from starlette.concurrency import run_in_threadpool
-
 from mosaicast.adapters.binding import enrolled
 from mosaicast.adapters.database.storage import Person, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
@@ -25,7 +23,7 @@ async def keep_clean(deps: Deps) -> None:
     leftovers = Leftovers(deps)
     while True:
         try:
-            await run_in_threadpool(leftovers.check)
+            await asyncio.to_thread(leftovers.check)
         except (StorageError, GalleryUnavailable, VaultError) as exc:
             _LOG.warning("leftovers_not_checked", error=str(exc))
         except Exception as exc:

@@ -2,8 +2,6 @@
 
 import asyncio
 
-from starlette.concurrency import run_in_threadpool
-
 from mosaicast.adapters.database.storage import StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.runtime.logs import get_logger
@@ -20,7 +18,7 @@ async def keep_templates(deps: Deps) -> None:
     restorer = Restorer(deps)
     while True:
         try:
-            await run_in_threadpool(restorer.check)
+            await asyncio.to_thread(restorer.check)
         except (StorageError, GalleryUnavailable) as exc:
             # Nothing was lost that could be told now; who is away is reported by the recognizer.
             _LOG.warning("templates_not_checked", error=str(exc))

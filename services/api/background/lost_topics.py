@@ -3,8 +3,6 @@
 import asyncio
 from typing import Protocol
 
-from starlette.concurrency import run_in_threadpool
-
 from mosaicast.adapters.database.storage import StorageError
 from mosaicast.adapters.kafka import BusError
 from mosaicast.runtime.logs import get_logger
@@ -29,7 +27,7 @@ async def keep_topics(deps: Deps, topics: Topics) -> None:
     times = 0
     while True:
         try:
-            if await run_in_threadpool(topics.restore):
+            if await asyncio.to_thread(topics.restore):
                 _LOG.warning("topics_lost")
                 times = TIMES
             if times:

@@ -2,8 +2,6 @@
 
 import asyncio
 
-from starlette.concurrency import run_in_threadpool
-
 from mosaicast.adapters.database.storage import StorageError, Stream
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps
@@ -34,17 +32,17 @@ async def keep_up(deps: Deps) -> None:
 async def check(deps: Deps, *, announce: bool) -> None:
     """End publications whose publisher is gone, and announce all streams if asked to."""
     publishers = await deps.edge.publishers()
-    streams = await run_in_threadpool(deps.storage.streams)
+    streams = await asyncio.to_thread(deps.storage.streams)
     for stream in streams:
         if publishers is not None and stream.stream_id not in publishers and _is_old(stream, deps.wall_ms()):
-            ended = await run_in_threadpool(
+            ended = await asyncio.to_thread(
                 deps.storage.end_publication, stream.stream_id, stream.publication_client or ""
             )
             if ended is not None:
                 _LOG.warning("publisher_lost", stream=stream.stream_id)
-                await run_in_threadpool(deps.teller.tell_stream, stream.stream_id, 0)
+                await asyncio.to_thread(deps.teller.tell_stream, stream.stream_id, 0)
     if announce:
-        await run_in_threadpool(deps.teller.repeat)
+        await asyncio.to_thread(deps.teller.repeat)
 
 
 def _is_old(stream: Stream, now_ms: int) -> bool:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Depends, FastAPI, Response
 from fastapi.responses import HTMLResponse
@@ -12,10 +12,12 @@ from fastapi_offline import FastAPIOffline
 
 from mosaicast.adapters.database.storage import StorageError
 from mosaicast.runtime.metrics import Metrics
-from services.api.deps import Deps, deps_of, require_admin
+from services.api.deps import Deps
 from services.api.http import hooks, problems, routes_consents, routes_people, routes_streams
+from services.api.http.depends import D, require_admin
+from services.api.http.kinds import OUR_MISTAKE
 from services.api.http.middleware import BodyLimit, RequestCount
-from services.api.http.schemas import StatusOut
+from services.api.http.schemas import StatusOut, StreamStatus
 
 PAGE = Path(__file__).parent / "status.html"
 WATCH_PAGE = Path(__file__).parent / "watch.html"
@@ -38,7 +40,7 @@ def create_app(deps: Deps, metrics: Metrics, ready: Callable[[], bool], lifespan
         version="1",
         description=_DESCRIPTION,
         lifespan=lifespan,
-        responses=problems.responses(500),
+        responses=problems.responses(OUR_MISTAKE),
         dependencies=[Depends(HTTPBearer(auto_error=False, description="The administrator's token."))],
     )
     app.state.deps = deps
@@ -56,13 +58,17 @@ def create_app(deps: Deps, metrics: Metrics, ready: Callable[[], bool], lifespan
 
 def _add_status(app: FastAPI) -> None:
     @app.get(
-        "/v1/status", tags=["status"], dependencies=[Depends(require_admin)], responses=problems.responses(401, 503)
+        "/v1/status",
+        tags=["status"],
+        dependencies=[Depends(require_admin)],
+        responses=problems.responses(*problems.COMMON),
     )
-    def status(deps: Annotated[Deps, Depends(deps_of)]) -> StatusOut:
+    def status(deps: D) -> StatusOut:
         """All streams as they are now: state, latency, what became of the frames, faces by reason, who is seen."""
         now = deps.monotonic_s()
         names = deps.storage.names(deps.board.visible_people())
-        streams = [deps.board.view(s, deps.addresses.masked(s.stream_id), now, names) for s in deps.storage.streams()]
+        seen = [deps.board.view(s, deps.addresses.masked(s.stream_id), now, names) for s in deps.storage.streams()]
+        streams = [StreamStatus.model_validate(stream, from_attributes=True) for stream in seen]
         problems = [] if deps.vault.refuses is None else [deps.vault.refuses]
         return StatusOut(streams=streams, problems=problems, at_ms=deps.wall_ms())
 
@@ -71,7 +77,7 @@ def _add_status(app: FastAPI) -> None:
         return HTMLResponse(PAGE.read_text(), headers={"Content-Security-Policy": _POLICY})
 
     @app.get("/watch/{stream_id}", include_in_schema=False)
-    def watch(stream_id: str, deps: Annotated[Deps, Depends(deps_of)]) -> HTMLResponse:
+    def watch(stream_id: str, deps: D) -> HTMLResponse:
         _, hls_url = deps.addresses.masked(deps.stream(stream_id).stream_id)
         # JSON is JavaScript, except that the page's own script would end at `</script>`.
         text = WATCH_PAGE.read_text().replace("HLS_URL", json.dumps(hls_url).replace("<", "\\u003c"))
@@ -84,7 +90,7 @@ def _add_probes(app: FastAPI, ready: Callable[[], bool]) -> None:
         return Response("ok\n", media_type="text/plain")
 
     @app.get("/readyz", include_in_schema=False)
-    def readyz(deps: Annotated[Deps, Depends(deps_of)]) -> Response:
+    def readyz(deps: D) -> Response:
         good = ready() and _answers(deps)
         return Response("ok\n" if good else "not now\n", 200 if good else 503, media_type="text/plain")
 

@@ -14,12 +14,13 @@ from starlette.concurrency import run_in_threadpool
 from mosaicast.adapters.database.storage import Stream
 from mosaicast.contracts.messages import Publication
 from mosaicast.runtime.logs import get_logger
-from services.api.deps import Deps, deps_of
+from services.api.deps import Deps
+from services.api.http.depends import D
+from services.api.http.kinds import REFUSED
 from services.api.http.problems import ProblemError
 from services.api.secrets import digest, same
 
 router = APIRouter(prefix="/hooks/edge", include_in_schema=False)
-D = Annotated[Deps, Depends(deps_of)]
 _EDGE_FIELDS = ("app", "name", "clientid")
 _LOG = get_logger(__name__)
 
@@ -28,10 +29,10 @@ def require_edge(deps: D, token: Annotated[str, Query()] = "") -> None:
     """Let pass only the edge.
 
     Raises:
-        ProblemError: 403.
+        ProblemError: it is somebody else.
     """
     if not same(token, deps.edge_token):
-        raise ProblemError(403, "only the edge may call its hooks")
+        raise ProblemError(REFUSED, "only the edge may call its hooks")
 
 
 router.dependencies.append(Depends(require_edge))
@@ -45,15 +46,15 @@ async def publish(request: Request, deps: D) -> Response:
     if form.get("app") == "masked":
         known = await run_in_threadpool(deps.storage.stream, name)
         if known is None or not same(form.get("token", ""), deps.edge_token):
-            raise ProblemError(403, "only the compositor publishes here")
+            raise ProblemError(REFUSED, "only the compositor publishes here")
         return Response(status_code=204)
     stream = await run_in_threadpool(deps.storage.stream_by_key, digest(name))
     if form.get("app") != "live" or stream is None:
-        raise ProblemError(403, "this stream key is not known")
+        raise ProblemError(REFUSED, "this stream key is not known")
     if stream.source.kind != "push":
-        raise ProblemError(403, "this stream reads a file; nobody publishes on it")
+        raise ProblemError(REFUSED, "this stream reads a file; nobody publishes on it")
     if stream.publication is not None and await _still_publishes(deps, stream):
-        raise ProblemError(403, "somebody publishes on this stream already")
+        raise ProblemError(REFUSED, "somebody publishes on this stream already")
     await _begin(deps, stream, digest(name), client)
     # The edge takes a bare name as the stream's new name: from here on nobody sees the key.
     return Response(status_code=302, headers={"Location": stream.stream_id})
@@ -65,14 +66,14 @@ async def _begin(deps: Deps, stream: Stream, key_sha256: str, client: str) -> No
     publication = Publication(publication_id=f"{started_ms}-{client or 0}", started_ms=started_ms)
     published = await run_in_threadpool(deps.storage.set_publication, stream, publication, client, key_sha256)
     if published is None:
-        raise ProblemError(403, "somebody publishes on this stream already, or its key has just changed")
+        raise ProblemError(REFUSED, "somebody publishes on this stream already, or its key has just changed")
     deps.readers.expect(stream.stream_id)
     await run_in_threadpool(deps.teller.tell_stream, stream.stream_id, 0)
     heard = await deps.readers.wait(stream.stream_id)
     now = await run_in_threadpool(deps.storage.stream, stream.stream_id)
     if now is None or now.publication != publication:
         # While it waited the key was changed or the stream deleted, and there was nobody on the edge yet to cut off.
-        raise ProblemError(403, "the key has just changed, or the stream was deleted")
+        raise ProblemError(REFUSED, "the key has just changed, or the stream was deleted")
     _LOG.info("publisher_came", stream=stream.stream_id, ingest_listens=heard)
 
 
@@ -99,14 +100,14 @@ async def play(request: Request, deps: D) -> Response:
     if same(form.get("token", ""), deps.edge_token):
         deps.readers.came(form.get("name", ""))
         return Response(status_code=204)
-    raise ProblemError(403, "raw pictures are not for viewers")
+    raise ProblemError(REFUSED, "raw pictures are not for viewers")
 
 
 async def _form(request: Request) -> dict[str, str]:
     fields = (await request.form()).multi_items()
     times = Counter(key for key, _ in fields)
     if any(times[key] > 1 for key in _EDGE_FIELDS):
-        raise ProblemError(403, "an address may not set the edge's own fields")
+        raise ProblemError(REFUSED, "an address may not set the edge's own fields")
     return {key: value for key, value in fields if isinstance(value, str)}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import groupby
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -9,31 +10,65 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mosaicast.adapters.database.storage import StorageError
 from mosaicast.runtime.logs import get_logger
+from services.api import errors
+from services.api.http import kinds
+from services.api.http.kinds import Kind
+from services.api.http.people_out import judged_out
 
 CONTENT_TYPE = "application/problem+json"
+COMMON = (kinds.TOKEN_WANTED, kinds.NOT_VALID, kinds.DATABASE_AWAY)
+"""What may come of every request below `/v1`, beside our mistakes."""
 _LOG = get_logger(__name__)
 
 
 class Problem(BaseModel):
     """What went wrong (RFC 9457)."""
 
-    type: str = Field("about:blank", examples=["about:blank"])
-    title: str = Field(examples=["Not Found"])
-    status: int = Field(examples=[404])
-    detail: str = Field("", examples=["there is no stream `abc`"])
+    model_config = ConfigDict(json_schema_extra={"examples": [kinds.NO_SUCH_STREAM.example]})
+
+    type: str = Field(
+        description="What kind it is, for programs to compare: a path of this api, where a page tells what to do."
+    )
+    title: str = Field(description="The kind in words; the same for all of its kind.")
+    status: int
+    detail: str = Field(description="This one in a plain sentence, for people.")
+
+
+KIND_OF: Mapping[type[errors.DomainError], Kind] = {
+    errors.NoSuchStreamError: kinds.NO_SUCH_STREAM,
+    errors.NoSuchPersonError: kinds.NO_SUCH_PERSON,
+    errors.NoSuchPhotoError: kinds.NO_SUCH_PHOTO,
+    errors.NothingSaidError: kinds.NOTHING_SAID,
+    errors.BeingErasedError: kinds.BEING_ERASED,
+    errors.ForeignStreamError: kinds.OTHER_OWNER,
+    errors.ChangedMeanwhileError: kinds.CHANGED_MEANWHILE,
+    errors.SourceRefusedError: kinds.SOURCE_REFUSED,
+    errors.MomentPassedError: kinds.MOMENT_PASSED,
+    errors.PhotoCountError: kinds.PHOTO_COUNT,
+    errors.PhotosDisagreeError: kinds.PHOTOS_DISAGREE,
+    errors.PhotosRefusedError: kinds.PHOTOS_REFUSED,
+    errors.PhotosTooLargeError: kinds.PHOTOS_TOO_LARGE,
+    errors.TooManyPeopleError: kinds.TOO_MANY_PEOPLE,
+    errors.BusyError: kinds.BUSY,
+    errors.NotToldError: kinds.NOT_TOLD,
+    errors.StoreAwayError: kinds.STORE_AWAY,
+    errors.VaultForeignError: kinds.VAULT_FOREIGN,
+    errors.ModelsBrokenError: kinds.MODELS_BROKEN,
+}
+"""What the domain refuses, as HTTP tells it."""
 
 
 class ProblemError(Exception):
-    """An answer that is not the one asked for.
+    """An answer that is not the one asked for, where HTTP itself is why: who asks, and in which form.
 
     Args:
-        status: HTTP status.
+        kind: of which kind it is.
         detail: a plain sentence for the user.
         more: further members of the problem.
         headers: of the answer.
@@ -41,24 +76,30 @@ class ProblemError(Exception):
 
     def __init__(
         self,
-        status: int,
+        kind: Kind,
         detail: str,
-        more: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.more, self.headers = status, detail, dict(more or {}), headers
+        self.kind, self.detail, self.headers = kind, detail, headers
 
 
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's description of these errors."""
+def responses(*told: Kind) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of these kinds of problems, by status."""
+    by_status = groupby(sorted(told, key=lambda kind: kind.status), lambda kind: kind.status)
+    return {int(status): _response(status, list(same)) for status, same in by_status}
+
+
+def _response(status: HTTPStatus, told: list[Kind]) -> dict[str, Any]:
     return {
-        status: {
-            "model": Problem,
-            "description": HTTPStatus(status).phrase,
-            "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        for status in statuses
+        "model": Problem,
+        "description": f"{status.phrase}: {', '.join(f'`{kind.uri}`' for kind in told)}",
+        "content": {
+            CONTENT_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {kind.slug: {"summary": kind.title, "value": kind.example} for kind in told},
+            }
+        },
     }
 
 
@@ -72,6 +113,11 @@ def document(openapi: dict[str, Any]) -> dict[str, Any]:
     return openapi
 
 
+def kind_of(exc: errors.DomainError) -> Kind:
+    """Return the kind of problem that an error of the domain becomes."""
+    return next(KIND_OF[kind] for kind in type(exc).__mro__ if kind in KIND_OF)
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of `app` as a problem, and say so in its OpenAPI document."""
     made = app.openapi
@@ -79,23 +125,28 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def own(_: Request, exc: ProblemError) -> JSONResponse:
-        return _answer(exc.status, exc.detail, exc.more, exc.headers)
+        return _answer(exc.kind, exc.detail, headers=exc.headers)
+
+    @app.exception_handler(errors.DomainError)
+    async def domain(_: Request, exc: errors.DomainError) -> JSONResponse:
+        more = {"photos": judged_out(exc.judged)} if isinstance(exc, errors.PhotosRefusedError) else {}
+        return _answer(kind_of(exc), str(exc), more)
 
     @app.exception_handler(HTTPException)
     async def framework(_: Request, exc: HTTPException) -> JSONResponse:
-        return _answer(exc.status_code, str(exc.detail), headers=exc.headers)
+        return _answer(kinds.of_status(exc.status_code), str(exc.detail), headers=exc.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, exc: RequestValidationError) -> JSONResponse:
         # Values are left out: they may be secrets, and the sender knows them.
-        errors = [{"field": _text(".".join(map(str, e["loc"]))), "message": _text(e["msg"])} for e in exc.errors()]
-        first = f"{errors[0]['field']}: {errors[0]['message']}" if errors else "the request is not valid"
-        return _answer(422, first, {"errors": errors})
+        wrong = [{"field": _text(".".join(map(str, e["loc"]))), "message": _text(e["msg"])} for e in exc.errors()]
+        first = f"{wrong[0]['field']}: {wrong[0]['message']}" if wrong else "the request is not valid"
+        return _answer(kinds.NOT_VALID, first, {"errors": wrong})
 
     @app.exception_handler(StorageError)
     async def storage(_: Request, exc: StorageError) -> JSONResponse:
         _LOG.error("storage_failed", error=str(exc))
-        return _answer(503, "the database does not answer; try again", headers={"Retry-After": "2"})
+        return _answer(kinds.DATABASE_AWAY, "the database does not answer; try again")
 
     app.add_middleware(_Bugs)
 
@@ -125,7 +176,7 @@ class _Bugs:
             _LOG.error("bug", error=type(exc).__name__, places=_places(exc))
             if started or scope["type"] != "http":
                 raise
-            await _answer(500, "this is our mistake; it has been logged")(scope, receive, send)
+            await _answer(kinds.OUR_MISTAKE, "this is our mistake; it has been logged")(scope, receive, send)
 
 
 def _places(exc: BaseException) -> list[str]:
@@ -140,11 +191,12 @@ def _text(text: str) -> str:
 
 
 def _answer(
-    status: int, detail: str, more: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    kind: Kind, detail: str, more: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    title = HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **(more or {})}
+    body = {"type": kind.uri, "title": kind.title, "status": int(kind.status), "detail": detail, **(more or {})}
     extra = dict(headers or {})
-    if status == HTTPStatus.UNAUTHORIZED:
+    if kind.retry_after_s is not None:
+        extra["Retry-After"] = str(kind.retry_after_s)
+    if kind.status == HTTPStatus.UNAUTHORIZED:
         extra["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(body, status, extra, CONTENT_TYPE)
+    return JSONResponse(body, kind.status, extra, CONTENT_TYPE)

@@ -11,9 +11,19 @@ from mosaicast.adapters.database.storage import Person
 from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, PhotoError, check_size
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import VaultError
-from services.api.deps import Deps, deps_of, must_be_told, require_admin
-from services.api.http.people_out import judged_out, person_out
-from services.api.http.problems import ProblemError, responses
+from services.api.deps import Deps, must_be_told
+from services.api.errors import (
+    ModelsBrokenError,
+    MomentPassedError,
+    NoSuchPhotoError,
+    PhotoCountError,
+    PhotosRefusedError,
+    PhotosTooLargeError,
+)
+from services.api.http import kinds
+from services.api.http.depends import D, require_admin
+from services.api.http.people_out import person_out
+from services.api.http.problems import COMMON, responses
 from services.api.http.schemas import (
     EnrolForm,
     Owner,
@@ -26,18 +36,23 @@ from services.api.http.schemas import (
 )
 from services.api.http.uploads import Part, read_parts
 from services.api.people import records as people
-from services.api.people.enrolment import Judged, PhotosDisagreeError
+from services.api.people.enrolment import Judged
 from services.api.people.items import thumbnail_item
 from services.api.secrets import new_id
 
 MOST_PHOTOS = 20
 router = APIRouter(
-    prefix="/v1/people", tags=["people"], dependencies=[Depends(require_admin)], responses=responses(401, 422, 503)
+    prefix="/v1/people", tags=["people"], dependencies=[Depends(require_admin)], responses=responses(*COMMON)
 )
 gallery = APIRouter(
-    prefix="/v1/gallery", tags=["people"], dependencies=[Depends(require_admin)], responses=responses(401, 422, 503)
+    prefix="/v1/gallery", tags=["people"], dependencies=[Depends(require_admin)], responses=responses(*COMMON)
 )
-D = Annotated[Deps, Depends(deps_of)]
+_STORES = (kinds.STORE_AWAY, kinds.VAULT_FOREIGN)
+_ENROLS = responses(
+    *COMMON, *_STORES, kinds.NOT_READABLE, kinds.TOO_SLOW, kinds.TOO_LARGE, kinds.PHOTOS_TOO_LARGE, kinds.FORM_WANTED,
+    kinds.MOMENT_PASSED, kinds.PHOTO_COUNT, kinds.PHOTOS_REFUSED, kinds.PHOTOS_DISAGREE, kinds.TOO_MANY_PEOPLE,
+    kinds.MODELS_BROKEN, kinds.BUSY,
+)  # fmt: skip
 _FORM = {
     "requestBody": {
         "required": True,
@@ -65,7 +80,7 @@ _FORM = {
 """Written out, because the form is read part by part and not by the framework: see `uploads`."""
 
 
-@router.post("", status_code=201, responses=responses(400, 408, 413, 415), openapi_extra=_FORM)
+@router.post("", status_code=201, responses=_ENROLS, openapi_extra=_FORM)
 async def enrol_person(request: Request, deps: D) -> PersonOut:
     """Enrol a person from 1 to 20 photos; each gets a verdict. At least one must be good, and most the same person's.
 
@@ -79,7 +94,7 @@ async def enrol_person(request: Request, deps: D) -> PersonOut:
             if part.file is None:
                 fields[part.name] = part.text
             elif len(judged) == MOST_PHOTOS:
-                raise ProblemError(422, f"at most {MOST_PHOTOS} photos")
+                raise PhotoCountError(f"at most {MOST_PHOTOS} photos")
             else:
                 judged.append(await run_in_threadpool(_look, deps, part))
         form = _form(fields, deps)
@@ -102,16 +117,16 @@ def list_people(deps: D, owner: Annotated[Owner, Query()] = "default") -> Person
     return PersonList(people=[person_out(person, now_ms) for person in deps.storage.people(owner)])
 
 
-@router.get("/{person_id}", responses=responses(404))
+@router.get("/{person_id}", responses=responses(*COMMON, kinds.NO_SUCH_PERSON))
 def get_person(person_id: str, deps: D) -> PersonOut:
     """Show one person."""
-    return person_out(found_person(deps, person_id), deps.wall_ms())
+    return person_out(deps.person(person_id), deps.wall_ms())
 
 
-@router.patch("/{person_id}", responses=responses(404, 409))
+@router.patch("/{person_id}", responses=responses(*COMMON, kinds.NO_SUCH_PERSON, kinds.BEING_ERASED, kinds.NOT_TOLD))
 def change_person(person_id: str, body: PersonPatch, deps: D) -> PersonOut:
     """Change the name, or when the consent runs out: masked from then on, also on running streams."""
-    person = changeable_person(deps, person_id)
+    person = people.changeable(deps, person_id)
     if body.name is not None:
         deps.storage.rename_person(person_id, body.name)
     if "expires_at" in body.model_fields_set:
@@ -120,25 +135,30 @@ def change_person(person_id: str, body: PersonPatch, deps: D) -> PersonOut:
     return get_person(person_id, deps)
 
 
-@router.delete("/{person_id}", status_code=204, responses=responses(404))
+@router.delete(
+    "/{person_id}", status_code=204, responses=responses(*COMMON, *_STORES, kinds.NO_SUCH_PERSON, kinds.NOT_TOLD)
+)
 def delete_person(person_id: str, deps: D) -> None:
     """Un-enrol a person and erase photos and templates: masked again at once, also on running streams.
 
     503 says what is not done yet: it is tried until it is, and asking again tells whether it is.
     """
-    people.erase(deps, found_person(deps, person_id))
+    people.erase(deps, deps.person(person_id))
 
 
 @router.get(
     "/{person_id}/photos/{photo_id}/thumbnail",
     response_class=Response,
-    responses={**responses(404), 200: {"content": {"image/jpeg": {}}, "description": "JPEG, 112 x 112."}},
+    responses={
+        **responses(*COMMON, *_STORES, kinds.NO_SUCH_PERSON, kinds.NO_SUCH_PHOTO),
+        200: {"content": {"image/jpeg": {}}, "description": "JPEG, 112 x 112."},
+    },
 )
 def get_thumbnail(person_id: str, photo_id: str, deps: D) -> Response:
     """Return the aligned face of a good photo."""
-    person = found_person(deps, person_id)
+    person = deps.person(person_id)
     if photo_id not in [photo.photo_id for photo in person.photos]:
-        raise ProblemError(404, "there is no such photo")
+        raise NoSuchPhotoError
     try:
         picture = deps.vault.get(person_id, thumbnail_item(photo_id))
     except VaultError as exc:
@@ -154,37 +174,13 @@ def start_reindex(deps: D, body: ReindexIn | None = None) -> ReindexOut:
     While it runs, asking again changes nothing; after a restart, it goes on where it was.
     """
     deps.reindexer.start(everybody=body is not None and body.everybody)
-    return deps.reindexer.progress()
+    return ReindexOut.model_validate(deps.reindexer.progress(), from_attributes=True)
 
 
 @gallery.get("/reindex")
 def get_reindex(deps: D) -> ReindexOut:
     """Show how far it is."""
-    return deps.reindexer.progress()
-
-
-def found_person(deps: Deps, person_id: str) -> Person:
-    """Return a person.
-
-    Raises:
-        ProblemError: 404.
-    """
-    person = deps.storage.person(person_id)
-    if person is None:
-        raise ProblemError(404, f"there is no person `{person_id[:64]}`")
-    return person
-
-
-def changeable_person(deps: Deps, person_id: str) -> Person:
-    """Return a person of whom something may be changed.
-
-    Raises:
-        ProblemError: 404; 409: it is too late.
-    """
-    person = found_person(deps, person_id)
-    if person.state != "kept":
-        raise ProblemError(409, "this person is being erased")
-    return person
+    return ReindexOut.model_validate(deps.reindexer.progress(), from_attributes=True)
 
 
 def _look(deps: Deps, part: Part) -> Judged:
@@ -195,22 +191,20 @@ def _look(deps: Deps, part: Part) -> Judged:
     except PhotoError as exc:
         return Judged(file, exc.fault, exc.detail)
     except ModelError as exc:
-        raise _no_models() from exc
+        raise ModelsBrokenError from exc
 
 
 def _settled(deps: Deps, judged: list[Judged]) -> list[Judged]:
     try:
         settled = deps.enroller.settle(judged)
-    except PhotosDisagreeError as exc:
-        raise ProblemError(422, str(exc)) from exc
     except ModelError as exc:
-        raise _no_models() from exc
+        raise ModelsBrokenError from exc
     if not settled:
-        raise ProblemError(422, f"send 1 to {MOST_PHOTOS} photos, as files named `photos`")
+        raise PhotoCountError(f"send 1 to {MOST_PHOTOS} photos, as files named `photos`")
     if all(one.good is None for one in settled):
-        status = 413 if all(one.verdict == "too_large" for one in settled) else 422
-        first = f"{settled[0].file[:100]}: {settled[0].detail}"
-        raise ProblemError(status, f"no photo can be used; {first}", {"photos": judged_out(settled)})
+        raise (PhotosTooLargeError if all(one.verdict == "too_large" for one in settled) else PhotosRefusedError)(
+            settled
+        )
     return settled
 
 
@@ -221,9 +215,5 @@ def _form(fields: dict[str, str], deps: Deps) -> EnrolForm:
         errors = exc.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError([{**error, "loc": ("body", *error["loc"])} for error in errors]) from exc
     if form.expires_at is not None and to_ms(form.expires_at) <= deps.wall_ms():
-        raise ProblemError(422, "expires_at: that moment has passed")
+        raise MomentPassedError
     return form
-
-
-def _no_models() -> ProblemError:
-    return ProblemError(503, "the face models do not work; the operator finds more in the log")

@@ -11,22 +11,26 @@ from starlette.concurrency import run_in_threadpool
 
 from mosaicast.adapters.database.storage import NewStream, RevisionConflictError, Stream
 from mosaicast.contracts.messages import Policy, Source, Zone
-from services.api.deps import Deps, deps_of, found, must_be_told, no_stream, require_admin
-from services.api.http.problems import ProblemError, responses
+from services.api.deps import Deps, found, must_be_told
+from services.api.errors import ChangedMeanwhileError, NoSuchStreamError, SourceRefusedError
+from services.api.http.depends import D, require_admin
+from services.api.http.kinds import CHANGED_MEANWHILE, NO_SUCH_STREAM, NOT_TOLD, SOURCE_REFUSED, TOO_LARGE
+from services.api.http.problems import COMMON, responses
 from services.api.http.schemas import PolicyBody, PolicyPatch, SourceIn, StreamCreated, StreamIn, StreamList, StreamOut
 from services.api.secrets import digest, new_id, new_secret
 
 router = APIRouter(
-    prefix="/v1/streams", tags=["streams"], dependencies=[Depends(require_admin)], responses=responses(401, 422, 503)
+    prefix="/v1/streams", tags=["streams"], dependencies=[Depends(require_admin)], responses=responses(*COMMON)
 )
-D = Annotated[Deps, Depends(deps_of)]
+_OF_ONE = responses(*COMMON, NO_SUCH_STREAM)
+_CHANGES = responses(*COMMON, NO_SUCH_STREAM, NOT_TOLD)
 _TAG = re.compile(r"[0-9]{1,18}", re.ASCII)
 _ETAG: dict[int | str, dict[str, Any]] = {
     200: {"headers": {"ETag": {"description": "The stream's revision.", "schema": {"type": "string"}}}}
 }
 
 
-@router.post("", status_code=201, responses=responses(413))
+@router.post("", status_code=201, responses=responses(*COMMON, SOURCE_REFUSED, TOO_LARGE))
 def create_stream(body: StreamIn, deps: D) -> StreamCreated:
     """Create a stream. The answer shows its key, this once."""
     key = new_secret()
@@ -49,13 +53,13 @@ def list_streams(deps: D) -> StreamList:
     return StreamList(streams=[_out(stream, deps) for stream in deps.storage.streams()])
 
 
-@router.get("/{stream_id}", responses=responses(404))
+@router.get("/{stream_id}", responses=_OF_ONE)
 def get_stream(stream_id: str, deps: D) -> StreamOut:
     """Show one stream."""
     return _out(deps.stream(stream_id), deps)
 
 
-@router.delete("/{stream_id}", status_code=204, responses=responses(404))
+@router.delete("/{stream_id}", status_code=204, responses=_CHANGES)
 async def delete_stream(stream_id: str, deps: D) -> None:
     """Delete a stream; whoever publishes on it is cut off.
 
@@ -63,12 +67,12 @@ async def delete_stream(stream_id: str, deps: D) -> None:
     """
     deleted = await run_in_threadpool(deps.storage.delete_stream, stream_id)
     if not deleted and not await run_in_threadpool(deps.teller.waits, stream_id):
-        raise no_stream(stream_id)
+        raise NoSuchStreamError(stream_id)
     deps.board.forget(stream_id)
     must_be_told(await _told_and_cut_off(deps, stream_id))
 
 
-@router.post("/{stream_id}/key", responses=responses(404))
+@router.post("/{stream_id}/key", responses=_CHANGES)
 async def rotate_key(stream_id: str, deps: D) -> StreamCreated:
     """Make a new key. The old one is refused from now on, and its publisher is cut off.
 
@@ -80,13 +84,16 @@ async def rotate_key(stream_id: str, deps: D) -> StreamCreated:
     return StreamCreated(**_out(stream, deps).model_dump(), stream_key=key)
 
 
-@router.get("/{stream_id}/policy", responses=_ETAG | responses(404))
+@router.get("/{stream_id}/policy", responses=_ETAG | _OF_ONE)
 def get_policy(stream_id: str, deps: D, response: Response) -> PolicyBody:
     """Show how a stream is masked and encoded. `ETag` is the stream's revision."""
     return _policy_out(deps.stream(stream_id), response)
 
 
-@router.patch("/{stream_id}/policy", responses=_ETAG | responses(404, 412, 413))
+@router.patch(
+    "/{stream_id}/policy",
+    responses=_ETAG | responses(*COMMON, NO_SUCH_STREAM, CHANGED_MEANWHILE, TOO_LARGE, NOT_TOLD),
+)
 def change_policy(
     stream_id: str, body: PolicyPatch, deps: D, response: Response, if_match: Annotated[str | None, Header()] = None
 ) -> PolicyBody:
@@ -107,18 +114,18 @@ def change_policy(
     try:
         stream = found(deps.storage.change_policy(stream_id, merged, _revision(if_match)), stream_id)
     except RevisionConflictError as exc:
-        raise _changed_meanwhile() from exc
+        raise ChangedMeanwhileError from exc
     must_be_told(deps.teller.tell_stream(stream_id))
     return _policy_out(stream, response)
 
 
-@router.post("/{stream_id}/panic", status_code=204, responses=responses(404))
+@router.post("/{stream_id}/panic", status_code=204, responses=_CHANGES)
 def panic(stream_id: str, deps: D) -> None:
     """Mosaic the whole picture until released."""
     _set_panic(deps, stream_id, True)
 
 
-@router.delete("/{stream_id}/panic", status_code=204, responses=responses(404))
+@router.delete("/{stream_id}/panic", status_code=204, responses=_CHANGES)
 def release_panic(stream_id: str, deps: D) -> None:
     """End the full mosaic."""
     _set_panic(deps, stream_id, False)
@@ -138,27 +145,23 @@ def _revision(if_match: str | None) -> int | None:
     """Return the revision that the sender knows; None: any.
 
     Raises:
-        ProblemError: 412: it is no revision of ours.
+        ChangedMeanwhileError: it is no revision of ours.
     """
     if if_match is None or if_match.strip() == "*":
         return None
     tag = if_match.strip().removeprefix("W/").strip('"')  # a proxy that compresses answers makes the tag a weak one
     if not _TAG.fullmatch(tag):
-        raise _changed_meanwhile()
+        raise ChangedMeanwhileError
     return int(tag)
-
-
-def _changed_meanwhile() -> ProblemError:
-    return ProblemError(412, "the stream was changed since; read the policy again, and send its ETag as If-Match")
 
 
 def _source(source: SourceIn, media_dir: Path | None) -> Source:
     if source.kind == "push":
         return Source()
     if media_dir is None:
-        raise ProblemError(422, "the operator allows no files as sources (MOSAICAST_MEDIA_DIR is not set)")
+        raise SourceRefusedError("the operator allows no files as sources (MOSAICAST_MEDIA_DIR is not set)")
     if not source.path:
-        raise ProblemError(422, "a source of the kind `file` needs a `path` below the operator's media folder")
+        raise SourceRefusedError("a source of the kind `file` needs a `path` below the operator's media folder")
     root = media_dir.resolve()
     try:
         path = (root / source.path).resolve()
@@ -166,7 +169,7 @@ def _source(source: SourceIn, media_dir: Path | None) -> Source:
     except (OSError, ValueError, RuntimeError):  # too long, a zero byte, a circle of links
         good = False
     if not good:
-        raise ProblemError(422, "there is no such file below the operator's media folder")
+        raise SourceRefusedError("there is no such file below the operator's media folder")
     return Source(kind="file", path=str(path.relative_to(root)))
 
 

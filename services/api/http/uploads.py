@@ -6,7 +6,6 @@ unencrypted in the temporary folder.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
+from services.api.http.kinds import FORM_WANTED, NOT_READABLE, NOT_VALID, TOO_LARGE, TOO_SLOW
 from services.api.http.problems import ProblemError
+from services.api.slots import UploadLimits
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -23,46 +24,6 @@ if TYPE_CHECKING:
 _LONGEST_FIELD = 10_000
 _LONGEST_HEADERS = 8_000
 _MOST_PARTS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class UploadLimits:
-    """How long an upload may keep a slot by being slow. Times in seconds; the time that we need does not count."""
-
-    slot_s: float = 10.0
-    """So long an upload waits for a slot."""
-    stall_s: float = 15.0
-    """So long nothing may arrive."""
-    grace_s: float = 15.0
-    """So much longer than its bytes need at `least_bytes_per_s` all of it may take."""
-    least_bytes_per_s: float = 64 * 1024
-    """A phone at the edge of its cell; a photo of 5 MB takes 80 s."""
-    longest_s: float = 600.0
-
-
-class Slots:
-    """How many uploads are read at once: each holds a photo in memory. Used by one event loop only."""
-
-    def __init__(self, count: int = 2, limits: UploadLimits | None = None) -> None:
-        self._free = asyncio.Semaphore(count)
-        self.limits = limits or UploadLimits()
-
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold a slot.
-
-        Raises:
-            ProblemError: 503: none became free.
-        """
-        try:
-            await asyncio.wait_for(self._free.acquire(), self.limits.slot_s)
-        except TimeoutError as exc:
-            busy = "others are sending photos just now; try again"
-            raise ProblemError(503, busy, headers={"Retry-After": "10"}) from exc
-        try:
-            yield
-        finally:
-            self._free.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +53,7 @@ async def read_parts(request: Request, largest_file: int, limits: UploadLimits) 
     kind, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
-        raise ProblemError(415, "send a form: multipart/form-data")
+        raise ProblemError(FORM_WANTED, "send a form: multipart/form-data")
     collector = _Collector(largest_file)
     try:
         parser = MultipartParser(boundary, collector.callbacks())
@@ -101,11 +62,11 @@ async def read_parts(request: Request, largest_file: int, limits: UploadLimits) 
             for part in collector.take():
                 yield part
     except FormParserError as exc:
-        raise ProblemError(422, "the form is broken") from exc
+        raise ProblemError(NOT_VALID, "the form is broken") from exc
     except ClientDisconnect as exc:
-        raise ProblemError(400, "the upload broke off") from exc
+        raise ProblemError(NOT_READABLE, "the upload broke off") from exc
     if not collector.ended:
-        raise ProblemError(422, "the form ends too early")
+        raise ProblemError(NOT_VALID, "the form ends too early")
 
 
 async def _in_time(chunks: AsyncIterator[bytes], limits: UploadLimits) -> AsyncIterator[bytes]:
@@ -124,7 +85,7 @@ async def _in_time(chunks: AsyncIterator[bytes], limits: UploadLimits) -> AsyncI
                 chunk = await anext(chunks, None)
         except TimeoutError as exc:
             slow = "the photos arrive too slowly; send smaller ones, or over a faster connection"
-            raise ProblemError(408, slow, headers={"Connection": "close"}) from exc
+            raise ProblemError(TOO_SLOW, slow, headers={"Connection": "close"}) from exc
         if chunk is None:
             return
         waited_s, taken = waited_s + now_s() - began_s, taken + len(chunk)
@@ -167,7 +128,7 @@ class _Collector:
 
     def _header(self, target: bytearray, data: bytes) -> None:
         if len(target) + len(data) > _LONGEST_HEADERS:
-            raise ProblemError(422, "the form is broken")
+            raise ProblemError(NOT_VALID, "the form is broken")
         target += data
 
     def _end_header(self) -> None:
@@ -181,7 +142,7 @@ class _Collector:
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
         self._parts += 1
         if self._parts > _MOST_PARTS:
-            raise ProblemError(422, f"the form has more than {_MOST_PARTS} parts")
+            raise ProblemError(NOT_VALID, f"the form has more than {_MOST_PARTS} parts")
         if b"filename" in options:
             self._file = options[b"filename"].decode("utf-8", "replace")
             self._largest = self._largest_file
@@ -191,7 +152,7 @@ class _Collector:
         if self._size <= self._largest:
             self._content += data[start:end]
         elif self._file is None:
-            raise ProblemError(413, "a field of the form is too long")
+            raise ProblemError(TOO_LARGE, "a field of the form is too long")
         else:
             self._content.clear()
 

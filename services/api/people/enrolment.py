@@ -13,6 +13,7 @@ from mosaicast.adapters.media.photos import Decoded, PhotoError
 from mosaicast.core.pose import pitch_ratio, yaw_ratio
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks, Picture, align_by_landmarks, crop_square, sharpness
+from services.api.errors import PhotosDisagreeError
 from services.api.people.agreement import likeness, odd_ones_out
 from services.api.people.face_models import FaceModels, Network, Vectors
 
@@ -98,10 +99,6 @@ class Judged:
     note: str = ""
     good: GoodFace | None = None
     """Exactly for the verdict ok."""
-
-
-class PhotosDisagreeError(Exception):
-    """The photos show several people, and no majority one of them: the sender's fault; the text says so."""
 
 
 class Decoder(Protocol):

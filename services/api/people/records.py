@@ -9,7 +9,7 @@ from mosaicast.adapters.vault import VaultError, VaultRefusesError
 from mosaicast.contracts.messages import MOST_PEOPLE
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps, must_be_told
-from services.api.http.problems import ProblemError
+from services.api.errors import BeingErasedError, StoreAwayError, TooManyPeopleError, VaultForeignError
 from services.api.people.enrolment import Judged
 from services.api.people.items import WHOLE, photo_item, thumbnail_item
 from services.api.secrets import new_id
@@ -24,11 +24,11 @@ def enrol(deps: Deps, person: Person, judged: Sequence[Judged]) -> Person:
     is enrolled yet; that the person may be seen is said last. What is cut off in between is erased: see `leftovers`.
 
     Raises:
-        ProblemError: 503; 422 if the owner has as many as a stream can be told of; nothing is kept, or it has no
-            consent and is erased as soon as the stores answer.
+        TooManyPeopleError: the owner has as many as a stream can be told of; nothing is kept.
+        StoreAwayError: nothing is kept, or it has no consent and is erased as soon as the stores answer.
     """
     if deps.storage.count_people(person.owner_id) >= MOST_PEOPLE:
-        raise ProblemError(422, f"this owner has {MOST_PEOPLE} people, and can't have more")
+        raise TooManyPeopleError(MOST_PEOPLE)
     if deps.vault.refuses is not None:
         raise unavailable(VaultRefusesError(deps.vault.refuses))
     photos = tuple(Photo(j.file, j.verdict, new_id() if j.good else None) for j in judged)
@@ -48,11 +48,24 @@ def enrol(deps: Deps, person: Person, judged: Sequence[Judged]) -> Person:
     return replace(person, state="kept")
 
 
+def changeable(deps: Deps, person_id: str) -> Person:
+    """Return a person of whom something may be changed.
+
+    Raises:
+        NoSuchPersonError: there is none.
+        BeingErasedError: it is too late.
+    """
+    person = deps.person(person_id)
+    if person.state != "kept":
+        raise BeingErasedError
+    return person
+
+
 def erase(deps: Deps, person: Person) -> None:
     """Erase a person: consent first, so that whatever fails then, the face is masked; then templates and pictures.
 
     Raises:
-        ProblemError: 503; it is tried until it is done, and asking again tells whether it is.
+        StoreAwayError, NotToldError: it is tried until it is done, and asking again tells whether it is.
     """
     deps.storage.begin_erasing(person.person_id)
     told = deps.teller.tell_owner(person.owner_id)
@@ -83,13 +96,13 @@ def announce(deps: Deps, owner: str) -> None:
     deps.teller.tell_owner(owner, 0)
 
 
-def unavailable(exc: GalleryUnavailable | VaultError, so_far: str = "") -> ProblemError:
-    """Return the 503 of a store that fails."""
+def unavailable(exc: GalleryUnavailable | VaultError, so_far: str = "") -> StoreAwayError:
+    """Return what whoever asked is told of a store that fails."""
     what = "the gallery does not answer" if isinstance(exc, GalleryUnavailable) else "the photos can't be reached"
     _LOG.error("people_store_failed", error=str(exc))
     if isinstance(exc, VaultRefusesError):
-        return ProblemError(503, f"{so_far}: {exc}" if so_far else str(exc))
-    return ProblemError(503, f"{so_far}: {what}; try again" if so_far else f"{what}; try again")
+        return VaultForeignError(f"{so_far}: {exc}" if so_far else str(exc))
+    return StoreAwayError(f"{so_far}: {what}; try again" if so_far else f"{what}; try again")
 
 
 def _fill(deps: Deps, person: Person, judged: Sequence[Judged]) -> None:

@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from mosaicast.adapters.database.storage import Storage, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
@@ -9,7 +11,6 @@ from mosaicast.adapters.media.jpeg import JpegError
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import Vault, VaultDamagedError, VaultError
 from mosaicast.runtime.logs import get_logger
-from services.api.http.schemas import ReindexOut
 from services.api.people.enrolment import Enroller
 from services.api.people.face_models import Vectors
 from services.api.people.items import photo_item
@@ -17,6 +18,23 @@ from services.api.people.templates import Templates
 
 RETRY_S = 2.0
 _LOG = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexing:
+    """How far it is."""
+
+    state: Literal["idle", "running", "done", "stopped", "failed"] = "idle"
+    reason: str = ""
+    """A plain sentence; empty when all is well."""
+    waiting: int = 0
+    """People whose templates are not of the networks of today."""
+    total: int = 0
+    """People in this run."""
+    done: int = 0
+    """Of them finished, the skipped ones too."""
+    skipped: tuple[str, ...] = ()
+    """Ids of people of whom no photo can be used any more."""
 
 
 class Reindexer:
@@ -41,7 +59,7 @@ class Reindexer:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._now = ReindexOut(state="idle", waiting=0, total=0, done=0, skipped=[])
+        self._now = Reindexing()
 
     def start(self, *, everybody: bool) -> bool:
         """Begin; False: it runs already.
@@ -59,12 +77,12 @@ class Reindexer:
         with self._lock:
             if self._now.state == "running":
                 return False
-            self._now = ReindexOut(state="running", waiting=0, total=len(ids), done=0, skipped=[])
+            self._now = Reindexing("running", total=len(ids))
             self._thread = threading.Thread(target=self._run, args=(ids,), name="reindex", daemon=True)
             self._thread.start()
         return True
 
-    def progress(self) -> ReindexOut:
+    def progress(self) -> Reindexing:
         """Return how far it is.
 
         Raises:
@@ -72,7 +90,7 @@ class Reindexer:
         """
         waiting = len(self._waiting())
         with self._lock:
-            return self._now.model_copy(update={"waiting": waiting, "skipped": list(self._now.skipped)})
+            return replace(self._now, waiting=waiting)
 
     def stop(self) -> None:
         """End after the person in hand."""
@@ -90,9 +108,8 @@ class Reindexer:
                     return self._end("stopped", "the api was stopped; start it again to go on")
                 made = self._again(person_id)
                 with self._lock:
-                    self._now.done += 1
-                    if not made:
-                        self._now.skipped.append(person_id)
+                    skipped = self._now.skipped if made else (*self._now.skipped, person_id)
+                    self._now = replace(self._now, done=self._now.done + 1, skipped=skipped)
         except (GalleryUnavailable, VaultError, StorageError, ModelError) as exc:
             _LOG.error("reindex_failed", error=str(exc))
             return self._end("failed", "the gallery, the photos, the database or the models failed; see the log")
@@ -101,9 +118,9 @@ class Reindexer:
             return self._end("failed", "this is our mistake; it has been logged")
         return self._end("done", "")
 
-    def _end(self, state: str, reason: str) -> None:
+    def _end(self, state: Literal["done", "stopped", "failed"], reason: str) -> None:
         with self._lock:
-            self._now = self._now.model_copy(update={"state": state, "reason": reason})
+            self._now = replace(self._now, state=state, reason=reason)
 
     def _again(self, person_id: str) -> bool:
         """Make a person's templates again; False: no kept photo can be used."""

@@ -19,6 +19,7 @@ from mosaicast.runtime.metrics import Metrics
 from services.api.background.outbox import Teller
 from services.api.deps import Addresses, Deps, Readers
 from services.api.http.app import create_app
+from services.api.http.kinds import KINDS
 from services.api.secrets import digest
 from services.api.status import StatusBoard
 
@@ -176,6 +177,7 @@ def problem(answer: Any, status: int) -> dict[str, Any]:
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
     assert body["status"] == status
-    assert body["type"] == "about:blank"
+    kind = next(kind for kind in KINDS if kind.uri == body["type"])
+    assert (kind.status, kind.title) == (status, body["title"])
     assert body["title"]
     return cast("dict[str, Any]", body)

@@ -10,8 +10,10 @@ import pytest
 
 from mosaicast.adapters.database.storage import Storage
 from services.api.http.app import create_app
+from services.api.http.kinds import TOO_SLOW
 from services.api.http.problems import ProblemError
-from services.api.http.uploads import Slots, UploadLimits, _in_time
+from services.api.http.uploads import _in_time
+from services.api.slots import Slots, UploadLimits
 from tests.services.api.fakes import ADMIN_TOKEN, Client, problem
 from tests.services.api.people_tools import PeopleDesk, jpeg, portrait
 from tests.services.api.test_secrecy import serving
@@ -142,7 +144,7 @@ def test_our_own_time_is_not_the_senders() -> None:
 def test_a_sender_who_stalls_is_given_up(sizes: tuple[int, ...], limits: UploadLimits) -> None:
     with pytest.raises(ProblemError) as raised:
         taken(chunks(*sizes, forever=True), limits)
-    assert raised.value.status == 408
+    assert raised.value.kind is TOO_SLOW
 
 
 def test_a_steady_sender_has_the_time_that_its_bytes_need() -> None:

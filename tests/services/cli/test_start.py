@@ -13,8 +13,8 @@ from services.cli import printing
 from services.cli.failures import FAILURES, is_failure
 
 HEAVY = (
-    "alembic", "av", "confluent_kafka", "cv2", "fastapi", "mosaicast.adapters", "numpy", "onnx", "openvino", "pydantic_settings",
-    "qdrant_client", "sqlalchemy", "starlette", "torch", "uvicorn",
+    "alembic", "av", "confluent_kafka", "cv2", "fastapi", "mosaicast.adapters", "numpy", "onnx", "openvino",
+    "pydantic_settings", "qdrant_client", "sqlalchemy", "starlette", "torch", "uvicorn",
 )  # fmt: skip
 """From 60 ms (numpy) to a second (qdrant_client) each. Pydantic is typer's own: 0.1 s, once a command has options."""
 _RUN = f"""
