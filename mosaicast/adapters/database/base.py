@@ -3,18 +3,27 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, Select, and_, create_engine, event, or_
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+Row = TypeVar("Row")
+
+
+class Mark(NamedTuple):
+    """Where something is in a list that has the oldest first."""
+
+    created_ms: int
+    item_id: str
 
 
 class StorageError(Exception):
@@ -94,3 +103,22 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=5000", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def page(
+    query: Select[Row],
+    created_ms: InstrumentedAttribute[int],
+    item_id: InstrumentedAttribute[str],
+    after: Mark | None,
+    limit: int | None,
+) -> Select[Row]:
+    """Return a query for a part of a list, oldest first.
+
+    Args:
+        after: where the part begins; None: at the beginning.
+        limit: at most so many; None: all.
+    """
+    if after is not None:
+        later = and_(created_ms == after.created_ms, item_id > after.item_id)
+        query = query.where(or_(created_ms > after.created_ms, later))
+    return query.order_by(created_ms, item_id).limit(limit)

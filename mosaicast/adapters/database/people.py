@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from mosaicast.adapters.database.base import rows
+from mosaicast.adapters.database.base import Mark, page, rows
 from mosaicast.adapters.database.models import ConsentRow, PersonRow, PhotoRow, StreamRow
 from mosaicast.adapters.database.outbox import OutboxTables, put
 from mosaicast.contracts.topics import GALLERY, STREAMS
@@ -106,11 +106,12 @@ class PeopleTables(OutboxTables):
             owners = list(session.scalars(select(PersonRow.owner_id).distinct()))
         return [person for owner in sorted(owners) for person in self.people(owner)]
 
-    def people(self, owner_id: str) -> list[Person]:
-        """Return an owner's people, oldest first."""
+    def people(self, owner_id: str, after: Mark | None = None, limit: int | None = None) -> list[Person]:
+        """Return an owner's people, oldest first; all, or at most `limit` of those after a place in the list."""
+        of_owner = select(PersonRow).where(PersonRow.owner_id == owner_id)
         with self._session() as session:
-            query = select(PersonRow).where(PersonRow.owner_id == owner_id)
-            return _people(session, session.scalars(query.order_by(PersonRow.created_ms, PersonRow.id)).all())
+            query = page(of_owner, PersonRow.created_ms, PersonRow.id, after, limit)
+            return _people(session, session.scalars(query).all())
 
     def person(self, person_id: str) -> Person | None:
         """Return a person."""

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from mosaicast.adapters.database.base import MIGRATIONS, StorageError, rows
+from mosaicast.adapters.database.base import MIGRATIONS, Mark, StorageError, page, rows
 from mosaicast.adapters.database.models import ConsentRow, InstallationRow, SecretRow, StreamRow
 from mosaicast.adapters.database.outbox import Place, Waiting, put
 from mosaicast.adapters.database.people import PeopleTables, Person, PersonState, Photo
@@ -19,6 +19,7 @@ from mosaicast.core.consents import NEVER_MS
 
 __all__ = [
     "MIGRATIONS",
+    "Mark",
     "NewStream",
     "Person",
     "PersonState",
@@ -112,10 +113,11 @@ class Storage(PeopleTables):
             put(session, STREAMS.name, [new.stream_id])
         return _stream(row)
 
-    def streams(self) -> list[Stream]:
-        """Return all streams, oldest first."""
+    def streams(self, after: Mark | None = None, limit: int | None = None) -> list[Stream]:
+        """Return streams, oldest first; all, or at most `limit` of those that come after a place in the list."""
+        query = page(select(StreamRow), StreamRow.created_ms, StreamRow.id, after, limit)
         with self._session() as session:
-            return [_stream(row) for row in session.scalars(select(StreamRow).order_by(StreamRow.created_ms))]
+            return [_stream(row) for row in session.scalars(query)]
 
     def stream(self, stream_id: str) -> Stream | None:
         """Return a stream."""

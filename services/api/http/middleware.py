@@ -17,7 +17,11 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class BodyLimit:
-    """Ends the reading of a body that is too large with 413, whether its length was declared or not."""
+    """Ends the reading of a body that is too large with 413, whether its length was declared or not.
+
+    FastAPI's `max_body_size` (0.165) does the same, but puts a plain text in the place of whatever is answered to a
+    declared length that is too large: not a problem, and 413 even to whoever has no token, who is told 401 here.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -5,7 +5,8 @@ from typing import Any
 
 from mosaicast.adapters.database.storage import Person, Photo
 from mosaicast.core.consents import visible_until
-from services.api.http.schemas import ConsentOut, PersonOut, PhotoOut, to_moment
+from services.api.http.schemas import to_moment
+from services.api.http.schemas_people import ConsentOut, PersonOut, PhotoOut
 from services.api.people.enrolment import DETAILS, Judged
 
 

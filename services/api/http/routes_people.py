@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from mosaicast.adapters.database.storage import Person
+from mosaicast.adapters.database.storage import Mark, Person
 from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, PhotoError, check_size
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import VaultError
@@ -20,20 +20,12 @@ from services.api.errors import (
     PhotosRefusedError,
     PhotosTooLargeError,
 )
-from services.api.http import kinds
+from services.api.http import kinds, paging
 from services.api.http.depends import D, require_admin
 from services.api.http.people_out import person_out
 from services.api.http.problems import COMMON, responses
-from services.api.http.schemas import (
-    EnrolForm,
-    Owner,
-    PersonList,
-    PersonOut,
-    PersonPatch,
-    ReindexIn,
-    ReindexOut,
-    to_ms,
-)
+from services.api.http.schemas import Owner, to_ms
+from services.api.http.schemas_people import EnrolForm, PersonList, PersonOut, PersonPatch, ReindexIn, ReindexOut
 from services.api.http.uploads import Part, read_parts
 from services.api.people import records as people
 from services.api.people.enrolment import Judged
@@ -72,6 +64,9 @@ _FORM = {
                             "maxItems": MOST_PHOTOS,
                         },
                     },
+                    "examples": [
+                        {"name": "Ann", "expires_at": "2030-12-31T09:00:00Z", "photos": ["(bytes of ann1.jpg)"]}
+                    ],
                 }
             }
         },
@@ -80,7 +75,7 @@ _FORM = {
 """Written out, because the form is read part by part and not by the framework: see `uploads`."""
 
 
-@router.post("", status_code=201, responses=_ENROLS, openapi_extra=_FORM)
+@router.post("", status_code=201, responses=_ENROLS, openapi_extra=_FORM, operation_id="enrol_person")
 async def enrol_person(request: Request, deps: D) -> PersonOut:
     """Enrol a person from 1 to 20 photos; each gets a verdict. At least one must be good, and most the same person's.
 
@@ -110,20 +105,31 @@ async def enrol_person(request: Request, deps: D) -> PersonOut:
     return person_out(kept, deps.wall_ms(), judged)
 
 
-@router.get("")
-def list_people(deps: D, owner: Annotated[Owner, Query()] = "default") -> PersonList:
-    """List an owner's enrolled people."""
+@router.get("", operation_id="list_people")
+def list_people(
+    deps: D,
+    owner: Annotated[Owner, Query()] = "default",
+    limit: paging.Limit = None,
+    cursor: paging.Cursor = None,
+) -> PersonList:
+    """List an owner's enrolled people, oldest first."""
     now_ms = deps.wall_ms()
-    return PersonList(people=[person_out(person, now_ms) for person in deps.storage.people(owner)])
+    found = deps.storage.people(owner, paging.read(cursor), paging.one_more(limit))
+    listed, next_cursor = paging.cut(found, limit, lambda person: Mark(person.created_ms, person.person_id))
+    return PersonList(people=[person_out(person, now_ms) for person in listed], next_cursor=next_cursor)
 
 
-@router.get("/{person_id}", responses=responses(*COMMON, kinds.NO_SUCH_PERSON))
+@router.get("/{person_id}", responses=responses(*COMMON, kinds.NO_SUCH_PERSON), operation_id="get_person")
 def get_person(person_id: str, deps: D) -> PersonOut:
     """Show one person."""
     return person_out(deps.person(person_id), deps.wall_ms())
 
 
-@router.patch("/{person_id}", responses=responses(*COMMON, kinds.NO_SUCH_PERSON, kinds.BEING_ERASED, kinds.NOT_TOLD))
+@router.patch(
+    "/{person_id}",
+    responses=responses(*COMMON, kinds.NO_SUCH_PERSON, kinds.BEING_ERASED, kinds.NOT_TOLD),
+    operation_id="change_person",
+)
 def change_person(person_id: str, body: PersonPatch, deps: D) -> PersonOut:
     """Change the name, or when the consent runs out: masked from then on, also on running streams."""
     person = people.changeable(deps, person_id)
@@ -136,7 +142,10 @@ def change_person(person_id: str, body: PersonPatch, deps: D) -> PersonOut:
 
 
 @router.delete(
-    "/{person_id}", status_code=204, responses=responses(*COMMON, *_STORES, kinds.NO_SUCH_PERSON, kinds.NOT_TOLD)
+    "/{person_id}",
+    status_code=204,
+    responses=responses(*COMMON, *_STORES, kinds.NO_SUCH_PERSON, kinds.NOT_TOLD),
+    operation_id="delete_person",
 )
 def delete_person(person_id: str, deps: D) -> None:
     """Un-enrol a person and erase photos and templates: masked again at once, also on running streams.
@@ -153,6 +162,7 @@ def delete_person(person_id: str, deps: D) -> None:
         **responses(*COMMON, *_STORES, kinds.NO_SUCH_PERSON, kinds.NO_SUCH_PHOTO),
         200: {"content": {"image/jpeg": {}}, "description": "JPEG, 112 x 112."},
     },
+    operation_id="get_thumbnail",
 )
 def get_thumbnail(person_id: str, photo_id: str, deps: D) -> Response:
     """Return the aligned face of a good photo."""
@@ -167,7 +177,7 @@ def get_thumbnail(person_id: str, photo_id: str, deps: D) -> Response:
     return Response(picture, media_type="image/jpeg", headers=headers)
 
 
-@gallery.post("/reindex", status_code=202)
+@gallery.post("/reindex", status_code=202, operation_id="start_reindex")
 def start_reindex(deps: D, body: ReindexIn | None = None) -> ReindexOut:
     """Make templates again from the kept photos, in the background, of whoever has none of the networks of today.
 
@@ -177,7 +187,7 @@ def start_reindex(deps: D, body: ReindexIn | None = None) -> ReindexOut:
     return ReindexOut.model_validate(deps.reindexer.progress(), from_attributes=True)
 
 
-@gallery.get("/reindex")
+@gallery.get("/reindex", operation_id="get_reindex")
 def get_reindex(deps: D) -> ReindexOut:
     """Show how far it is."""
     return ReindexOut.model_validate(deps.reindexer.progress(), from_attributes=True)

@@ -9,14 +9,23 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Response
 from starlette.concurrency import run_in_threadpool
 
-from mosaicast.adapters.database.storage import NewStream, RevisionConflictError, Stream
+from mosaicast.adapters.database.storage import Mark, NewStream, RevisionConflictError, Stream
 from mosaicast.contracts.messages import Policy, Source, Zone
 from services.api.deps import Deps, found, must_be_told
 from services.api.errors import ChangedMeanwhileError, NoSuchStreamError, SourceRefusedError
+from services.api.http import paging
 from services.api.http.depends import D, require_admin
 from services.api.http.kinds import CHANGED_MEANWHILE, NO_SUCH_STREAM, NOT_TOLD, SOURCE_REFUSED, TOO_LARGE
 from services.api.http.problems import COMMON, responses
-from services.api.http.schemas import PolicyBody, PolicyPatch, SourceIn, StreamCreated, StreamIn, StreamList, StreamOut
+from services.api.http.schemas_streams import (
+    PolicyBody,
+    PolicyPatch,
+    SourceIn,
+    StreamCreated,
+    StreamIn,
+    StreamList,
+    StreamOut,
+)
 from services.api.secrets import digest, new_id, new_secret
 
 router = APIRouter(
@@ -30,7 +39,7 @@ _ETAG: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("", status_code=201, responses=responses(*COMMON, SOURCE_REFUSED, TOO_LARGE))
+@router.post("", status_code=201, responses=responses(*COMMON, SOURCE_REFUSED, TOO_LARGE), operation_id="create_stream")
 def create_stream(body: StreamIn, deps: D) -> StreamCreated:
     """Create a stream. The answer shows its key, this once."""
     key = new_secret()
@@ -47,19 +56,21 @@ def create_stream(body: StreamIn, deps: D) -> StreamCreated:
     return StreamCreated(**_out(stream, deps).model_dump(), stream_key=key)
 
 
-@router.get("")
-def list_streams(deps: D) -> StreamList:
-    """List all streams."""
-    return StreamList(streams=[_out(stream, deps) for stream in deps.storage.streams()])
+@router.get("", operation_id="list_streams")
+def list_streams(deps: D, limit: paging.Limit = None, cursor: paging.Cursor = None) -> StreamList:
+    """List the streams, oldest first."""
+    found = deps.storage.streams(paging.read(cursor), paging.one_more(limit))
+    streams, next_cursor = paging.cut(found, limit, lambda stream: Mark(stream.created_ms, stream.stream_id))
+    return StreamList(streams=[_out(stream, deps) for stream in streams], next_cursor=next_cursor)
 
 
-@router.get("/{stream_id}", responses=_OF_ONE)
+@router.get("/{stream_id}", responses=_OF_ONE, operation_id="get_stream")
 def get_stream(stream_id: str, deps: D) -> StreamOut:
     """Show one stream."""
     return _out(deps.stream(stream_id), deps)
 
 
-@router.delete("/{stream_id}", status_code=204, responses=_CHANGES)
+@router.delete("/{stream_id}", status_code=204, responses=_CHANGES, operation_id="delete_stream")
 async def delete_stream(stream_id: str, deps: D) -> None:
     """Delete a stream; whoever publishes on it is cut off.
 
@@ -72,7 +83,7 @@ async def delete_stream(stream_id: str, deps: D) -> None:
     must_be_told(await _told_and_cut_off(deps, stream_id))
 
 
-@router.post("/{stream_id}/key", responses=_CHANGES)
+@router.post("/{stream_id}/key", responses=_CHANGES, operation_id="rotate_stream_key")
 async def rotate_key(stream_id: str, deps: D) -> StreamCreated:
     """Make a new key. The old one is refused from now on, and its publisher is cut off.
 
@@ -84,7 +95,7 @@ async def rotate_key(stream_id: str, deps: D) -> StreamCreated:
     return StreamCreated(**_out(stream, deps).model_dump(), stream_key=key)
 
 
-@router.get("/{stream_id}/policy", responses=_ETAG | _OF_ONE)
+@router.get("/{stream_id}/policy", responses=_ETAG | _OF_ONE, operation_id="get_policy")
 def get_policy(stream_id: str, deps: D, response: Response) -> PolicyBody:
     """Show how a stream is masked and encoded. `ETag` is the stream's revision."""
     return _policy_out(deps.stream(stream_id), response)
@@ -93,6 +104,7 @@ def get_policy(stream_id: str, deps: D, response: Response) -> PolicyBody:
 @router.patch(
     "/{stream_id}/policy",
     responses=_ETAG | responses(*COMMON, NO_SUCH_STREAM, CHANGED_MEANWHILE, TOO_LARGE, NOT_TOLD),
+    operation_id="change_policy",
 )
 def change_policy(
     stream_id: str, body: PolicyPatch, deps: D, response: Response, if_match: Annotated[str | None, Header()] = None
@@ -119,13 +131,13 @@ def change_policy(
     return _policy_out(stream, response)
 
 
-@router.post("/{stream_id}/panic", status_code=204, responses=_CHANGES)
+@router.post("/{stream_id}/panic", status_code=204, responses=_CHANGES, operation_id="set_panic")
 def panic(stream_id: str, deps: D) -> None:
     """Mosaic the whole picture until released."""
     _set_panic(deps, stream_id, True)
 
 
-@router.delete("/{stream_id}/panic", status_code=204, responses=_CHANGES)
+@router.delete("/{stream_id}/panic", status_code=204, responses=_CHANGES, operation_id="release_panic")
 def release_panic(stream_id: str, deps: D) -> None:
     """End the full mosaic."""
     _set_panic(deps, stream_id, False)

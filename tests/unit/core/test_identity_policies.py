@@ -7,11 +7,12 @@ from fractions import Fraction
 import pytest
 
 from mosaicast.contracts.messages import Policy
+from mosaicast.contracts.streams import SETTABLE_DELAY_S
 from mosaicast.core.identity import Answered, Decided, FaceQuality, Looked, LookWanted
 from mosaicast.core.sampling import SamplingPolicy
 from mosaicast.core.timeline import Timeline
 from mosaicast.core.types import Disposition, Verdict
-from services.api.http.schemas import LEAST_DELAY_S, PolicyPatch
+from services.api.http.schemas_streams import PolicyPatch
 from services.detector.waiting import CROPS_EVERY
 from tests.unit.core.identity_script import FRONTAL
 from tests.unit.core.identity_stage import Face as Seen
@@ -59,7 +60,7 @@ def play(swap_s: float, policy: Policy) -> list[Frame]:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"delay_s": LEAST_DELAY_S}, {"analysis_fps": 5.0}, {"analysis_fps": 30.0}], ids=str
+    "changes", [{}, {"delay_s": SETTABLE_DELAY_S.least}, {"analysis_fps": 5.0}, {"analysis_fps": 30.0}], ids=str
 )
 def test_what_the_api_allows_shows_no_stranger(changes: dict[str, float]) -> None:
     PolicyPatch(**changes)  # it does allow it

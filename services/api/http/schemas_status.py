@@ -1,0 +1,82 @@
+"""Bodies about what happens now."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from services.api.http.schemas import Page, shown
+
+_FRAMES = {
+    "ingested": 1800,
+    "clear": 1200,
+    "masked": 560,
+    "full_mosaic": 30,
+    "dropped": 4,
+    "dropped_by_reason": {"late": 4},
+}
+_VISIBLE = {"person_id": "sH6gUf0mXj3Dz8oBi", "name": "Ann"}
+_STREAM: dict[str, Any] = {
+    "stream_id": "sQ3zWx1kPm8Tn5aLd",
+    "name": "Main square",
+    "state": "live",
+    "reason": "",
+    "latency_ms": 1044.0,
+    "fps": 30.0,
+    "frames": _FRAMES,
+    "tracks": {"clear": 1.0, "masked": 2.0},
+    "visible": [_VISIBLE],
+    "guard_trips": 0,
+    "rtmp_url": "rtmp://127.0.0.1:1935/masked/sQ3zWx1kPm8Tn5aLd",
+    "hls_url": "http://127.0.0.1:8080/hls/sQ3zWx1kPm8Tn5aLd.m3u8",
+}
+
+
+class FrameCounts(BaseModel):
+    """What became of the frames since the parts started."""
+
+    model_config = shown(_FRAMES)
+
+    ingested: int = 0
+    clear: int = 0
+    masked: int = 0
+    full_mosaic: int = 0
+    dropped: int = 0
+    dropped_by_reason: dict[str, int] = {}
+
+
+class VisiblePerson(BaseModel):
+    """An enrolled person who is seen now."""
+
+    model_config = shown(_VISIBLE)
+
+    person_id: str
+    name: str
+
+
+class StreamStatus(BaseModel):
+    """One stream as it is now."""
+
+    model_config = shown(_STREAM)
+
+    stream_id: str
+    name: str
+    state: Literal["waiting", "starting", "live", "stopped", "quarantined", "refused", "ended", "error"]
+    reason: str = Field(description="A plain sentence; empty when all is well.")
+    latency_ms: float | None = Field(description="From ingest's read to the push of the masked frame, median.")
+    fps: float
+    frames: FrameCounts
+    tracks: dict[str, float] = Field(description="Faces now: `clear`, `masked`, and masked ones by reason.")
+    visible: list[VisiblePerson] = Field(description="Enrolled people who are seen now.")
+    guard_trips: int = Field(description="How often the output guard saw a face without a mask in what went out.")
+    rtmp_url: str
+    hls_url: str
+
+
+class StatusOut(Page):
+    """The streams as they are now, oldest first."""
+
+    model_config = shown({"streams": [_STREAM], "problems": [], "at_ms": 1893456000000})
+
+    streams: list[StreamStatus]
+    problems: list[str] = Field(default=[], description="What the operator must mend, in plain sentences.")
+    at_ms: int
