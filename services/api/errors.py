@@ -1,11 +1,5 @@
 """What the api's domain refuses, in its own words. Which answer of HTTP each becomes is in `http.problems`."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from services.api.people.enrolment import Judged
-
 
 class DomainError(Exception):
     """It was not done; the text is a plain sentence for whoever asked."""
@@ -77,22 +71,6 @@ class PhotoCountError(DomainError):
 
 class PhotosDisagreeError(DomainError):
     """The photos show several people, and no majority one of them: the sender's fault."""
-
-
-class PhotosRefusedError(DomainError):
-    """Not one photo can be used: the sender's fault.
-
-    Args:
-        judged: the verdicts, at least one.
-    """
-
-    def __init__(self, judged: "Sequence[Judged]") -> None:
-        super().__init__(f"no photo can be used; {judged[0].file[:100]}: {judged[0].detail}")
-        self.judged = judged
-
-
-class PhotosTooLargeError(PhotosRefusedError):
-    """All photos are too large."""
 
 
 class TooManyPeopleError(DomainError):

@@ -20,6 +20,7 @@ from services.api import errors
 from services.api.http import kinds
 from services.api.http.kinds import Kind
 from services.api.http.people_out import judged_out
+from services.api.people.enrolment import PhotosRefusedError, PhotosTooLargeError
 
 CONTENT_TYPE = "application/problem+json"
 COMMON = (kinds.TOKEN_WANTED, kinds.NOT_VALID, kinds.DATABASE_AWAY)
@@ -52,8 +53,8 @@ KIND_OF: Mapping[type[errors.DomainError], Kind] = {
     errors.MomentPassedError: kinds.MOMENT_PASSED,
     errors.PhotoCountError: kinds.PHOTO_COUNT,
     errors.PhotosDisagreeError: kinds.PHOTOS_DISAGREE,
-    errors.PhotosRefusedError: kinds.PHOTOS_REFUSED,
-    errors.PhotosTooLargeError: kinds.PHOTOS_TOO_LARGE,
+    PhotosRefusedError: kinds.PHOTOS_REFUSED,
+    PhotosTooLargeError: kinds.PHOTOS_TOO_LARGE,
     errors.TooManyPeopleError: kinds.TOO_MANY_PEOPLE,
     errors.BusyError: kinds.BUSY,
     errors.NotToldError: kinds.NOT_TOLD,
@@ -129,7 +130,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(errors.DomainError)
     async def domain(_: Request, exc: errors.DomainError) -> JSONResponse:
-        more = {"photos": judged_out(exc.judged)} if isinstance(exc, errors.PhotosRefusedError) else {}
+        more = {"photos": judged_out(exc.judged)} if isinstance(exc, PhotosRefusedError) else {}
         return _answer(kind_of(exc), str(exc), more)
 
     @app.exception_handler(HTTPException)

@@ -13,7 +13,7 @@ from mosaicast.adapters.media.photos import Decoded, PhotoError
 from mosaicast.core.pose import pitch_ratio, yaw_ratio
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks, Picture, align_by_landmarks, crop_square, sharpness
-from services.api.errors import PhotosDisagreeError
+from services.api.errors import DomainError, PhotosDisagreeError
 from services.api.people.agreement import likeness, odd_ones_out
 from services.api.people.face_models import FaceModels, Network, Vectors
 
@@ -99,6 +99,22 @@ class Judged:
     note: str = ""
     good: GoodFace | None = None
     """Exactly for the verdict ok."""
+
+
+class PhotosRefusedError(DomainError):
+    """Not one photo can be used: the sender's fault.
+
+    Args:
+        judged: the verdicts, at least one.
+    """
+
+    def __init__(self, judged: Sequence[Judged]) -> None:
+        super().__init__(f"no photo can be used; {judged[0].file[:100]}: {judged[0].detail}")
+        self.judged = judged
+
+
+class PhotosTooLargeError(PhotosRefusedError):
+    """All photos are too large."""
 
 
 class Decoder(Protocol):

@@ -10,7 +10,7 @@ from services.api import errors
 from services.api.errors import DomainError
 from services.api.http.kinds import KINDS, of_status
 from services.api.http.problems import KIND_OF, kind_of
-from services.api.people.enrolment import Judged
+from services.api.people.enrolment import Judged, PhotosRefusedError, PhotosTooLargeError
 from tests.services.api.fakes import Desk
 
 ROOT = Path(__file__).parents[3]
@@ -40,8 +40,8 @@ def test_every_refusal_of_the_domain_has_a_kind_with_the_status_that_it_always_h
 
 def test_the_nearest_kind_counts() -> None:
     judged = [Judged("a.jpg", "too_large", "it is too large")]
-    assert kind_of(errors.PhotosTooLargeError(judged)).slug == "photos-too-large"
-    assert kind_of(errors.PhotosRefusedError(judged)).slug == "photos-refused"
+    assert kind_of(PhotosTooLargeError(judged)).slug == "photos-too-large"
+    assert kind_of(PhotosRefusedError(judged)).slug == "photos-refused"
     assert kind_of(type("Later", (errors.StoreAwayError,), {})("")).slug == "store-away"
 
 
