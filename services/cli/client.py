@@ -60,9 +60,18 @@ class ApiClient:
         """Return the decoded answer to POST of a JSON body."""
         return self._call("POST", path, json=body)
 
-    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Return the decoded answer to PATCH of a JSON body."""
-        return self._call("PATCH", path, json=body)
+    def get_tagged(self, path: str) -> tuple[Any, str]:
+        """Return the decoded answer to GET, and its ETag."""
+        answer = self._ask("GET", path)
+        return answer.json(), answer.headers["ETag"]
+
+    def patch(self, path: str, body: Mapping[str, Any], *, if_match: str | None = None) -> Any:
+        """Return the decoded answer to PATCH of a JSON body.
+
+        Args:
+            if_match: change nothing if what is there has another ETag.
+        """
+        return self._call("PATCH", path, json=body, headers={"If-Match": if_match} if if_match else None)
 
     def put(self, path: str, body: Mapping[str, Any]) -> Any:
         """Return the decoded answer to PUT of a JSON body."""
@@ -93,6 +102,10 @@ class ApiClient:
             return self._call("POST", "/v1/people", data=fields, files=files, timeout=_ENROL_S)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
+        answer = self._ask(method, path, **arguments)
+        return answer.json() if answer.content else None
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> "httpx.Response":
         import httpx
 
         try:
@@ -101,7 +114,7 @@ class ApiClient:
             raise ApiError(f"no Mosaicast answers at {self._url}; is `mosaicast up` running?") from exc
         if answer.is_error:
             raise _refused(answer)
-        return answer.json() if answer.content else None
+        return answer
 
 
 def _refused(answer: "httpx.Response") -> ApiError:

@@ -1,11 +1,11 @@
 """`mosaicast doctor`: is all well with what is kept?"""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.folders import DataDir, settings_for
 from services.cli.printing import AsJson, Yes, asking, print_json, print_table
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    data_dir: Annotated[Path | None, typer.Option(help="Where it lies; by default as the settings say.")] = None,
+    data_dir: DataDir = None,
     erase_orphans: Annotated[
         bool, typer.Option("--erase-orphans", help="Erase photos and templates of whom the database does not know.")
     ] = False,
@@ -26,11 +26,10 @@ def doctor(
     """Look whether database, photos and templates fit together. Exit status 1 if something must be mended."""
     # A second of imports, which `--help` does without.
     from mosaicast.runtime import rights
-    from mosaicast.runtime.settings import load
     from services.cli import checkup
 
     rights.make_private()
-    patient = checkup.opened(load(**({} if data_dir is None else {"data_dir": data_dir})))
+    patient = checkup.opened(settings_for(data_dir))
     if bind_vault:
         checkup.bind_vault(patient, asking(yes))
     if erase_orphans:

@@ -1,11 +1,11 @@
 """`mosaicast models`: which models there are, getting their weights, and whether what is here is right."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.folders import ModelsDir, chosen_models_dir
 from services.cli.printing import AsJson, complain, err, out, print_json, print_table
 
 if TYPE_CHECKING:
@@ -16,19 +16,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Models: list, download, check.")
 
-Folder = Annotated[
-    Path, typer.Option("--models-dir", envvar="MOSAICAST_MODELS_DIR", help="Where downloads and your own files lie.")
-]
-DEFAULT_FOLDER = Path("var/models")
-
 
 @app.command("list")
-def list_(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+def list_(models_dir: ModelsDir = None, as_json: AsJson = False) -> None:
     """List every model, where it comes from, and whether it is here."""
     import msgspec
 
     from mosaicast.adapters.models import inspect
 
+    folder = chosen_models_dir(models_dir)
     states = [(model, inspect(model, folder).state) for model in _models([])]
     if as_json:
         print_json([{**msgspec.to_builtins(model), "state": state} for model, state in states])
@@ -39,7 +35,9 @@ def list_(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
 
 @app.command("pull")
 def pull_(
-    names: Annotated[list[str], typer.Argument(help="Models to download.")], folder: Folder = DEFAULT_FOLDER
+    names: Annotated[list[str], typer.Argument(help="Models to download.")],
+    models_dir: ModelsDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Download weights; goes on where an earlier download broke off."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -47,18 +45,22 @@ def pull_(
     from mosaicast.adapters.models import pull
     from mosaicast.adapters.models.errors import ModelError
 
-    failed = False
+    folder, pulled, failed = chosen_models_dir(models_dir), [], False
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=err) as bars:
         for model in _models(names):
             task = bars.add_task(model.name, total=None)
             try:
                 path = pull(model, folder, _bar(bars, task))
-                out.print(f"{model.name}: {path}", soft_wrap=True, markup=False)
+                pulled.append({"name": model.name, "path": str(path)})
+                if not as_json:
+                    out.print(f"{model.name}: {path}", soft_wrap=True, markup=False)
             except ModelError as exc:
                 bars.remove_task(task)
                 failed = True
                 complain(exc)
+    if as_json:
+        print_json(pulled)
     if failed:
         raise typer.Exit(1)
 
@@ -68,19 +70,23 @@ def verify(
     names: Annotated[
         list[str] | None, typer.Argument(help="Models that must be here; by default all that are.")
     ] = None,
-    folder: Folder = DEFAULT_FOLDER,
+    models_dir: ModelsDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Hold every file against its checksum; exit status 1 if one is wrong, or a named one is not here."""
     from mosaicast.adapters.models import inspect
 
-    failed = False
+    folder, findings, failed = chosen_models_dir(models_dir), [], False
     for model in _models(names or []):
         finding = inspect(model, folder)
+        findings.append({"name": model.name, "state": finding.state, "detail": finding.detail})
         if finding.state == "wrong" or (names and finding.state == "absent"):
             failed = True
             complain(finding.detail)
-        elif finding.state != "absent":
+        elif finding.state != "absent" and not as_json:
             out.print(finding.detail or f"{model.name}: ok", soft_wrap=True, markup=False)
+    if as_json:
+        print_json(findings)
     if failed:
         raise typer.Exit(1)
 

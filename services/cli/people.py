@@ -8,9 +8,23 @@ from urllib.parse import quote, urlencode
 import typer
 
 from services.cli.client import ApiClient, ApiError
-from services.cli.printing import DEFAULT_URL, ApiUrl, AsJson, Owner, Token, err, out, print_json, print_table
+from services.cli.printing import (
+    DEFAULT_URL,
+    ApiUrl,
+    AsJson,
+    Owner,
+    Token,
+    Yes,
+    asking,
+    err,
+    out,
+    print_json,
+    print_table,
+    refuse_unasked,
+)
 
 people = typer.Typer(no_args_is_help=True, help="Enrolled people, who stay visible.")
+PersonId = Annotated[str, typer.Argument(help="Id of a person, as `mosaicast people list` shows it.")]
 Until = Annotated[
     str | None,
     typer.Option(
@@ -59,15 +73,19 @@ def people_list(token: Token, owner: Owner = "default", api_url: ApiUrl = DEFAUL
 
 
 @people.command("delete")
-def people_delete(person_id: str, token: Token, api_url: ApiUrl = DEFAULT_URL) -> None:
-    """Un-enrol a person and erase photos and templates: masked again at once."""
+def people_delete(person_id: PersonId, token: Token, yes: Yes = False, api_url: ApiUrl = DEFAULT_URL) -> None:
+    """Un-enrol a person and erase photos and templates, after a question: masked again at once."""
+    refuse_unasked(yes, f"the person {person_id} is not erased")
     with ApiClient(api_url, token) as api:
-        api.delete(f"/v1/people/{quote(person_id, safe='')}")
+        if not yes:
+            name = api.get(person_path(person_id))["name"]
+            asking(yes)(f"Erase `{name}` ({person_id}), photos and templates, for good?")
+        api.delete(person_path(person_id))
 
 
 @people.command("extend")
 def people_extend(  # noqa: PLR0913, PLR0917 - a parameter an option
-    person_id: str,
+    person_id: PersonId,
     token: Token,
     until: Until = None,
     no_end: Annotated[bool, typer.Option("--no-end", help="The consent never runs out.")] = False,
@@ -78,7 +96,7 @@ def people_extend(  # noqa: PLR0913, PLR0917 - a parameter an option
     if (until is None) is not no_end:
         raise typer.BadParameter("choose one: --until TIME or --no-end")
     with ApiClient(api_url, token) as api:
-        person = api.patch(f"/v1/people/{quote(person_id, safe='')}", {"expires_at": until})
+        person = api.patch(person_path(person_id), {"expires_at": until})
     if as_json:
         return print_json(person)
     out.print(f"{person['name']}: {_end(person)}", markup=False)
@@ -111,6 +129,11 @@ def reindex(
         out.print(f"{person_id}: no kept photo can be used; enrol this person again", markup=False)
     if state["state"] != "done":
         raise ApiError(f"not finished: {state['reason']}")
+
+
+def person_path(person_id: str) -> str:
+    """Return where the api has a person."""
+    return f"/v1/people/{quote(person_id, safe='')}"
 
 
 def _print_verdicts(photos: list[dict[str, Any]]) -> None:

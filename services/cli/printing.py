@@ -57,6 +57,13 @@ def is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
+def refuse_unasked(yes: bool, so_far: str) -> None:
+    """End with exit status 2 if a question would have to be asked, and nobody could answer it."""
+    if not yes and not is_terminal():
+        complain(f"{so_far}: nobody is there to be asked; say --yes to do it unasked")
+        raise typer.Exit(2)
+
+
 def asking(yes: bool) -> Callable[[str], None]:
     """Return what asks a question before something is lost for good, and returns only if the answer is yes.
 
@@ -69,9 +76,7 @@ def asking(yes: bool) -> Callable[[str], None]:
     def ask(question: str) -> None:
         if yes:
             return
-        if not is_terminal():
-            complain(f"nothing was done, for nobody is there to answer: {question} Say --yes to do it unasked")
-            raise typer.Exit(2)
+        refuse_unasked(yes, f"nothing is done ({question})")
         if not typer.confirm(question, err=True):
             raise typer.Abort
 

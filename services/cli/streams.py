@@ -6,9 +6,21 @@ from urllib.parse import quote
 import typer
 
 from services.cli.client import ApiClient
-from services.cli.printing import DEFAULT_URL, ApiUrl, AsJson, Owner, Token, print_json, print_table
+from services.cli.printing import (
+    DEFAULT_URL,
+    ApiUrl,
+    AsJson,
+    Owner,
+    Token,
+    Yes,
+    asking,
+    print_json,
+    print_table,
+    refuse_unasked,
+)
 
 streams = typer.Typer(no_args_is_help=True, help="Streams: create, list, delete, new key, panic.")
+StreamId = Annotated[str, typer.Argument(help="Id of a stream, as `mosaicast streams list` shows it.")]
 
 
 @streams.command("create")
@@ -40,14 +52,18 @@ def streams_list(token: Token, api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = 
 
 
 @streams.command("delete")
-def streams_delete(stream_id: str, token: Token, api_url: ApiUrl = DEFAULT_URL) -> None:
-    """Delete a stream; whoever publishes on it is cut off."""
+def streams_delete(stream_id: StreamId, token: Token, yes: Yes = False, api_url: ApiUrl = DEFAULT_URL) -> None:
+    """Delete a stream, after a question; whoever publishes on it is cut off."""
+    refuse_unasked(yes, f"the stream {stream_id} is not deleted")
     with ApiClient(api_url, token) as api:
+        if not yes:
+            name = api.get(stream_path(stream_id))["name"]
+            asking(yes)(f"Delete the stream `{name}` ({stream_id}) and its key, for good?")
         api.delete(stream_path(stream_id))
 
 
 @streams.command("key")
-def streams_key(stream_id: str, token: Token, api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
+def streams_key(stream_id: StreamId, token: Token, api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Make a new stream key; the old one is refused from now on."""
     with ApiClient(api_url, token) as api:
         stream = api.post(f"{stream_path(stream_id)}/key")
@@ -58,7 +74,7 @@ def streams_key(stream_id: str, token: Token, api_url: ApiUrl = DEFAULT_URL, as_
 
 @streams.command("panic")
 def streams_panic(
-    stream_id: str,
+    stream_id: StreamId,
     token: Token,
     release: Annotated[bool, typer.Option("--release", help="End the full mosaic.")] = False,
     api_url: ApiUrl = DEFAULT_URL,

@@ -1,18 +1,20 @@
 """`mosaicast up`: the whole product on this machine until Ctrl-C."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.printing import complain, err, print_table
+from services.cli.folders import DataDir, chosen_models_dir, settings_for
+from services.cli.printing import AsJson, complain, err, print_json, print_table
 
 if TYPE_CHECKING:
     from services.cli.stack import Addresses, StackOptions
 
 
 def up(  # noqa: PLR0913, PLR0917 - a parameter an option
-    data_dir: Annotated[Path, typer.Option(help="Database, gallery, logs, HLS segments.")] = Path("var/data"),
+    data_dir: DataDir = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every network.")] = "127.0.0.1",
     public_host: Annotated[str, typer.Option(help="How streamers and viewers name this machine.")] = "127.0.0.1",
     rtmp_port: Annotated[int, typer.Option(min=0, max=65535)] = 1935,
@@ -21,26 +23,27 @@ def up(  # noqa: PLR0913, PLR0917 - a parameter an option
     kafka: Annotated[bool, typer.Option("--kafka", help="Run a real Apache Kafka (`make setup-kafka`).")] = False,
     bootstrap: Annotated[str | None, typer.Option(help="Use the Apache Kafka at HOST:PORT.")] = None,
     media_dir: Annotated[Path | None, typer.Option(help="Allow files below it as sources.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Run Mosaicast on this machine until Ctrl-C."""
+    """Run Mosaicast on this machine until Ctrl-C; prints its addresses when it is ready."""
     if kafka and bootstrap:
         raise typer.BadParameter("--kafka runs a Kafka of our own, --bootstrap uses yours: choose one")
     # Two seconds of imports, which `--help` and the commands that ask the api do without.
     from mosaicast.contracts.topics import Topology
     from mosaicast.runtime import rights
-    from mosaicast.runtime.settings import load
     from services.cli import models
     from services.cli.stack import StackOptions
 
     rights.make_private()
-    settings = load()
+    settings = settings_for(data_dir)
+    chosen_models_dir(settings.models_dir)
     if bootstrap is None and settings.kafka.security_protocol != "plaintext":
         raise typer.BadParameter("MOSAICAST_KAFKA__SECURITY_PROTOCOL is for a Kafka of yours: name it with --bootstrap")
     if not kafka and bootstrap is None and settings.kafka.topology != Topology():
         raise typer.BadParameter("MOSAICAST_KAFKA__PARTITIONS is for a real Kafka: say --kafka or --bootstrap")
     models.require_chosen(settings)  # before anything runs: five services that do not start say less
     options = StackOptions(
-        data_dir=data_dir,
+        data_dir=settings.data_dir,
         host=host,
         public_host=public_host,
         rtmp_port=rtmp_port,
@@ -51,12 +54,12 @@ def up(  # noqa: PLR0913, PLR0917 - a parameter an option
         security=settings.kafka,
         media_dir=media_dir,
     )
-    for sentence in rights.mend(data_dir):
+    for sentence in rights.mend(settings.data_dir):
         complain(sentence)
-    _run(options)
+    _run(options, as_json)
 
 
-def _run(options: "StackOptions") -> None:
+def _run(options: "StackOptions", as_json: bool) -> None:
     from mosaicast.runtime.lifecycle import StopEvent
     from services.cli.stack import Stack
 
@@ -64,18 +67,21 @@ def _run(options: "StackOptions") -> None:
     with Stack(options) as stack, err.status("starting") as status:
         addresses = stack.start(status.update)
         status.stop()
-        _print_addresses(addresses)
+        _print_addresses(addresses, options.data_dir, as_json)
         if options.kafka == "embedded" and options.bootstrap is None:
             err.print("The embedded broker keeps everything in memory: for trying out, a few streams. See --kafka.")
         stop.wait()
         err.print("stopping")
 
 
-def _print_addresses(addresses: "Addresses") -> None:
-    print_table("", "", rows=[
+def _print_addresses(addresses: "Addresses", data_dir: Path, as_json: bool) -> None:
+    if as_json:
+        return print_json({**asdict(addresses), "data_dir": str(data_dir.resolve())})
+    return print_table("", "", rows=[
         ["publish to", f"{addresses.publish_url}   (stream key: `mosaicast streams create NAME`)"],
         ["watch", f"{addresses.rtmp_url}/masked/STREAM_ID"],
         ["watch (HLS)", f"{addresses.hls_url}/STREAM_ID.m3u8"],
         ["status page", f"{addresses.api_url}/status"],
         ["API", f"{addresses.api_url}/docs"],
+        ["data", str(data_dir.resolve())],
     ])  # fmt: skip

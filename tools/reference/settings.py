@@ -62,6 +62,8 @@ def readers(name: str) -> list[str]:
 
 def default(field: FieldInfo) -> str:
     """Return a setting's default as an operator would write it."""
+    if field.default_factory is not None:
+        return "the user's own"
     value = field.default
     if isinstance(value, SecretStr):
         value = value.get_secret_value() or None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NestedSecretsSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from mosaicast.runtime import folders
 from mosaicast.runtime.settings.blocks import (
     ApiSettings,
     ControlSettings,
@@ -66,15 +67,15 @@ class ServiceSettings(BaseSettings):
 class DataSettings(ServiceSettings):
     """For who keeps files."""
 
-    data_dir: Path = Path("var/data")
-    """Folder of everything that is kept: database, gallery, photos, HLS."""
+    data_dir: Path = Field(default_factory=folders.data_dir)
+    """Folder of everything that is kept: database, gallery, photos, HLS (Linux: `~/.local/share/mosaicast/data`)."""
 
 
 class ModelSettings(DataSettings):
     """For who runs face models and keeps templates."""
 
-    models_dir: Path = Path("var/models")
-    """Folder of downloaded models, and of the operator's own."""
+    models_dir: Path = Field(default_factory=folders.models_dir)
+    """Folder of downloaded models, and of the operator's own (Linux: `~/.local/share/mosaicast/models`)."""
     qdrant: QdrantSettings = QdrantSettings()
     """The gallery of enrolled faces."""
     recognition: RecognitionSettings = RecognitionSettings()

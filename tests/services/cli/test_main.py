@@ -88,7 +88,7 @@ def test_nobody_answers() -> None:
 def test_a_problem_is_one_sentence(api: str) -> None:
     done = run("streams", "list", "--api-url", api, MOSAICAST_TOKEN="wrong")
     assert (done.returncode, done.stderr.strip()) == (1, "mosaicast: send the token")
-    done = run("streams", "delete", "nobody", "--api-url", api, MOSAICAST_TOKEN="right")
+    done = run("streams", "delete", "nobody", "--yes", "--api-url", api, MOSAICAST_TOKEN="right")
     assert (done.returncode, done.stderr.strip()) == (1, "mosaicast: there is no stream `nobody`")
 
 

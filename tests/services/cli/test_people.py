@@ -1,18 +1,14 @@
 """`mosaicast enroll`, `people`, `reindex`: tables of verdicts, one sentence for every mistake."""
 
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from services.cli import people
 from services.cli.client import ApiError
-from services.cli.main import app
+from tests.services.cli.fakes import Api, run
 
 PERSON: dict[str, Any] = {
     "person_id": "s1",
@@ -26,57 +22,10 @@ PERSON: dict[str, Any] = {
 }
 
 
-class Api(ThreadingHTTPServer):
-    """Answers as it is told, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: list[tuple[int, Any]] = []
-        self.asked: list[tuple[str, str, bytes]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Api
-
-    def answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.asked.append((self.command, self.path, body))
-        status, answer = self.server.answers.pop(0)
-        data = b"" if answer is None else json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - the library names them
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
-@pytest.fixture
-def api() -> Iterator[Api]:
-    server = Api()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
 @pytest.fixture
 def photo(tmp_path: Path) -> str:
     (tmp_path / "a.jpg").write_bytes(b"the photo")
     return str(tmp_path / "a.jpg")
-
-
-def run(api: Api, *arguments: str) -> Result:
-    return CliRunner().invoke(app, [*arguments, "--api-url", api.url, "--token", "t"], env={"COLUMNS": "200"})
 
 
 def test_enrolling_sends_the_photos_and_prints_the_verdicts(api: Api, photo: str) -> None:
@@ -145,7 +94,7 @@ def test_people_are_listed(api: Api) -> None:
 
 def test_a_person_is_deleted_by_an_id_that_is_no_path(api: Api) -> None:
     api.answers = [(204, None)]
-    assert run(api, "people", "delete", "../streams/s1").exit_code == 0
+    assert run(api, "people", "delete", "../streams/s1", "--yes").exit_code == 0
     assert api.asked[0][:2] == ("DELETE", "/v1/people/..%2Fstreams%2Fs1")
 
 

@@ -1,0 +1,49 @@
+"""Where things lie when nobody says: by the system's conventions, never by the folder in which a command is started."""
+
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import PlatformDirs
+
+_OURS = PlatformDirs("mosaicast", appauthor=False)
+_EARLIER = Path("var")
+"""Below the working folder: where earlier versions kept everything."""
+
+
+def data_dir() -> Path:
+    """Return where database, photos, gallery, logs and HLS lie (Linux: ~/.local/share/mosaicast/data)."""
+    return _OURS.user_data_path / "data"
+
+
+def models_dir() -> Path:
+    """Return where downloaded models and the operator's own lie (Linux: ~/.local/share/mosaicast/models)."""
+    return _OURS.user_data_path / "models"
+
+
+def cache_dir() -> Path:
+    """Return where what can be made again lies (Linux: ~/.cache/mosaicast)."""
+    return _OURS.user_cache_path
+
+
+def left_behind(kind: Literal["data", "models"], used: Path) -> str | None:
+    """Return a sentence about `./var` of an earlier version, if it holds something and nobody chose a folder.
+
+    Args:
+        used: the folder that is used now.
+
+    Returns:
+        None: there is nothing to say.
+    """
+    own, earlier = (data_dir() if kind == "data" else models_dir()), _EARLIER / kind
+    if used != own or _holds(own, kind) or not _holds(earlier, kind):
+        return None
+    return (
+        f"{earlier.resolve()} holds the {kind} of an earlier version, and is not used; to go on with it say "
+        f"--{kind}-dir {earlier}, or set MOSAICAST_{kind.upper()}_DIR; {kind} now go to {own}"
+    )
+
+
+def _holds(folder: Path, kind: Literal["data", "models"]) -> bool:
+    if kind == "data":
+        return (folder / "mosaicast.db").exists() or (folder / "vault").exists()
+    return folder.is_dir() and any(folder.iterdir())
