@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-calibrate setup-gpu setup-dev setup-kafka up demo check test bench clean
+.PHONY: help setup setup-demo setup-calibrate setup-gpu setup-dev setup-kafka up demo check test bench references clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -40,5 +40,9 @@ test: setup-dev setup-kafka  ## everything that must hold: linters, types and th
 bench: setup-dev  ## measure: writes bench/out/summary.json
 	@$(PY) -m bench.run
 
-clean:  ## forget environments, caches and data
-	rm -rf .venv .uv .cache var bench/out
+references: setup-dev  ## write the references that come from the code (docs/openapi.json, docs/reference)
+	@$(PY) -m services.api.http.reference
+	@$(PY) -m services.cli.reference
+
+clean:  ## forget the checkout's environments and caches; data stay where `mosaicast up` said
+	rm -rf .venv .uv .cache bench/out

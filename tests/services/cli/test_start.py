@@ -1,15 +1,18 @@
-"""What a command does not need it does not import: `--help` and mistakes are answered at once."""
+"""What a command does not need it does not import; version, completion and reference."""
 
 import importlib
 import json
 import subprocess
 import sys
+from difflib import unified_diff
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import typer
 
 from mosaicast.runtime.ports import free_port
-from services.cli import printing
+from services.cli import printing, reference
 from services.cli.failures import FAILURES, is_failure
 
 HEAVY = (
@@ -45,7 +48,14 @@ def imported(*arguments: str) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("up", "--help"), ("people", "--help"), ("doctor", "--help"), ("models", "pull", "--help")],
+    [
+        ("--help",),
+        ("--version",),
+        ("up", "--help"),
+        ("people", "--help"),
+        ("doctor", "--help"),
+        ("models", "pull", "--help"),
+    ],
 )
 def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert imported(*arguments) == (0, [])
@@ -90,3 +100,50 @@ def test_a_question_is_asked_on_a_terminal_and_never_answered_by_nobody(
         printing.asking(yes=False)("Erase Ann?")
     assert refused.value.exit_code == 2
     assert asked == ["Erase Ann?"] * 2
+
+
+def program(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "services.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin", "PYTHONPATH": ":".join(sys.path), **environment},
+    )
+
+
+def test_the_version_is_the_installed_one() -> None:
+    done = program("--version")
+    assert (done.returncode, done.stdout) == (0, f"mosaicast {version('mosaicast')}\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "word", "offered"),
+    [
+        ("mosaicast st", 1, ["status", "streams"]),
+        ("mosaicast streams pan", 2, ["panic"]),
+        ("mosaicast up --ka", 2, ["--kafka"]),
+    ],
+)
+def test_a_shell_that_asks_is_offered_what_fits(typed: str, word: int, offered: list[str]) -> None:
+    asked = {"_MOSAICAST_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(word)}
+    assert program(**asked).stdout.split() == offered
+
+
+def test_completion_is_installed_for_the_shell_in_use(tmp_path: Path) -> None:
+    asked = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1", "HOME": str(tmp_path)}
+    done = program("--install-completion", "bash", **asked)
+    assert done.returncode == 0, done.stderr
+    assert "_MOSAICAST_COMPLETE" in "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_the_committed_reference_is_fresh() -> None:
+    written, fresh = (reference.ROOT / reference.PAGE).read_text("utf-8"), reference.page()
+    diff = "".join(unified_diff(written.splitlines(True), fresh.splitlines(True), "committed", "from the code", n=2))
+    assert written == fresh, f"run `{reference.COMMAND}` and commit {reference.PAGE}:\n{diff[:4000]}"
+
+
+def test_every_command_and_option_says_what_it_is_for() -> None:
+    lines = reference.page().splitlines()
+    assert [line for line in lines if line.startswith("* `") and ": " not in line] == []
+    assert [line for line in lines if line.startswith("* `--") and line.partition("`: ")[2].startswith("[")] == []
