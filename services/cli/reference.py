@@ -17,7 +17,8 @@ Written by `{COMMAND}`.
 **Exit status.** 0: done. 1: it failed; one sentence on standard error says why. 2: wrong usage, or a question that
 nobody was there to answer (`--yes` answers it). 130: Ctrl-C.
 
-**Completion.** `{NAME} --install-completion` adds it to the shell that you use (bash, zsh, fish, PowerShell). It counts from the next shell on. `--show-completion` prints the script instead.
+**Completion.** `{NAME} --install-completion` adds it to the shell that you use (bash, zsh, fish, PowerShell). It counts
+from the next shell on. `--show-completion` prints the script instead.
 
 **For programs.** `--json` prints JSON on standard output, and nothing else; sentences go to standard error.
 `MOSAICAST_TOKEN` and `MOSAICAST_API_URL` save two options.

@@ -10,6 +10,7 @@ from services.cli.folders import DataDir, chosen_models_dir, settings_for
 from services.cli.printing import AsJson, complain, err, print_json, print_table
 
 if TYPE_CHECKING:
+    from mosaicast.runtime.settings import Settings
     from services.cli.stack import Addresses, StackOptions
 
 
@@ -28,20 +29,10 @@ def up(  # noqa: PLR0913, PLR0917 - a parameter an option
     """Run Mosaicast on this machine until Ctrl-C; prints its addresses when it is ready."""
     if kafka and bootstrap:
         raise typer.BadParameter("--kafka runs a Kafka of our own, --bootstrap uses yours: choose one")
+    settings = _checked(data_dir, bootstrap, embedded=not kafka and bootstrap is None)
     # Two seconds of imports, which `--help` and the commands that ask the api do without.
-    from mosaicast.contracts.topics import Topology
-    from mosaicast.runtime import rights
-    from services.cli import models
     from services.cli.stack import StackOptions
 
-    rights.make_private()
-    settings = settings_for(data_dir)
-    chosen_models_dir(settings.models_dir)
-    if bootstrap is None and settings.kafka.security_protocol != "plaintext":
-        raise typer.BadParameter("MOSAICAST_KAFKA__SECURITY_PROTOCOL is for a Kafka of yours: name it with --bootstrap")
-    if not kafka and bootstrap is None and settings.kafka.topology != Topology():
-        raise typer.BadParameter("MOSAICAST_KAFKA__PARTITIONS is for a real Kafka: say --kafka or --bootstrap")
-    models.require_chosen(settings)  # before anything runs: five services that do not start say less
     options = StackOptions(
         data_dir=settings.data_dir,
         host=host,
@@ -54,15 +45,33 @@ def up(  # noqa: PLR0913, PLR0917 - a parameter an option
         security=settings.kafka,
         media_dir=media_dir,
     )
-    for sentence in rights.mend(settings.data_dir):
-        complain(sentence)
     _run(options, as_json)
 
 
+def _checked(data_dir: Path | None, bootstrap: str | None, *, embedded: bool) -> "Settings":
+    """Return the settings; refuse what can't work before anything runs: five services that do not start say less."""
+    from mosaicast.contracts.topics import Topology
+    from mosaicast.runtime import rights
+    from services.cli import models
+
+    rights.make_private()
+    settings = settings_for(data_dir)
+    chosen_models_dir(settings.models_dir)
+    if bootstrap is None and settings.kafka.security_protocol != "plaintext":
+        raise typer.BadParameter("MOSAICAST_KAFKA__SECURITY_PROTOCOL is for a Kafka of yours: name it with --bootstrap")
+    if embedded and settings.kafka.topology != Topology():
+        raise typer.BadParameter("MOSAICAST_KAFKA__PARTITIONS is for a real Kafka: say --kafka or --bootstrap")
+    models.require_chosen(settings)
+    return settings
+
+
 def _run(options: "StackOptions", as_json: bool) -> None:
+    from mosaicast.runtime import rights
     from mosaicast.runtime.lifecycle import StopEvent
     from services.cli.stack import Stack
 
+    for sentence in rights.mend(options.data_dir):
+        complain(sentence)
     stop = StopEvent().install()
     with Stack(options) as stack, err.status("starting") as status:
         addresses = stack.start(status.update)

@@ -108,7 +108,8 @@ def wrong(line: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("page", TODAY, ids=named)
+# The reference of the command line is written from the code, and has its own test; it says `mosaicast COMMAND` too.
+@pytest.mark.parametrize("page", [page for page in TODAY if page.name != "cli.md"], ids=named)
 def test_commands_exist(page: Path) -> None:
     lines = list(command_lines(page.read_text()))
     assert [line for line in lines if wrong(line) is not None] == []
