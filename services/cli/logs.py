@@ -103,10 +103,15 @@ def _print(lines: list[Line], as_json: bool) -> None:
 
 
 def _text(members: dict[str, Any]) -> str:
-    at, service, level, event = (str(members.get(name, "")) for name in _SHOWN_FIRST)
+    at, service, level, event = (_harmless(str(members.get(name, ""))) for name in _SHOWN_FIRST)
     rest = " ".join(f"{name}={_value(value)}" for name, value in members.items() if name not in _SHOWN_FIRST)
     return f"{at[:19]:<19} {service:<10} {level:<7} {event}{'  ' if rest else ''}{rest}"
 
 
 def _value(value: object) -> str:
-    return value if isinstance(value, str) and " " not in value else json.dumps(value)
+    return _harmless(value) if isinstance(value, str) and " " not in value else json.dumps(value)
+
+
+def _harmless(text: str) -> str:
+    """Return a text that does nothing to a terminal: what strangers sent may stand in an error's words."""
+    return text if text.isprintable() else json.dumps(text)

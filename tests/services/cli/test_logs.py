@@ -49,6 +49,13 @@ def test_all_services_are_one_log_in_order_of_time(folder: Path) -> None:
     assert "ingest" in lines[2]
 
 
+def test_what_strangers_sent_does_nothing_to_the_terminal(folder: Path) -> None:
+    (folder / "logs" / "edge.log").write_text("2030 \x1b[2J\x07 bad name\n")
+    (folder / "logs" / "api.log").write_text(line(1, "api", "\x1b]0;x\x07", reason="\x1b[31m"))
+    assert all(text.isprintable() for text in logs(folder).output.splitlines())
+    assert "bad name" in logs(folder, "edge").output
+
+
 def test_the_last_lines_of_one_service(folder: Path) -> None:
     assert events(logs(folder, "ingest", "--json", "--lines", "1")) == ["went"]
     assert events(logs(folder, "--json", "-n", "2")) == ["went", "ended"]
