@@ -1,6 +1,7 @@
 """Commands that ask a running api: status, policy, consents, and questions before something is erased."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -173,3 +174,30 @@ def test_who_is_not_there_is_not_asked_about(api: Api, monkeypatch: pytest.Monke
     done = run(api, "people", "delete", "x1", answer="y\n")
     assert isinstance(done.exception, ApiError)
     assert len(api.asked) == 1
+
+
+def shown(schema: str) -> dict[str, Any]:
+    """Return the example that the committed OpenAPI document has."""
+    document = json.loads((Path(__file__).parents[3] / "docs" / "openapi.json").read_text())
+    example: dict[str, Any] = document["components"]["schemas"][schema]["examples"][0]
+    return example
+
+
+@pytest.mark.parametrize(
+    ("schema", "arguments", "words"),
+    [
+        ("StatusOut", ("status",), "Main square"),
+        ("StatusOut", ("streams", "list"), "live"),
+        ("StreamCreated", ("streams", "create", "Main square"), "the-key-that-OBS-is-given"),
+        ("PolicyBody", ("policy", "show", "s1"), "veryfast"),
+        ("PolicyBody", ("policy", "set", "s1", "--add-zone", "0,0,1,1"), "0.75,0,0.25,0.2"),
+        ("PersonList", ("people", "list"), "Ann"),
+        ("PersonOut", ("consents", "list", "p1"), "may be seen"),
+        ("ConsentOut", ("consents", "allow", "p1", "s1"), "may be seen"),
+    ],
+)
+def test_what_the_api_answers_is_understood(api: Api, schema: str, arguments: tuple[str, ...], words: str) -> None:
+    api.answers = [(200, shown(schema))] * 2
+    done = run(api, *arguments)
+    assert done.exit_code == 0, done.exception
+    assert words in done.output
