@@ -41,8 +41,8 @@ def test_a_person_is_enrolled_listed_and_shown(desk: PeopleDesk) -> None:
     for network, gallery in zip(models().networks, desk.galleries.values(), strict=True):
         assert gallery.held["town", person_id].shape == (2, network.dimension)
     assert announced(desk) == ["town"]
-    assert desk.admin.get("/v1/people").json() == {"people": []}
-    assert desk.admin.get("/v1/people?owner=town").json() == {"people": [answer]}
+    assert desk.admin.get("/v1/people").json() == {"people": [], "next_cursor": None}
+    assert desk.admin.get("/v1/people?owner=town").json() == {"people": [answer], "next_cursor": None}
     assert desk.admin.get(f"/v1/people/{person_id}").json() == answer
 
 
