@@ -40,9 +40,8 @@ test: setup-dev setup-kafka  ## everything that must hold: linters, types and th
 bench: setup-dev  ## measure: writes bench/out/summary.json
 	@$(PY) -m bench.run
 
-references: setup-dev  ## write the references that come from the code (docs/openapi.json, docs/reference)
-	@$(PY) -m services.api.http.reference
-	@$(PY) -m services.cli.reference
+references: setup-dev  ## write what comes from the code: docs/openapi.json, docs/reference
+	@$(PY) -m tools.reference
 
 clean:  ## forget the checkout's environments and caches; data stay where `mosaicast up` said
 	rm -rf .venv .uv .cache bench/out

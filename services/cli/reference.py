@@ -1,15 +1,11 @@
-"""The reference of the command line, written from its code: `python -m services.cli.reference` writes it into docs/."""
-
-from pathlib import Path
+"""The reference of the command line, written from its code: `python -m tools.reference` writes it into docs/."""
 
 import typer
 from typer.cli import get_docs_for_click
 
 from services.cli.main import NAME, app
 
-ROOT = Path(__file__).parents[2]
-PAGE = "docs/reference/cli.md"
-COMMAND = "python -m services.cli.reference"
+COMMAND = "python -m tools.reference"
 _HEAD = f"""# Command line
 
 Written by `{COMMAND}`.
@@ -26,18 +22,8 @@ from the next shell on. `--show-completion` prints the script instead.
 """
 
 
-def main() -> None:
-    """Write the page; a test says when that was forgotten."""
-    (ROOT / PAGE).parent.mkdir(parents=True, exist_ok=True)
-    (ROOT / PAGE).write_text(page(), "utf-8")
-
-
 def page() -> str:
     """Return what the page should hold."""
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name=NAME), name=NAME, indent=1)
     return _HEAD + "\n".join(line.rstrip() for line in text.strip().splitlines()) + "\n"
-
-
-if __name__ == "__main__":
-    main()

@@ -27,7 +27,7 @@ def test_a_page_is_fresh(name: str) -> None:
 def test_an_old_page_is_told_and_mended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path)
     assert stale(tmp_path) == []
-    first, second, third = (tmp_path / name for name in PAGES)
+    first, second, third, *_ = (tmp_path / name for name in PAGES)
     first.write_text(first.read_text() + "\n")
     second.unlink()
     assert stale(tmp_path) == list(PAGES)[:2]

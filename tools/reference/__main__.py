@@ -1,4 +1,4 @@
-"""Write docs/reference/ anew from the code.
+"""Write docs/reference/ and docs/openapi.json anew from the code.
 
 usage: python -m tools.reference [--check]    (--check: write nothing, exit status 1 if a page is old)
 """
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from services.api.http import reference as api
+from services.cli import reference as cli
 from tools.reference import metrics, settings, topics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,6 +19,9 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings.page,
     "docs/reference/metrics.md": metrics.page,
     "docs/reference/topics.yaml": topics.page,
+    "docs/reference/cli.md": cli.page,
+    "docs/reference/problems.md": api.problems,
+    "docs/openapi.json": api.openapi,
 }
 """Path from the project's root, and what makes its text."""
 

@@ -1,7 +1,6 @@
-"""The references of the api, written from its code: `python -m services.api.http.reference` writes them into docs/."""
+"""The references of the api, written from its code: `python -m tools.reference` writes them into docs/."""
 
 import json
-from pathlib import Path
 from typing import Any, cast
 
 from mosaicast.runtime.metrics import Metrics
@@ -9,20 +8,7 @@ from services.api.deps import Deps
 from services.api.http.app import create_app
 from services.api.http.kinds import KINDS, Kind
 
-ROOT = Path(__file__).parents[3]
-COMMAND = "python -m services.api.http.reference"
-
-
-def main() -> None:
-    """Write the files; a test says when that was forgotten."""
-    for name, text in files().items():
-        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
-        (ROOT / name).write_text(text, "utf-8")
-
-
-def files() -> dict[str, str]:
-    """Return what the files should hold, by their path in the repository."""
-    return {"docs/openapi.json": openapi(), "docs/reference/problems.md": problems()}
+COMMAND = "python -m tools.reference"
 
 
 def openapi() -> str:
@@ -47,7 +33,3 @@ def _section(kind: Kind) -> str:
     again = "" if kind.retry_after_s is None else f" `Retry-After` says {kind.retry_after_s} s."
     status = f"`{kind.uri}`, status {int(kind.status)} {kind.status.phrase}."
     return f"\n## {kind.title}\n\n{status}\n{kind.meaning}\n{kind.remedy}{again}\n"
-
-
-if __name__ == "__main__":
-    main()

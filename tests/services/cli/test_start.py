@@ -15,6 +15,7 @@ from mosaicast.runtime.ports import free_port
 from services.cli import printing, reference
 from services.cli.failures import FAILURES, is_failure
 
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
 HEAVY = (
     "alembic", "av", "confluent_kafka", "cv2", "fastapi", "mosaicast.adapters", "numpy", "onnx", "openvino",
     "pydantic_settings", "qdrant_client", "sqlalchemy", "starlette", "torch", "uvicorn",
@@ -138,9 +139,9 @@ def test_completion_is_installed_for_the_shell_in_use(tmp_path: Path) -> None:
 
 
 def test_the_committed_reference_is_fresh() -> None:
-    written, fresh = (reference.ROOT / reference.PAGE).read_text("utf-8"), reference.page()
+    written, fresh = PAGE.read_text("utf-8"), reference.page()
     diff = "".join(unified_diff(written.splitlines(True), fresh.splitlines(True), "committed", "from the code", n=2))
-    assert written == fresh, f"run `{reference.COMMAND}` and commit {reference.PAGE}:\n{diff[:4000]}"
+    assert written == fresh, f"run `{reference.COMMAND}` and commit docs/reference/cli.md:\n{diff[:4000]}"
 
 
 def test_every_command_and_option_says_what_it_is_for() -> None:
