@@ -12,6 +12,7 @@ import pytest
 
 from mosaicast.runtime import rights
 from mosaicast.runtime.rights import looser, make_private, mend
+from services import wiring
 
 ROOT = Path(__file__).parents[3]
 
@@ -91,12 +92,12 @@ def test_every_service_is_private_before_it_does_anything(service: str, monkeypa
     module = importlib.import_module(f"services.{service}")
     seen: list[int] = []
 
-    def load_or_exit(_: str) -> None:
+    def load_or_exit(_: object) -> None:
         seen.append(os.umask(0o022))
         sys.exit(1)
 
-    monkeypatch.setattr(getattr(module, "settings", module), "load_or_exit", load_or_exit)
-    monkeypatch.setattr(module, "forbid_dumps", lambda: None, raising=False)
+    monkeypatch.setattr(wiring, "load_or_exit", load_or_exit)
+    monkeypatch.setattr(wiring, "forbid_dumps", lambda: None)
     with pytest.raises(SystemExit):
         module.main()
     assert seen == [rights.PRIVATE_UMASK]
