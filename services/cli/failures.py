@@ -5,7 +5,7 @@ FAILURES = frozenset(
         "mosaicast.adapters.database.base.StorageError",
         "mosaicast.adapters.gallery.store.GalleryUnavailable",
         "mosaicast.adapters.kafka.errors.BusError",
-        "mosaicast.adapters.models.errors.ModelError",
+        "mosaicast.pipeline.errors.ModelError",
         "mosaicast.adapters.vault.VaultError",
         "mosaicast.runtime.settings.loading.WrongSettingsError",
         "services.cli.checkup.DoctorError",

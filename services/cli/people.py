@@ -22,13 +22,17 @@ from services.cli.printing import (
     print_table,
     refuse_unasked,
 )
+from services.cli.times import moment
 
 people = typer.Typer(no_args_is_help=True, help="Enrolled people, who stay visible.")
 PersonId = Annotated[str, typer.Argument(help="Id of a person, as `mosaicast people list` shows it.")]
 Until = Annotated[
     str | None,
     typer.Option(
-        "--until", help="When the consent runs out, with its zone: 2030-12-31T18:00:00+09:00.", metavar="TIME"
+        "--until",
+        help="When the consent runs out: 2030-12-31 (to the end of that day) or 2030-12-31T18:00:00+09:00.",
+        metavar="TIME",
+        parser=moment,
     ),
 ]
 _POLL_S = 0.5

@@ -39,6 +39,15 @@ def print_table(*columns: str, rows: list[list[str]]) -> None:
     out.print(table(*columns, rows=rows), soft_wrap=True)
 
 
+def print_lines(*lines: str | tuple[str, str]) -> None:
+    """Print headings, and below them names with what can be copied whole: no line is broken or cut for the screen."""
+    names = [line[0] for line in lines if isinstance(line, tuple)]
+    width = max(map(len, names), default=0)
+    for line in lines:
+        text = line if isinstance(line, str) else f"  {line[0]:<{width}}  {line[1]}"
+        out.print(text, soft_wrap=True, markup=False)
+
+
 def table(*columns: str, rows: list[list[str]]) -> Table:
     """Return rows below each other; names of files and people are text, never markup."""
     drawn = Table(*columns, box=None, show_header=any(columns), pad_edge=False)

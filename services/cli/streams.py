@@ -1,7 +1,7 @@
 """`mosaicast streams`: create, list, delete, new key, panic."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import typer
 
@@ -15,6 +15,7 @@ from services.cli.printing import (
     Yes,
     asking,
     print_json,
+    print_lines,
     print_table,
     refuse_unasked,
 )
@@ -36,7 +37,7 @@ def streams_create(
         stream = api.post("/v1/streams", {"name": name, "owner": owner})
     if as_json:
         return print_json(stream)
-    return _print_stream(stream)
+    return _print_stream(stream, api_url)
 
 
 @streams.command("list")
@@ -69,7 +70,7 @@ def streams_key(stream_id: StreamId, token: Token, api_url: ApiUrl = DEFAULT_URL
         stream = api.post(f"{stream_path(stream_id)}/key")
     if as_json:
         return print_json(stream)
-    return _print_stream(stream)
+    return _print_stream(stream, api_url)
 
 
 @streams.command("panic")
@@ -92,6 +93,23 @@ def stream_path(stream_id: str) -> str:
     return f"/v1/streams/{quote(stream_id, safe='')}"
 
 
-def _print_stream(stream: dict[str, Any]) -> None:
-    texts = {key: value for key, value in stream.items() if isinstance(value, str)}
-    print_table("", "", rows=[[key.replace("_", " "), text] for key, text in texts.items()])
+def _print_stream(stream: dict[str, Any], api_url: str) -> None:
+    print_lines(
+        f"Stream {stream['stream_id']}: {stream['name']}",
+        "Publish: in OBS Settings, Stream, Service Custom (the key is shown this once)",
+        ("Server", stream["publish_url"]),
+        ("Stream Key", stream["stream_key"]),
+        "Watch",
+        ("page", f"{_seen_by_others(api_url, stream['publish_url'])}/watch/{stream['stream_id']}"),
+        ("RTMP", stream["rtmp_url"]),
+        ("HLS", stream["hls_url"]),
+    )
+
+
+def _seen_by_others(api_url: str, publish_url: str) -> str:
+    """Return the api's address for viewers, to whom its name on the loopback is nothing."""
+    api, public = urlsplit(api_url), urlsplit(publish_url)
+    if api.hostname not in {"127.0.0.1", "localhost", "::1"} or not public.hostname:
+        return api_url.rstrip("/")
+    host = f"[{public.hostname}]" if ":" in public.hostname else public.hostname
+    return api._replace(netloc=host if api.port is None else f"{host}:{api.port}").geturl().rstrip("/")

@@ -1,23 +1,34 @@
 """`mosaicast up`: the whole product on this machine until Ctrl-C."""
 
+import ipaddress
+import socket
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.claim import claimed
 from services.cli.folders import DataDir, chosen_models_dir, settings_for
-from services.cli.printing import AsJson, complain, err, print_json, print_table
+from services.cli.printing import DEFAULT_URL, AsJson, complain, err, print_json, print_lines
 
 if TYPE_CHECKING:
     from mosaicast.runtime.settings import Settings
     from services.cli.stack import Addresses, StackOptions
 
+EVERY_NETWORK = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what users say, and are asked about
+
 
 def up(  # noqa: PLR0913, PLR0917 - a parameter an option
     data_dir: DataDir = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every network.")] = "127.0.0.1",
-    public_host: Annotated[str, typer.Option(help="How streamers and viewers name this machine.")] = "127.0.0.1",
+    public_host: Annotated[
+        str | None,
+        typer.Option(
+            help="How streamers and viewers name this machine. By default --host, or this machine's address.",
+            show_default=False,
+        ),
+    ] = None,
     rtmp_port: Annotated[int, typer.Option(min=0, max=65535, help="RTMP, in and out; 0: any free one.")] = 1935,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="HLS; 0: any free one.")] = 8080,
     api_port: Annotated[int, typer.Option(min=0, max=65535, help="The API and its pages; 0: any free one.")] = 8000,
@@ -36,7 +47,7 @@ def up(  # noqa: PLR0913, PLR0917 - a parameter an option
     options = StackOptions(
         data_dir=settings.data_dir,
         host=host,
-        public_host=public_host,
+        public_host=public_host or _name_of_this_machine(host),
         rtmp_port=rtmp_port,
         http_port=http_port,
         api_port=api_port,
@@ -70,27 +81,65 @@ def _run(options: "StackOptions", as_json: bool) -> None:
     from mosaicast.runtime.lifecycle import StopEvent
     from services.cli.stack import Stack
 
-    for sentence in rights.mend(options.data_dir):
-        complain(sentence)
     stop = StopEvent().install()
-    with Stack(options) as stack, err.status("starting") as status:
-        addresses = stack.start(status.update)
-        status.stop()
-        _print_addresses(addresses, options.data_dir, as_json)
-        if options.kafka == "embedded" and options.bootstrap is None:
-            err.print("The embedded broker keeps everything in memory: for trying out, a few streams. See --kafka.")
-        stop.wait()
-        err.print("stopping")
+    with claimed(options.data_dir):
+        for sentence in rights.mend(options.data_dir):
+            complain(sentence)
+        with Stack(options) as stack, err.status("starting") as status:
+            addresses = stack.start(status.update)
+            status.stop()
+            _print_addresses(addresses, options.data_dir, as_json)
+            if options.kafka == "embedded" and options.bootstrap is None:
+                err.print("The embedded broker keeps everything in memory: for trying out, a few streams. See --kafka.")
+            stop.wait()
+            err.print("stopping")
+
+
+def _name_of_this_machine(host: str) -> str:
+    """Return how others reach what listens on `host`.
+
+    Raises:
+        typer.BadParameter: it listens everywhere, and this machine is in no network.
+    """
+    if host not in EVERY_NETWORK:
+        return host
+    address = _own_address()
+    if address is None:
+        raise typer.BadParameter(f"{host} is every network, and this machine is in none: name it with --public-host")
+    return address
+
+
+def _own_address() -> str | None:
+    """Return the address from which this machine would reach others; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of RFC 5737: nobody's
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if ipaddress.ip_address(address).is_loopback else address
 
 
 def _print_addresses(addresses: "Addresses", data_dir: Path, as_json: bool) -> None:
     if as_json:
         return print_json({**asdict(addresses), "data_dir": str(data_dir.resolve())})
-    return print_table("", "", rows=[
-        ["publish to", f"{addresses.publish_url}   (stream key: `mosaicast streams create NAME`)"],
-        ["watch", f"{addresses.rtmp_url}/masked/STREAM_ID"],
-        ["watch (HLS)", f"{addresses.hls_url}/STREAM_ID.m3u8"],
-        ["status page", f"{addresses.api_url}/status"],
-        ["API", f"{addresses.api_url}/docs"],
-        ["data", str(data_dir.resolve())],
-    ])  # fmt: skip
+    return print_lines(
+        "Publish: in OBS Settings, Stream, Service Custom",
+        ("Server", addresses.publish_url),
+        ("Stream Key", "`mosaicast streams create NAME` prints it"),
+        "Watch",
+        ("page", f"{addresses.api_url}/watch/STREAM_ID"),
+        ("RTMP", f"{addresses.rtmp_url}/masked/STREAM_ID"),
+        ("HLS", f"{addresses.hls_url}/STREAM_ID.m3u8"),
+        "Operate",
+        ("status", f"{addresses.api_url}/status"),
+        ("API", f"{addresses.api_url}/docs"),
+        ("data", str(data_dir.resolve())),
+        *_exports(addresses),
+    )
+
+
+def _exports(addresses: "Addresses") -> tuple[str, ...]:
+    if addresses.api_url == DEFAULT_URL:
+        return ()
+    return "For the other commands", f"export MOSAICAST_API_URL={addresses.api_url}"

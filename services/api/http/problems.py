@@ -140,7 +140,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, exc: RequestValidationError) -> JSONResponse:
         # Values are left out: they may be secrets, and the sender knows them.
-        wrong = [{"field": _text(".".join(map(str, e["loc"]))), "message": _text(e["msg"])} for e in exc.errors()]
+        wrong = [
+            {"field": _text(".".join(map(str, e["loc"]))), "message": _text(e["msg"].removeprefix("Value error, "))}
+            for e in exc.errors()
+        ]
         first = f"{wrong[0]['field']}: {wrong[0]['message']}" if wrong else "the request is not valid"
         return _answer(kinds.NOT_VALID, first, {"errors": wrong})
 

@@ -102,7 +102,7 @@ def test_a_consent_is_extended(api: Api) -> None:
     api.answers = [(200, PERSON), (200, {**PERSON, "expires_at": None}), (200, PERSON)]
     done = run(api, "people", "extend", "s1", "--until", "2030-12-31T09:00:00Z")
     assert done.output == "Ann [red]: until 2030-12-31T09:00:00Z\n"
-    assert json.loads(api.asked[0][2]) == {"expires_at": "2030-12-31T09:00:00Z"}
+    assert json.loads(api.asked[0][2]) == {"expires_at": "2030-12-31T09:00:00+00:00"}
     assert run(api, "people", "extend", "s1", "--no-end").output == "Ann [red]: without end\n"
     assert json.loads(api.asked[1][2]) == {"expires_at": None}
     assert json.loads(run(api, "people", "extend", "s1", "--no-end", "--json").output) == PERSON

@@ -201,3 +201,22 @@ def test_what_the_api_answers_is_understood(api: Api, schema: str, arguments: tu
     done = run(api, *arguments)
     assert done.exit_code == 0, done.exception
     assert words in done.output
+
+
+@pytest.mark.parametrize(
+    ("publish_url", "page"),
+    [
+        ("rtmp://127.0.0.1/live", "http://127.0.0.1:{port}/watch/sQ3zWx1kPm8Tn5aLd"),
+        ("rtmp://live.example.org:1935/live", "http://live.example.org:{port}/watch/sQ3zWx1kPm8Tn5aLd"),
+        ("rtmp://[2001:db8::1]/live", "http://[2001:db8::1]:{port}/watch/sQ3zWx1kPm8Tn5aLd"),
+    ],
+)
+def test_a_stream_comes_with_what_obs_and_viewers_need_on_lines_of_their_own(
+    api: Api, publish_url: str, page: str
+) -> None:
+    api.answers = [(201, {**shown("StreamCreated"), "publish_url": publish_url})]
+    lines = run(api, "streams", "create", "Main square").output.splitlines()
+    port = api.url.rpartition(":")[2]
+    assert f"  Server      {publish_url}" in lines
+    assert "  Stream Key  the-key-that-OBS-is-given" in lines
+    assert f"  page        {page.format(port=port)}" in lines
