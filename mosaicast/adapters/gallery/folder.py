@@ -25,9 +25,9 @@ from mosaicast.adapters.gallery.store import (
     GalleryConfig,
     GalleryUnavailable,
     OwnerUnavailable,
-    mapped,
     owned_by,
     owner_and_person,
+    translate_errors,
     version_texts,
 )
 from mosaicast.core.identity import Match
@@ -82,7 +82,7 @@ class Folder:
     def everybody(self) -> frozenset[tuple[str, str]]:
         """Return owner and person of every point in every folder."""
         path, patience_s = self._config.path, self._config.patience_s
-        folders = mapped(lambda: sorted(path.glob(f"*/{COLLECTIONS}*")))
+        folders = translate_errors(lambda: sorted(path.glob(f"*/{COLLECTIONS}*")))
         records = [record for folder in folders for record in LocalStore(folder, patience_s).read()[1]]
         return frozenset(owner_and_person(record.payload) for record in records)
 
@@ -161,7 +161,7 @@ class Folder:
 
     def _collections(self, owner: str) -> list[str]:
         folder = owner_folder(self._config.path, owner)
-        return mapped(lambda: sorted(entry.name for entry in folder.glob(f"{COLLECTIONS}*")))
+        return translate_errors(lambda: sorted(entry.name for entry in folder.glob(f"{COLLECTIONS}*")))
 
 
 def owner_folder(path: Path, owner: str) -> Path:

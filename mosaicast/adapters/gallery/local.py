@@ -18,7 +18,7 @@ from qdrant_client import models
 from qdrant_client.local.qdrant_local import QdrantLocal
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
-from mosaicast.adapters.gallery.store import GalleryUnavailable, mapped, scroll
+from mosaicast.adapters.gallery.store import GalleryUnavailable, scroll, translate_errors
 
 _LOCK = "mosaicast.lock"
 _ERASING = "mosaicast.erasing"
@@ -69,7 +69,7 @@ class LocalStore:
         with self._alone(make=True):
             try:
                 with self._client() as client:
-                    mapped(lambda: client.upsert(self._collection, [point], wait=True))
+                    translate_errors(lambda: client.upsert(self._collection, [point], wait=True))
             except GalleryUnavailable:
                 # Somebody whom nobody knows of could be deleted by nobody.
                 with suppress(GalleryUnavailable):
@@ -86,9 +86,11 @@ class LocalStore:
     def _erase(self, wanted: models.Filter | models.HasIdCondition) -> None:
         chosen = wanted if isinstance(wanted, models.Filter) else models.Filter(must=[wanted])
         with self._client() as client:
-            if mapped(lambda: client.count(self._collection, chosen).count):
-                mapped(self._mark)
-                mapped(lambda: client.delete(self._collection, models.FilterSelector(filter=chosen), wait=True))
+            if translate_errors(lambda: client.count(self._collection, chosen).count):
+                translate_errors(self._mark)
+                translate_errors(
+                    lambda: client.delete(self._collection, models.FilterSelector(filter=chosen), wait=True)
+                )
         if self._marked:
             self._compact()
 
@@ -99,17 +101,17 @@ class LocalStore:
             with suppress(GalleryUnavailable):
                 self._compact()
         # What QdrantClient(path=...) wraps; the wrapper takes ten times as long to open, for embeddings of its own.
-        client = mapped(lambda: QdrantLocal(str(self._folder)))
+        client = translate_errors(lambda: QdrantLocal(str(self._folder)))
         try:
-            if not mapped(lambda: client.collection_exists(self._collection)):
-                mapped(lambda: client.create_collection(self._collection, vectors_config={}))
+            if not translate_errors(lambda: client.collection_exists(self._collection)):
+                translate_errors(lambda: client.create_collection(self._collection, vectors_config={}))
             yield client
         finally:
-            mapped(client.close)
+            translate_errors(client.close)
 
     @property
     def _marked(self) -> bool:
-        return mapped((self._folder / _ERASING).exists)
+        return translate_errors((self._folder / _ERASING).exists)
 
     def _mark(self) -> None:
         """Leave the mark, so that a power cut does not take it away."""
@@ -122,8 +124,8 @@ class LocalStore:
 
     def _compact(self) -> None:
         """Write the database anew without what was deleted, and take the mark away."""
-        mapped(self._vacuum)
-        mapped((self._folder / _ERASING).unlink)
+        translate_errors(self._vacuum)
+        translate_errors((self._folder / _ERASING).unlink)
 
     def _vacuum(self) -> None:
         with closing(sqlite3.connect(self._database, isolation_level=None)) as database:

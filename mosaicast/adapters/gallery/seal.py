@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-from mosaicast.adapters.gallery.store import GalleryUnavailable, mapped
+from mosaicast.adapters.gallery.store import GalleryUnavailable, translate_errors
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -70,7 +70,7 @@ class Seal:
         if payload.get("key") != self._key_name:
             raise GalleryUnavailable("wrong_key")
         content = payload.get("plain") if self._cipher is None else self._decrypted(owner, person, point, payload)
-        vectors = mapped(lambda: np.asarray(content, np.float32).reshape(-1, self._dimension))
+        vectors = translate_errors(lambda: np.asarray(content, np.float32).reshape(-1, self._dimension))
         if not len(vectors) or not np.all(np.isfinite(vectors)):
             raise GalleryUnavailable("template_damaged")
         return person, vectors

@@ -19,10 +19,10 @@ from mosaicast.adapters.gallery.store import (
     MOST_MATCHES,
     GalleryConfig,
     GalleryUnavailable,
-    mapped,
     owned_by,
     owner_and_person,
     scroll,
+    translate_errors,
     version_texts,
 )
 from mosaicast.core.identity import Match
@@ -47,12 +47,12 @@ class Server:
         points = [models.PointStruct(id=str(uuid.uuid4()), vector=row.tolist(), payload=payload) for row in vectors]
         with self._open() as client:
             try:
-                mapped(lambda: client.upsert(self._config.collection, points, wait=True))
+                translate_errors(lambda: client.upsert(self._config.collection, points, wait=True))
             except GalleryUnavailable:
                 # A part of a person would be somebody whom nobody knows of and nobody can delete.
                 kept = models.PointIdsList(points=[point.id for point in points])
                 with suppress(GalleryUnavailable):
-                    mapped(lambda: client.delete(self._config.collection, kept, wait=True))
+                    translate_errors(lambda: client.delete(self._config.collection, kept, wait=True))
                 raise
 
     def erase(self, owner: str, person: str, *, every_model: bool) -> None:
@@ -60,7 +60,7 @@ class Server:
         chosen = models.FilterSelector(filter=owned_by(owner, person))
         with self._open(make=not every_model) as client:
             for name in self._collections(client) if every_model else [self._config.collection]:
-                mapped(lambda: client.delete(name, chosen, wait=True))  # noqa: B023 - called at once
+                translate_errors(lambda: client.delete(name, chosen, wait=True))  # noqa: B023 - called at once
 
     def everybody(self) -> frozenset[tuple[str, str]]:
         """Return owner and person of every point in every collection."""
@@ -81,7 +81,7 @@ class Server:
             for vector in vectors
         ]
         with self._open() as client:
-            answers = mapped(lambda: client.query_batch_points(self._config.collection, requests))
+            answers = translate_errors(lambda: client.query_batch_points(self._config.collection, requests))
         return [self._scored(vector, answer.points) for vector, answer in zip(vectors, answers, strict=True)]
 
     def versions(self, owner: str) -> Mapping[PersonId, str]:
@@ -102,7 +102,7 @@ class Server:
             GalleryUnavailable: no answer, or the collection is gone; the next call makes it anew, empty.
         """
         with self._open() as client:
-            if not mapped(lambda: client.collection_exists(self._config.collection)):
+            if not translate_errors(lambda: client.collection_exists(self._config.collection)):
                 raise GalleryUnavailable("no_collection")
         return False
 
@@ -117,11 +117,11 @@ class Server:
         people = [_person(point.payload) for point in points]
         if self._config.scorer is None or not points:
             return _best(zip(people, (point.score for point in points), strict=True))
-        held = mapped(lambda: np.asarray([point.vector for point in points], np.float32))
+        held = translate_errors(lambda: np.asarray([point.vector for point in points], np.float32))
         return _best(zip(people, self._config.scorer(vector[None], held)[0].tolist(), strict=True))
 
     def _collections(self, client: QdrantClient) -> list[str]:
-        found = mapped(lambda: client.get_collections().collections)
+        found = translate_errors(lambda: client.get_collections().collections)
         return [collection.name for collection in found if collection.name.startswith(COLLECTIONS)]
 
     @contextmanager
@@ -144,11 +144,11 @@ class Server:
             if self._client is client:
                 self._client = None
         with suppress(GalleryUnavailable):
-            mapped(client.close)
+            translate_errors(client.close)
 
     def _connect(self) -> QdrantClient:
         config = self._config
-        return mapped(
+        return translate_errors(
             lambda: QdrantClient(
                 url=config.url,
                 api_key=config.api_key,
@@ -159,11 +159,11 @@ class Server:
 
     def _make(self, client: QdrantClient) -> None:
         try:
-            mapped(lambda: self._ensure(client))
+            translate_errors(lambda: self._ensure(client))
         except GalleryUnavailable:
             self._client = None
             with suppress(GalleryUnavailable):
-                mapped(client.close)
+                translate_errors(client.close)
             raise
         self._made = True
 

@@ -65,7 +65,7 @@ class GalleryConfig:
         return models.VectorParams(size=self.dimension, distance=models.Distance.COSINE)
 
 
-def mapped(call: Callable[[], T]) -> T:
+def translate_errors(call: Callable[[], T]) -> T:
     """Run a call of the library; whatever it raises, the gallery is unavailable.
 
     Its errors have no common base: HTTP, gRPC, locks, SQLite, pickles of the local mode.
@@ -100,7 +100,7 @@ def scroll(client: QdrantBase, collection: str, wanted: models.Filter | None) ->
     """
     offset: object = None
     while True:
-        page, offset = mapped(lambda: client.scroll(collection, wanted, _PAGE, None, offset, True, False))  # type: ignore[arg-type]  # noqa: B023
+        page, offset = translate_errors(lambda: client.scroll(collection, wanted, _PAGE, None, offset, True, False))  # type: ignore[arg-type]  # noqa: B023
         yield from page
         if offset is None:
             return
