@@ -67,7 +67,7 @@ def configs(folder: Path) -> list[GalleryConfig]:
             model, _, model_version = name.partition("|")
             scorer = yardstick(model, model_version)
             dimension = int(stored[name].shape[1])
-            made.append(GalleryConfig(model, model_version, dimension, folder / "qdrant", scorer=scorer, key=KEY))
+            made.append(GalleryConfig(model, model_version, dimension, folder / "gallery", scorer=scorer, key=KEY))
     return made
 
 

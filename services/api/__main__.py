@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from mosaicast.adapters.binding import bind
 from mosaicast.adapters.database.storage import Storage, StorageError
 from mosaicast.adapters.gallery.qdrant import QdrantGallery
+from mosaicast.adapters.gallery.takeover import take_over
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader, TopicWatch, ensure_topics
 from mosaicast.adapters.media.photos import PhotoDecoder
 from mosaicast.adapters.models.errors import ModelError
@@ -168,6 +169,8 @@ def _deps(
     vault = _vault(settings)
     key = read_key(settings.vault_key, settings.vault_key_path)
     galleries = {network: QdrantGallery(gallery_config(settings, network, key=key)) for network in enroller.networks}
+    if settings.qdrant.url is None:
+        _take_over(settings)
     templates = Templates(galleries)
     deps = Deps(
         storage=storage,
@@ -188,6 +191,15 @@ def _deps(
     if refuses is not None:
         _LOG.error("vault_refuses", reason=refuses)
     return deps
+
+
+def _take_over(settings: ApiServiceSettings) -> None:
+    """Take over the gallery of an earlier version, before anybody can be enrolled or erased."""
+    done = take_over(settings.former_gallery_path, settings.gallery_path)
+    if done.people:
+        _LOG.info("gallery_taken_over", people=done.people)
+    for folder, reason in done.left.items():
+        _LOG.error("gallery_not_taken_over", folder=folder, reason=reason, help="mosaicast doctor")
 
 
 def _vault(settings: ApiServiceSettings) -> Vault:

@@ -84,8 +84,11 @@ def opened(settings: Settings) -> Patient:
     key = qdrant.api_key.get_secret_value() if qdrant.api_key else None
     # Of whichever model: this one's name is not asked for.
     gallery = QdrantGallery(
-        GalleryConfig("any", "0", 1, settings.qdrant_path, url=qdrant.url, api_key=key, timeout_s=qdrant.timeout_s)
-    )
+        GalleryConfig(
+            "any", "0", 1, settings.gallery_path, url=qdrant.url, api_key=key, timeout_s=qdrant.timeout_s,
+            former_path=settings.former_gallery_path,
+        )
+    )  # fmt: skip
     return Patient(settings, storage, vault, gallery, tuple(troubles))
 
 
@@ -124,6 +127,19 @@ def _belongs(patient: Patient) -> Iterator[Finding]:
     yield Finding("vault", not refuses, sentence if refuses else "the photos belong to this database")
 
 
+def _former_gallery(patient: Patient) -> Iterator[Finding]:
+    former = patient.settings.former_gallery_path
+    if patient.settings.qdrant.url is not None or not former.exists():
+        return
+    yield Finding(
+        "gallery",
+        False,
+        f"templates of an earlier version lie in {former}: the next start of the api takes them over; what it can't read it "
+        "names in its log and leaves there, and nobody of that owner can be erased: `mosaicast reindex --all`, then delete "
+        "that folder",
+    )
+
+
 def _people(patient: Patient) -> Iterator[Finding]:
     if any(trouble.check == "database" for trouble in patient.troubles):
         return  # without it everybody would look like an orphan
@@ -148,6 +164,7 @@ CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "rights": _rights,
     "outbox": _outbox,
     "vault": _belongs,
+    "gallery": _former_gallery,
     "people": _people,
 }
 

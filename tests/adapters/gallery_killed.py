@@ -1,6 +1,6 @@
 """A process that is killed while it erases a person: `python -m tests.adapters.gallery_killed FOLDER KEY WHERE`.
 
-WHERE: `marked`, `deleted`, or a number: in the midst of VACUUM, when its journal has so many bytes.
+WHERE: `deleting`, `deleted`, or a number: in the midst of VACUUM, when its journal has so many bytes.
 """
 
 import os
@@ -9,8 +9,6 @@ import signal
 import sqlite3
 import sys
 from pathlib import Path
-
-from qdrant_client.local.qdrant_local import QdrantLocal
 
 from mosaicast.adapters.gallery.local import LocalStore
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
@@ -36,10 +34,20 @@ def die(*_: object, **__: object) -> None:
     os._exit(KILLED)
 
 
-def die_in_vacuum(self: LocalStore, journal_bytes: int) -> None:
-    database = connect_without_secure_delete(self._database, isolation_level=None)
-    for setting in ("temp_store = MEMORY", "cache_size = 1", "cache_spill = 1"):
-        database.execute(f"PRAGMA {setting}")  # as with a large file, pages are overwritten before the end
+def spill(database: sqlite3.Connection) -> None:
+    """As with a large file, pages are overwritten before the end."""
+    for setting in ("cache_size = 1", "cache_spill = 1"):
+        database.execute(f"PRAGMA {setting}")
+
+
+def connect_and_spill(*args, **kwargs) -> sqlite3.Connection:
+    database = connect_without_secure_delete(*args, **kwargs)
+    spill(database)
+    return database
+
+
+def die_in_vacuum(database: sqlite3.Connection, journal_bytes: int) -> None:
+    spill(database)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (journal_bytes, journal_bytes))
@@ -48,12 +56,13 @@ def die_in_vacuum(self: LocalStore, journal_bytes: int) -> None:
 
 def main(folder: str, key: str, where: str) -> None:
     sqlite3.connect = connect_without_secure_delete  # type: ignore[assignment]
-    if where == "marked":
-        QdrantLocal.delete = die  # type: ignore[assignment]
+    if where == "deleting":
+        sqlite3.connect = connect_and_spill  # type: ignore[assignment]
+        LocalStore._mark = die  # type: ignore[assignment]
     elif where == "deleted":
-        LocalStore._compact = die  # type: ignore[method-assign]
+        LocalStore._compact = die  # type: ignore[assignment]
     else:
-        LocalStore._vacuum = lambda self: die_in_vacuum(self, int(where))  # type: ignore[method-assign]
+        LocalStore._vacuum = lambda _, database: die_in_vacuum(database, int(where))  # type: ignore[method-assign]
     QdrantGallery(config(Path(folder), bytes.fromhex(key) or None)).delete_person("owner-1", "ana-4711")
 
 

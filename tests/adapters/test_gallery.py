@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mosaicast.adapters.gallery.local import LocalStore
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, GalleryUnavailable, QdrantGallery
 from mosaicast.core.identity import Match
 from mosaicast.core.types import OwnerId
@@ -28,7 +29,7 @@ def unit(*numbers: float) -> np.ndarray:
 def config(request: pytest.FixtureRequest, tmp_path) -> Iterator[GalleryConfig]:
     if request.param != "server":
         key = bytes(range(32)) if request.param == "folder" else None
-        yield GalleryConfig("test", uuid.uuid4().hex, DIMENSION, tmp_path / "qdrant", patience_s=1.0, key=key)
+        yield GalleryConfig("test", uuid.uuid4().hex, DIMENSION, tmp_path / "gallery", patience_s=1.0, key=key)
         return
     if SERVER is None:
         pytest.skip("no Qdrant server: set MOSAICAST_TEST_QDRANT_URL")
@@ -190,19 +191,18 @@ def test_wrong_vectors_are_refused(gallery, vectors):
 
 
 def test_a_person_who_is_kept_in_part_is_erased(gallery, config, monkeypatch):
-    """The library fails after it has written: nobody must be left whom no one knows of."""
+    """What writes fails after it has written: nobody must be left whom no one knows of."""
     from qdrant_client import QdrantClient
-    from qdrant_client.local.qdrant_local import QdrantLocal
 
-    library = QdrantLocal if config.url is None else QdrantClient
-    upsert = library.upsert
+    store, writes = (LocalStore, "_insert") if config.url is None else (QdrantClient, "upsert")
+    written = getattr(store, writes)
 
     def fails(self, *args, **kwargs):
-        upsert(self, *args, **kwargs)
+        written(self, *args, **kwargs)
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(library, "upsert", fails)
+        patch.setattr(store, writes, fails)
         with pytest.raises(GalleryUnavailable, match="OSError"):
             gallery.upsert_templates(ME, "ana", unit(1)[None])
     assert gallery.refresh(ME) == {}

@@ -1,15 +1,16 @@
 """The gallery in folders: one process at a time in each, and nobody works with what another has replaced."""
 
 import fcntl
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mosaicast.adapters.gallery.local import LocalStore
+from mosaicast.adapters.gallery.local import FILE, LocalStore
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, GalleryUnavailable, OwnerUnavailable, QdrantGallery
 from mosaicast.core.types import OwnerId
 
@@ -19,7 +20,7 @@ ONE = np.eye(4, dtype=np.float32)[:1]
 
 @pytest.fixture
 def config(tmp_path) -> GalleryConfig:
-    return GalleryConfig("test", "1", 4, tmp_path / "qdrant", patience_s=0.05, key=bytes(32))
+    return GalleryConfig("test", "1", 4, tmp_path / "gallery", patience_s=0.05, key=bytes(32))
 
 
 def folder_of_me(config: GalleryConfig) -> Path:
@@ -113,8 +114,7 @@ def test_a_damaged_folder_is_its_owners_trouble_alone(config):
     gallery.upsert_templates(OTHER, "ben", ONE)
     for owner in (ME, OTHER):
         gallery.refresh(owner)
-    (database,) = folder.glob("collection/*/storage.sqlite")
-    database.write_bytes(b"x" * 100)
+    (folder / FILE).write_bytes(b"x" * 100)
     assert gallery.check()
     with pytest.raises(OwnerUnavailable):
         gallery.refresh(ME)
@@ -157,14 +157,35 @@ def test_writers_at_once_lose_nothing(config):
     assert len(galleries[0].refresh(ME)) == 4
 
 
-@pytest.mark.parametrize("damage", ["meta.json", "collection/faces-test-1/storage.sqlite"])
-def test_a_broken_folder_is_unavailable_and_heals(config, damage):
+def truncated(whole: bytes) -> bytes:
+    return whole[: len(whole) // 2]
+
+
+def with_a_page_of_garbage(whole: bytes) -> bytes:
+    return whole[:4096] + b"\xff" * 4096 + whole[8192:]
+
+
+def of_a_format_to_come(whole: bytes) -> bytes:
+    """By SQLite's header: its user_version is 3."""
+    return whole[:60] + (3).to_bytes(4, "big") + whole[64:]
+
+
+def somebody_elses(whole: bytes) -> bytes:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE points (id TEXT PRIMARY KEY, point BLOB)")
+        return database.serialize()
+
+
+@pytest.mark.parametrize(
+    "damaged", [lambda _: b"garbage" * 10, truncated, with_a_page_of_garbage, of_a_format_to_come, somebody_elses]
+)
+def test_a_broken_folder_is_unavailable_and_heals(config, damaged):
     gallery = QdrantGallery(config)
     gallery.upsert_templates(ME, "ana", ONE)
     gallery.refresh(ME)
-    file = folder_of_me(config) / damage
+    file = folder_of_me(config) / FILE
     whole = file.read_bytes()
-    file.write_bytes(b"garbage" * 10)
+    file.write_bytes(damaged(whole))
     fresh = QdrantGallery(config)
     with pytest.raises(GalleryUnavailable):
         fresh.search(ME, ONE)

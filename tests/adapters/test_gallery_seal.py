@@ -1,12 +1,14 @@
 """Templates at rest: who has no key reads nothing, adds nobody, and gives nobody's face to another."""
 
 import base64
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient
 
+from mosaicast.adapters.gallery.local import FILE
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, GalleryUnavailable, QdrantGallery
 from mosaicast.adapters.gallery.seal import KEY_BYTES, Seal
 from mosaicast.core.types import OwnerId
@@ -23,7 +25,7 @@ def seal(key: bytes | None = KEY, collection: str = "faces-a-1") -> Seal:
 
 @pytest.fixture
 def config(tmp_path) -> GalleryConfig:
-    return GalleryConfig("test", "1", 8, tmp_path / "qdrant", key=KEY)
+    return GalleryConfig("test", "1", 8, tmp_path / "gallery", key=KEY)
 
 
 @pytest.mark.parametrize("key", [KEY, None])
@@ -143,10 +145,8 @@ def test_a_template_given_to_another_person_in_the_file_is_noticed(config):
     gallery.upsert_templates(ME, "stranger", VECTORS[::-1])
     gallery.refresh(ME)
     (folder,) = config.path.glob(f"*/{config.collection}")
-    client = QdrantClient(path=str(folder))
-    points, _ = client.scroll(config.collection)
-    client.set_payload(config.collection, {"person": "ana"}, [point.id for point in points])
-    client.close()
+    with closing(sqlite3.connect(folder / FILE)) as database, database:
+        assert database.execute("UPDATE points SET person = ?", (b"ana",)).rowcount == 2
     assert gallery.check()
     for ask in (lambda: gallery.refresh(ME), lambda: gallery.search(ME, VECTORS)):
         with pytest.raises(GalleryUnavailable, match="template_damaged"):

@@ -1,1 +1,1 @@
-"""The gallery of enrolled faces, in Qdrant: see qdrant.py."""
+"""The gallery of enrolled faces: see qdrant.py."""

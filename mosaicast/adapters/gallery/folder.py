@@ -1,4 +1,4 @@
-"""The gallery in a folder: Qdrant's local mode, a small folder for each owner and model, a copy in memory to search in.
+"""The gallery in a folder: a small database for each owner and model, a copy in memory to search in.
 
 `PATH/OWNER/COLLECTION`, where OWNER is a digest, so that any text may be an owner. What one owner's stream can match is
 what lies in that owner's folder and says that it is that owner's. A point is all that was enrolled of a person at once,
@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from qdrant_client import models
 
-from mosaicast.adapters.gallery.local import LocalStore, Stamp
+from mosaicast.adapters.gallery.local import LocalStore, Point, Stamp
 from mosaicast.adapters.gallery.seal import Seal
 from mosaicast.adapters.gallery.store import (
     COLLECTIONS,
@@ -25,8 +24,6 @@ from mosaicast.adapters.gallery.store import (
     GalleryConfig,
     GalleryUnavailable,
     OwnerUnavailable,
-    owned_by,
-    owner_and_person,
     translate_errors,
     version_texts,
 )
@@ -71,20 +68,21 @@ class Folder:
     def keep(self, owner: str, person: str, vectors: Vectors) -> None:
         """Keep templates of a person, all or none."""
         point = str(uuid.uuid4())
-        payload = self._seal.close(owner, person, point, vectors)
-        self._store(owner).add(models.PointStruct(id=point, vector={}, payload=payload))
+        self._store(owner).add([Point(point, self._seal.close(owner, person, point, vectors))])
 
     def erase(self, owner: str, person: str, *, every_model: bool) -> None:
         """Erase a person's templates, of this model or of all, and their bytes."""
         for name in self._collections(owner) if every_model else [self._config.collection]:
-            self._store(owner, name).erase(owned_by(owner, person))
+            self._store(owner, name).erase(owner, person)
+        former = self._config.former_path
+        if every_model and former is not None and translate_errors(owner_folder(former, owner).exists):
+            raise GalleryUnavailable("not_taken_over")
 
     def everybody(self) -> frozenset[tuple[str, str]]:
         """Return owner and person of every point in every folder."""
         path, patience_s = self._config.path, self._config.patience_s
         folders = translate_errors(lambda: sorted(path.glob(f"*/{COLLECTIONS}*")))
-        records = [record for folder in folders for record in LocalStore(folder, patience_s).read()[1]]
-        return frozenset(owner_and_person(record.payload) for record in records)
+        return frozenset[tuple[str, str]]().union(*(LocalStore(folder, patience_s).people() for folder in folders))
 
     def search(self, owner: str, vectors: Vectors) -> list[list[Match]]:
         """Return for each vector the owner's people most like it, by what was read last; read it if it was not yet."""
@@ -138,9 +136,9 @@ class Folder:
         held: dict[str, list[Vectors]] = defaultdict(list)
         ids: dict[str, list[str]] = defaultdict(list)
         for point in points:
-            person, vectors = self._seal.open(owner, str(point.id), point.payload)
+            person, vectors = self._seal.open(owner, point.point_id, point.payload)
             held[person].append(vectors)
-            ids[person].append(str(point.id))
+            ids[person].append(point.point_id)
         counts = [sum(len(vectors) for vectors in own) for own in held.values()]
         return Copy(
             store,

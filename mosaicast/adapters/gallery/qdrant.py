@@ -1,4 +1,4 @@
-"""The gallery of enrolled faces, in Qdrant: a server by URL, or its local mode in a folder.
+"""The gallery of enrolled faces: databases in a folder, or a Qdrant server by URL.
 
 One collection for each embedding model and version, so that vectors of two models never meet. In a folder templates are
 encrypted, and a reader searches a copy in memory until `check` tells that the folder has changed.
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.gallery.folder import Folder
-from mosaicast.adapters.gallery.server import Server
 from mosaicast.adapters.gallery.store import MOST_TEMPLATES, GalleryConfig, GalleryUnavailable, OwnerUnavailable
 from mosaicast.core.identity import Match
 from mosaicast.core.types import OwnerId, PersonId
@@ -76,7 +75,7 @@ class _Home(Protocol):
 
 
 class QdrantGallery:
-    """A `Gallery` in Qdrant. Nothing is opened before it is needed.
+    """A `Gallery` in a folder or on a server. Nothing is opened before it is needed.
 
     Raises:
         ValueError: `config.key` is no key.
@@ -84,7 +83,7 @@ class QdrantGallery:
 
     def __init__(self, config: GalleryConfig) -> None:
         self._config = config
-        self._home: _Home = Folder(config) if config.url is None else Server(config)
+        self._home: _Home = Folder(config) if config.url is None else _server(config)
 
     def upsert_templates(self, owner: str, person: str, vectors: NDArray[np.float32]) -> None:
         """Keep vectors of length 1 (float32 [n, dimension]) of a person, all or none.
@@ -134,3 +133,9 @@ class QdrantGallery:
         lengths = np.linalg.norm(vectors, axis=1)
         if not np.all(np.abs(lengths - 1.0) < 0.01):  # NaN is not less
             raise ValueError("vectors of another length than 1")
+
+
+def _server(config: GalleryConfig) -> _Home:
+    from mosaicast.adapters.gallery.server import Server  # half a second, which a folder need not wait for
+
+    return Server(config)

@@ -8,7 +8,6 @@ import base64
 import binascii
 import json
 import secrets
-from collections.abc import Mapping
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -17,14 +16,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-from mosaicast.adapters.gallery.store import GalleryUnavailable, translate_errors
+from mosaicast.adapters.gallery.store import GalleryUnavailable, Payload, translate_errors
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
 _PURPOSE = b"mosaicast gallery 1"
 _NAME_OF_KEY = b"mosaicast gallery 1: name of the key"
 Vectors = NDArray[np.float32]
-Payload = Mapping[str, object]
 
 
 class Seal:

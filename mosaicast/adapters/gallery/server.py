@@ -19,9 +19,7 @@ from mosaicast.adapters.gallery.store import (
     MOST_MATCHES,
     GalleryConfig,
     GalleryUnavailable,
-    owned_by,
-    owner_and_person,
-    scroll,
+    Payload,
     translate_errors,
     version_texts,
 )
@@ -29,6 +27,7 @@ from mosaicast.core.identity import Match
 from mosaicast.core.types import PersonId
 
 Vectors = NDArray[np.float32]
+_PAGE = 1000
 
 
 class Server:
@@ -57,7 +56,7 @@ class Server:
 
     def erase(self, owner: str, person: str, *, every_model: bool) -> None:
         """Erase a person's templates, of this model or of all; the server's own files are the server's."""
-        chosen = models.FilterSelector(filter=owned_by(owner, person))
+        chosen = models.FilterSelector(filter=_owned_by(owner, person))
         with self._open(make=not every_model) as client:
             for name in self._collections(client) if every_model else [self._config.collection]:
                 translate_errors(lambda: client.delete(name, chosen, wait=True))  # noqa: B023 - called at once
@@ -65,15 +64,15 @@ class Server:
     def everybody(self) -> frozenset[tuple[str, str]]:
         """Return owner and person of every point in every collection."""
         with self._open(make=False) as client:
-            points = [point for name in self._collections(client) for point in scroll(client, name, None)]
-        return frozenset(owner_and_person(point.payload) for point in points)
+            points = [point for name in self._collections(client) for point in _scroll(client, name, None)]
+        return frozenset((_owner(point.payload), _person(point.payload)) for point in points)
 
     def search(self, owner: str, vectors: Vectors) -> list[list[Match]]:
         """Return for each vector the owner's people most like it, with one request for all."""
         requests = [
             models.QueryRequest(
                 query=vector.tolist(),
-                filter=owned_by(owner),
+                filter=_owned_by(owner),
                 limit=MOST_MATCHES,
                 with_payload=True,
                 with_vector=self._config.scorer is not None,
@@ -88,7 +87,7 @@ class Server:
         """Read who is enrolled."""
         ids: dict[str, list[str]] = defaultdict(list)
         with self._open() as client:
-            for point in scroll(client, self._config.collection, owned_by(owner)):
+            for point in _scroll(client, self._config.collection, _owned_by(owner)):
                 ids[_person(point.payload)].append(str(point.id))
         return version_texts(ids)
 
@@ -172,7 +171,7 @@ class Server:
         if client.collection_exists(name):
             return
         try:
-            client.create_collection(name, self._config.vectors)
+            client.create_collection(name, _compared(self._config.dimension))
         except Exception:
             # Another process may have been faster.
             if not client.collection_exists(name):
@@ -188,5 +187,35 @@ def _best(scored: Iterable[tuple[str, float]]) -> list[Match]:
     return [Match(PersonId(person), value) for person, value in sorted(best.items(), key=lambda item: -item[1])]
 
 
-def _person(payload: Mapping[str, object] | None) -> str:
+def _compared(dimension: int) -> models.VectorParams:
+    return models.VectorParams(size=dimension, distance=models.Distance.COSINE)
+
+
+def _owner(payload: Payload | None) -> str:
+    return str((payload or {}).get("owner"))
+
+
+def _person(payload: Payload | None) -> str:
     return str((payload or {}).get("person"))
+
+
+def _owned_by(owner: str, person: str | None = None) -> models.Filter:
+    """Return the filter for an owner's templates, or one person's among them."""
+    wanted = {"owner": owner} if person is None else {"owner": owner, "person": person}
+    return models.Filter(
+        must=[models.FieldCondition(key=key, match=models.MatchValue(value=value)) for key, value in wanted.items()]
+    )
+
+
+def _scroll(client: QdrantClient, collection: str, wanted: models.Filter | None) -> Iterator[models.Record]:
+    """Yield all points that a filter lets through, without vectors.
+
+    Raises:
+        GalleryUnavailable: from any step.
+    """
+    offset: object = None
+    while True:
+        page, offset = translate_errors(lambda: client.scroll(collection, wanted, _PAGE, None, offset, True, False))  # type: ignore[arg-type]  # noqa: B023
+        yield from page
+        if offset is None:
+            return

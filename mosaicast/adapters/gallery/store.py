@@ -1,13 +1,11 @@
-"""What both homes of the gallery share: settings, the error, filters, reading page by page."""
+"""What both homes of the gallery share: settings, errors, names."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
-
-from qdrant_client import models
-from qdrant_client.client_base import QdrantBase
 
 from mosaicast.adapters.embedders.yardstick import Scorer
 from mosaicast.core.types import PersonId
@@ -18,7 +16,8 @@ MOST_MATCHES = 2 * MOST_TEMPLATES
 """Of one face. A server is asked for so many templates: the two best persons are always among them."""
 COLLECTIONS = "faces-"
 """How the names of our collections begin."""
-_PAGE = 1000
+Payload = Mapping[str, object]
+"""What is kept with a point: whose it is, and in a folder the templates."""
 T = TypeVar("T")
 
 
@@ -53,57 +52,33 @@ class GalleryConfig:
     key: bytes | None = field(default=None, repr=False)
     """The secret, 32 bytes, with which templates in the folder are encrypted; None: they lie there as they are. A
     server holds them as they are in any case: it compares them."""
+    former_path: Path | None = None
+    """Folder of the local mode of earlier versions: nobody whose templates may still lie there counts as erased."""
 
     @property
     def collection(self) -> str:
         """Name of the collection: mixing models is impossible by construction."""
         return f"{COLLECTIONS}{self.model}-{self.version}".replace("/", "-")
 
-    @property
-    def vectors(self) -> models.VectorParams:
-        """How a server's collection compares."""
-        return models.VectorParams(size=self.dimension, distance=models.Distance.COSINE)
-
 
 def translate_errors(call: Callable[[], T]) -> T:
-    """Run a call of the library; whatever it raises, the gallery is unavailable.
+    """Run a call of a library; whatever it raises, the gallery is unavailable."""
+    with errors_translated():
+        return call()
 
-    Its errors have no common base: HTTP, gRPC, locks, SQLite, pickles of the local mode.
+
+@contextmanager
+def errors_translated() -> Iterator[None]:
+    """Whatever is raised within, the gallery is unavailable.
+
+    The errors of libraries have no common base: HTTP, gRPC, files, SQLite.
     """
     try:
-        return call()
+        yield
     except GalleryUnavailable:
         raise
     except Exception as exc:
         raise GalleryUnavailable(type(exc).__name__) from exc
-
-
-def owned_by(owner: str, person: str | None = None) -> models.Filter:
-    """Return the filter for an owner's templates, or one person's among them."""
-    wanted = {"owner": owner} if person is None else {"owner": owner, "person": person}
-    return models.Filter(
-        must=[models.FieldCondition(key=key, match=models.MatchValue(value=value)) for key, value in wanted.items()]
-    )
-
-
-def owner_and_person(payload: Mapping[str, object] | None) -> tuple[str, str]:
-    """Return whose point it is: nothing sealed is needed for it."""
-    held = payload or {}
-    return str(held.get("owner")), str(held.get("person"))
-
-
-def scroll(client: QdrantBase, collection: str, wanted: models.Filter | None) -> Iterator[models.Record]:
-    """Yield all points that a filter lets through, without vectors.
-
-    Raises:
-        GalleryUnavailable: from any step.
-    """
-    offset: object = None
-    while True:
-        page, offset = translate_errors(lambda: client.scroll(collection, wanted, _PAGE, None, offset, True, False))  # type: ignore[arg-type]  # noqa: B023
-        yield from page
-        if offset is None:
-            return
 
 
 def version_texts(ids: Mapping[str, Sequence[str]]) -> dict[PersonId, str]:

@@ -94,8 +94,13 @@ class ModelSettings(DataSettings):
         return self.data_dir / "secrets" / "vault_key"
 
     @property
-    def qdrant_path(self) -> Path:
+    def gallery_path(self) -> Path:
         """Folder of the gallery's local mode."""
+        return self.data_dir / "gallery"
+
+    @property
+    def former_gallery_path(self) -> Path:
+        """Folder of the gallery's local mode in earlier versions; the api takes over what lies there."""
         return self.data_dir / "qdrant"
 
 

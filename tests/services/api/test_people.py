@@ -175,7 +175,7 @@ def test_erasing_takes_templates_of_earlier_networks_too(stored: PeopleDesk, tmp
     for gallery in (*newer.values(), *stored.galleries.values()):
         assert person_id not in gallery.refresh("default")
         gallery.close()
-    assert person_id.encode() not in _held(tmp_path / "qdrant")
+    assert person_id.encode() not in _held(tmp_path / "gallery")
 
 
 def test_an_owner_has_no_more_people_than_a_stream_can_be_told_of(
@@ -200,7 +200,7 @@ def stored(tmp_path: Path, storage: Storage) -> Iterator[PeopleDesk]:
 
 
 def _config(folder: Path, network: Any) -> GalleryConfig:
-    return GalleryConfig(network.name, network.version, network.dimension, folder / "qdrant")
+    return GalleryConfig(network.name, network.version, network.dimension, folder / "gallery")
 
 
 def _held(folder: Path) -> bytes:

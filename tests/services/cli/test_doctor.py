@@ -29,7 +29,7 @@ class House:
         self.storage.migrate()
         key = read_key(None, folder / "secrets" / "vault_key")
         self.vault = Vault(folder / "vault", key)
-        self.gallery = QdrantGallery(GalleryConfig("test", "1", 4, folder / "qdrant", key=key))
+        self.gallery = QdrantGallery(GalleryConfig("test", "1", 4, folder / "gallery", key=key))
         bind(self.storage, self.vault)
         self.keep("ann")
 
@@ -156,6 +156,13 @@ def test_what_waits_or_is_unfinished_is_told(house: House) -> None:
     bad = wrong()
     assert bad["erasing"]["ids"] == ["ann"]
     assert "1 changes wait" in bad["outbox"]["detail"]
+
+
+def test_a_gallery_of_an_earlier_version_is_told_until_it_is_taken_over(house: House) -> None:
+    (house.folder / "qdrant").mkdir()
+    assert str(house.folder / "qdrant") in wrong()["gallery"]["detail"]
+    (house.folder / "qdrant").rmdir()
+    assert wrong() == {}
 
 
 def test_loose_rights_are_told(house: House) -> None:

@@ -30,7 +30,8 @@ def mode(path: Path) -> int:
 
 def filled(folder: Path) -> list[Path]:
     files = [
-        "mosaicast.db", "mosaicast.db-wal", "vault/ann/p1-photo", "qdrant/abc/faces-x/storage.sqlite",
+        "mosaicast.db", "mosaicast.db-wal", "vault/ann/p1-photo", "gallery/abc/faces-x/templates.sqlite",
+        "qdrant/abc/faces-x/storage.sqlite",
         "secrets/vault_key", "logs/api.log", "edge/hls/s.m3u8", "edge.token",
     ]  # fmt: skip
     for name in files:

@@ -20,7 +20,7 @@ def test_defaults_fit_one_machine() -> None:
     loaded = settings.load()
     assert loaded.kafka.bootstrap == "127.0.0.1:9092"
     assert loaded.media_dir is None
-    assert loaded.qdrant_path == loaded.data_dir / "qdrant"
+    assert loaded.gallery_path == loaded.data_dir / "gallery"
 
 
 def test_the_environment_reaches_nested_settings(monkeypatch: pytest.MonkeyPatch) -> None:
