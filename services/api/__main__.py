@@ -169,8 +169,7 @@ def _deps(
     vault = _vault(settings)
     key = read_key(settings.vault_key, settings.vault_key_path)
     galleries = {network: QdrantGallery(gallery_config(settings, network, key=key)) for network in enroller.networks}
-    if settings.qdrant.url is None:
-        _take_over(settings)
+    _take_over(settings)
     templates = Templates(galleries)
     deps = Deps(
         storage=storage,
@@ -195,6 +194,8 @@ def _deps(
 
 def _take_over(settings: ApiServiceSettings) -> None:
     """Take over the gallery of an earlier version, before anybody can be enrolled or erased."""
+    if settings.qdrant.url is not None:
+        return
     done = take_over(settings.former_gallery_path, settings.gallery_path)
     if done.people:
         _LOG.info("gallery_taken_over", people=done.people)

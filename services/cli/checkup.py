@@ -134,9 +134,9 @@ def _former_gallery(patient: Patient) -> Iterator[Finding]:
     yield Finding(
         "gallery",
         False,
-        f"templates of an earlier version lie in {former}: the next start of the api takes them over; what it can't read it "
-        "names in its log and leaves there, and nobody of that owner can be erased: `mosaicast reindex --all`, then delete "
-        "that folder",
+        f"templates of an earlier version lie in {former}: the next start of the api takes them over; what it "
+        "can't read it names in its log and leaves there, and nobody of that owner can be erased until you delete it: "
+        "`mosaicast reindex --all` makes these templates again",
     )
 
 

@@ -1,6 +1,7 @@
 """A process that is killed while it erases a person: `python -m tests.adapters.gallery_killed FOLDER KEY WHERE`.
 
-WHERE: `deleting`, `deleted`, or a number: in the midst of VACUUM, when its journal has so many bytes.
+WHERE: `deleting`, `deleted`, or a number: in the midst of VACUUM, when its journal has so many bytes; `enrolling`: it
+enrols a person of twenty templates, and is killed before the commit.
 """
 
 import os
@@ -8,8 +9,13 @@ import resource
 import signal
 import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
+from mosaicast.adapters.gallery import local
 from mosaicast.adapters.gallery.local import LocalStore
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 
@@ -54,16 +60,34 @@ def die_in_vacuum(database: sqlite3.Connection, journal_bytes: int) -> None:
     database.execute("VACUUM")
 
 
+@contextmanager
+def die_instead_of_committing(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    yield
+    die()
+
+
+def templates(seed: int, count: int) -> np.ndarray:
+    drawn = np.random.default_rng(seed).normal(size=(count, DIMENSION))
+    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+
+
 def main(folder: str, key: str, where: str) -> None:
     sqlite3.connect = connect_without_secure_delete  # type: ignore[assignment]
     if where == "deleting":
         sqlite3.connect = connect_and_spill  # type: ignore[assignment]
         LocalStore._mark = die  # type: ignore[assignment]
+    elif where == "enrolling":
+        sqlite3.connect = connect_and_spill  # type: ignore[assignment]
+        local._transaction = die_instead_of_committing
     elif where == "deleted":
         LocalStore._compact = die  # type: ignore[assignment]
     else:
         LocalStore._vacuum = lambda _, database: die_in_vacuum(database, int(where))  # type: ignore[method-assign]
-    QdrantGallery(config(Path(folder), bytes.fromhex(key) or None)).delete_person("owner-1", "ana-4711")
+    gallery = QdrantGallery(config(Path(folder), bytes.fromhex(key) or None))
+    if where == "enrolling":
+        gallery.upsert_templates("owner-1", "zoe-0815", templates(77, 20))
+    gallery.delete_person("owner-1", "ana-4711")
 
 
 if __name__ == "__main__":

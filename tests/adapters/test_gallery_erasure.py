@@ -12,15 +12,15 @@ import pytest
 from mosaicast.adapters.gallery.local import FILE, LocalStore
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable, QdrantGallery
 from mosaicast.core.types import OwnerId
-from tests.adapters.gallery_killed import DIMENSION, KILLED, KILLED_WRITING, config, connect_without_secure_delete
+from tests.adapters.gallery_killed import KILLED, KILLED_WRITING, config, connect_without_secure_delete
+from tests.adapters.gallery_killed import templates as vectors_of
 
 ME, ANA = OwnerId("owner-1"), "ana-4711"
 OTHERS = 12
 
 
 def vectors(seed: int, count: int = 2) -> np.ndarray:
-    drawn = np.random.default_rng(seed).normal(size=(count, DIMENSION))
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    return vectors_of(seed, count)
 
 
 @pytest.fixture(params=[bytes(range(32)), None], ids=["encrypted", "plain"])
@@ -95,14 +95,18 @@ def test_erased_in_the_folders_of_every_model(gallery):
     assert left(gallery, looked_for) == set()
 
 
-@pytest.mark.parametrize("where", ["deleting", "deleted", 0, 9_000, 60_000])
-def test_killed_in_between_the_next_one_finishes(gallery, where):
-    looked_for = traces(gallery)
+def kill(gallery: QdrantGallery, where: object) -> None:
     path, key = gallery._config.path, gallery._config.key or b""
     command = [sys.executable, "-m", "tests.adapters.gallery_killed", str(path), key.hex(), str(where)]
     root = Path(__file__).parents[2]
     killed = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
     assert killed.returncode in {KILLED, KILLED_WRITING}, killed.stderr
+
+
+@pytest.mark.parametrize("where", ["deleting", "deleted", 0, 9_000, 60_000])
+def test_killed_in_between_the_next_one_finishes(gallery, where):
+    looked_for = traces(gallery)
+    kill(gallery, where)
     assert left(gallery, looked_for), "it was killed too late to show anything"
     people = QdrantGallery(gallery._config).refresh(ME)
     if where == "deleting":  # she is still enrolled; who asked for it never heard that it was done, and asks again
@@ -111,6 +115,19 @@ def test_killed_in_between_the_next_one_finishes(gallery, where):
     assert left(gallery, looked_for) == set()
     assert {Path(name).name for name in files(gallery)} == {FILE, "mosaicast.lock"}, "no journal, no copy"
     assert of_others(gallery)
+
+
+def test_killed_while_enrolling_nobody_sees_a_part_and_no_byte_is_left(gallery):
+    before, (file,) = gallery.refresh(ME), gallery._config.path.rglob(FILE)
+    size = file.stat().st_size
+    kill(gallery, "enrolling")
+    assert file.stat().st_size > size, "it was killed too early to show anything"
+    assert file.with_name(f"{FILE}-journal").exists()
+    assert QdrantGallery(gallery._config).refresh(ME) == before
+    assert gallery.refresh(ME) == before
+    assert file.stat().st_size == size
+    assert left(gallery, [b"zoe-0815", repr(float(vectors(77, 20)[0, 40]))[:12].encode()]) == set()
+    assert {Path(name).name for name in files(gallery)} == {FILE, "mosaicast.lock"}
 
 
 def test_a_disk_too_full_to_compact_is_told_and_the_others_stay_readable(gallery, monkeypatch):

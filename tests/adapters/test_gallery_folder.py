@@ -4,7 +4,7 @@ import fcntl
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +191,74 @@ def test_a_broken_folder_is_unavailable_and_heals(config, damaged):
         fresh.search(ME, ONE)
     file.write_bytes(whole)
     assert len(fresh.search(ME, ONE)[0]) == 1
+
+
+def test_a_file_that_nothing_was_ever_written_to_is_nobodys(config):
+    """Who enrolled the first person of an owner was killed before the commit."""
+    gallery = QdrantGallery(config)
+    gallery.upsert_templates(ME, "ana", ONE)
+    (folder_of_me(config) / FILE).write_bytes(b"")
+    assert gallery.check()
+    assert (gallery.refresh(ME), gallery.everybody(), gallery.check()) == ({}, frozenset(), False)
+    gallery.erase_person(ME, "ana")
+    gallery.upsert_templates(ME, "ben", ONE)
+    assert gallery.refresh(ME).keys() == {"ben"}
+
+
+def test_somebody_elses_lock_on_the_database_is_waited_for_and_then_unavailable(config):
+    """A program that knows SQLite's locks only: `sqlite3 FILE`, say."""
+    gallery = QdrantGallery(config)
+    gallery.upsert_templates(ME, "ana", ONE)
+    with closing(sqlite3.connect(folder_of_me(config) / FILE, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for call in (
+            lambda: gallery.refresh(ME),
+            lambda: gallery.erase_person(ME, "ana"),
+            lambda: gallery.upsert_templates(ME, "ben", ONE),
+        ):
+            with pytest.raises(GalleryUnavailable, match="OperationalError"):
+                call()
+        other.execute("ROLLBACK")
+    assert gallery.refresh(ME).keys() == {"ana"}
+
+
+def test_a_database_that_somebody_turned_to_a_write_ahead_log_is_turned_back(config):
+    """There the header counts nothing, and deleted rows lie in a second file."""
+    reader, writer = QdrantGallery(config), QdrantGallery(config)
+    writer.upsert_templates(ME, "ana", ONE)
+    with closing(sqlite3.connect(folder_of_me(config) / FILE)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+    reader.refresh(ME)
+    writer.upsert_templates(ME, "ben", ONE)
+    assert reader.check()
+    assert reader.refresh(ME).keys() == {"ana", "ben"}
+    assert {path.name for path in folder_of_me(config).iterdir()} == {FILE, "mosaicast.lock"}
+
+
+def test_a_full_disk_is_told_keeps_nobody_and_changes_nothing_for_the_others(config, monkeypatch):
+    gallery = QdrantGallery(config)
+    gallery.upsert_templates(ME, "ana", ONE)
+    connect = LocalStore._connect
+
+    def full(self: LocalStore, make: bool) -> sqlite3.Connection:
+        database = connect(self, make)
+        database.execute("PRAGMA max_page_count = 1")  # no less than there are
+        return database
+
+    many = np.repeat(np.eye(4, dtype=np.float32), 5, axis=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "_connect", full)
+        kept = 0
+        with suppress(GalleryUnavailable):
+            for number in range(100):
+                gallery.upsert_templates(ME, f"ben-{number}", many)
+                kept += 1
+        with pytest.raises(GalleryUnavailable, match="OperationalError"):
+            gallery.upsert_templates(ME, "dora", many)
+        held = gallery.refresh(ME).keys()
+        assert held == {"ana", *(f"ben-{number}" for number in range(kept))}
+    gallery.upsert_templates(ME, "carl", ONE)
+    assert gallery.refresh(ME).keys() == {*held, "carl"}
 
 
 def test_a_folder_that_is_taken_away_knows_nobody(config):

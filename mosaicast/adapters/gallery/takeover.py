@@ -1,8 +1,8 @@
 """The gallery of versions before this one, which kept it in `qdrant/`, is taken over once: see docs/adr/0017.
 
-A folder there was a collection of Qdrant's local mode: an SQLite database of pickled points. What was sealed goes over as
-it is, so no key is needed, and the new rows open as the old points did. A folder is erased when all of it was read back
-from its new place. One that can't be read is left, and nobody of that owner counts as erased.
+A folder there was a collection of Qdrant's local mode: an SQLite database of pickled points. What was sealed goes over
+as it is, so no key is needed, and the new rows open as the old points did. A folder is erased when all of it was read
+back from its new place. One that can't be read is left, and nobody of that owner counts as erased.
 """
 
 import os
