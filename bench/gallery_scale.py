@@ -3,7 +3,7 @@
 usage: python -m bench.gallery_scale [--people 10000] [--owners 1000] [--largest 1000] [--out FILE]
 One owner has `largest` people, the others share the rest. Vectors are random, of the two packaged networks'
 dimensions, two a person, scored as the recognizer scores. What is read is in the page cache: it was written a moment
-ago. `one_folder` is what was rejected: everybody in one folder of Qdrant, the longer vectors only.
+ago.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import os
 import platform
 import resource
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -20,15 +21,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from qdrant_client import QdrantClient, models
 
 from mosaicast.adapters.embedders.yardstick import CROWD_FILE, yardstick
 from mosaicast.adapters.gallery.folder import owner_folder
+from mosaicast.adapters.gallery.local import LocalStore, Point
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.gallery.seal import Seal
 from mosaicast.core.types import OwnerId
@@ -86,11 +86,8 @@ def fill(config: GalleryConfig, crowd: Crowd) -> None:
         for number in range(1, count):
             at, point = (number * TEMPLATES) % (_POOL - TEMPLATES), str(uuid.uuid4())
             payload = seal.close(owner, f"{owner}-{number}", point, pool[at : at + TEMPLATES])
-            points.append(models.PointStruct(id=point, vector={}, payload=payload))
-        client = QdrantClient(path=str(owner_folder(config.path, owner) / config.collection))
-        if points:
-            client.upsert(config.collection, points, wait=True)
-        client.close()
+            points.append(Point(point, payload))
+        LocalStore(owner_folder(config.path, owner) / config.collection, config.patience_s).add(points)
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -185,19 +182,6 @@ def write(folder: Path, count: int) -> dict[str, object]:
     return {name: summary(values) for name, values in took.items()}
 
 
-def one_folder(folder: Path, crowd: Crowd, dimension: int) -> Timings:
-    """Measure what opening one folder with everybody in it costs, for each enrolment and each change."""
-    pool = drawn(dimension)
-    client = QdrantClient(path=str(folder))
-    client.create_collection("all", models.VectorParams(size=dimension, distance=models.Distance.COSINE))
-    rows = pool[np.arange(crowd.people * TEMPLATES) % _POOL].tolist()
-    payload = {"owner": "owner-1", "person": "person"}
-    points = [models.PointStruct(id=number, vector=row, payload=payload) for number, row in enumerate(rows)]
-    client.upsert("all", points, wait=True)
-    client.close()
-    return summary([timed(lambda: QdrantClient(path=str(folder)).close()) for _ in range(3)])
-
-
 def measured(crowd: Crowd, folder: Path) -> dict[str, object]:
     """Fill a gallery and measure it."""
     started = time.perf_counter()
@@ -212,9 +196,9 @@ def measured(crowd: Crowd, folder: Path) -> dict[str, object]:
     return {
         **vars(crowd), "templates": TEMPLATES, "dimensions": [config.dimension for config in configs(folder)],
         **reading, "write": write(folder, 20), "folder_mb": round(sum(files) / 1e6, 1), "files": len(files),
-        "filling_s": round(filled_s, 1), "one_folder": one_folder(folder / "one", crowd, configs(folder)[-1].dimension),
+        "filling_s": round(filled_s, 1),
         "cores": os.cpu_count(), "load_average": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(), "qdrant_client": version("qdrant-client"),
+        "python": platform.python_version(), "sqlite": sqlite3.sqlite_version,
     }  # fmt: skip
 
 

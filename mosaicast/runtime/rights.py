@@ -7,7 +7,7 @@ from pathlib import Path
 
 PRIVATE_UMASK = 0o077
 OURS = ("mosaicast.db*", "vault", "gallery", "qdrant", "secrets", "logs", "edge", "kafka", "edge.token")
-"""What lies below the data folder, `qdrant` of earlier versions. Anything else there is somebody else's, left as it is."""
+"""What lies below the data folder (`qdrant`: of earlier versions). The rest is somebody else's, and left as it is."""
 _OTHERS = 0o077
 
 

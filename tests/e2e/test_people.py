@@ -172,7 +172,7 @@ def test_what_is_said_about_a_person_counts_on_the_frames_that_wait_and_on_no_ot
 
 
 def gallery(session: Session) -> Path:
-    return session.stack.options.data_dir / "qdrant"
+    return session.stack.options.data_dir / "gallery"
 
 
 @contextmanager
@@ -181,7 +181,7 @@ def locked(session: Session) -> Iterator[None]:
     with ExitStack() as held:
         for lock in gallery(session).rglob("mosaicast.lock"):
             fcntl.flock(held.enter_context(lock.open("r+b")), fcntl.LOCK_EX)
-        for database in gallery(session).rglob("storage.sqlite"):
+        for database in gallery(session).rglob("templates.sqlite"):
             copy = database.with_suffix(".copy")
             shutil.copyfile(database, copy)
             os.replace(copy, database)
@@ -191,7 +191,7 @@ def locked(session: Session) -> Iterator[None]:
 @contextmanager
 def away(session: Session) -> Iterator[None]:
     """No folder can be there, as if a disk had gone; then it is back."""
-    aside = gallery(session).with_name("qdrant-aside")
+    aside = gallery(session).with_name("gallery-aside")
     gallery(session).rename(aside)
     gallery(session).touch()
     try:
