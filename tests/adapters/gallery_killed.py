@@ -9,13 +9,10 @@ import resource
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from mosaicast.adapters.gallery import local
 from mosaicast.adapters.gallery.local import LocalStore
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 
@@ -60,11 +57,15 @@ def die_in_vacuum(database: sqlite3.Connection, journal_bytes: int) -> None:
     database.execute("VACUUM")
 
 
-@contextmanager
-def die_instead_of_committing(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    yield
-    die()
+class Dying(sqlite3.Connection):
+    """Where it would commit."""
+
+    def __exit__(self, *_: object) -> None:
+        die()
+
+
+def connect_and_die(*args, **kwargs) -> sqlite3.Connection:
+    return connect_and_spill(*args, factory=Dying, **kwargs)
 
 
 def templates(seed: int, count: int) -> np.ndarray:
@@ -78,8 +79,7 @@ def main(folder: str, key: str, where: str) -> None:
         sqlite3.connect = connect_and_spill  # type: ignore[assignment]
         LocalStore._mark = die  # type: ignore[assignment]
     elif where == "enrolling":
-        sqlite3.connect = connect_and_spill  # type: ignore[assignment]
-        local._transaction = die_instead_of_committing
+        sqlite3.connect = connect_and_die  # type: ignore[assignment]
     elif where == "deleted":
         LocalStore._compact = die  # type: ignore[assignment]
     else:

@@ -143,14 +143,16 @@ class LocalStore:
         return database
 
     def _insert(self, database: sqlite3.Connection, points: Sequence[Point]) -> None:
-        with _transaction(database):
+        database.execute("BEGIN IMMEDIATE")
+        with database:  # commits, or rolls back
             if _state(database) not in {_WHOLE, _ERASING}:
                 database.execute(_TABLE)
                 database.execute(f"PRAGMA user_version = {_WHOLE}")
             database.executemany(_INSERT, [_row(point) for point in points])
 
     def _erase(self, database: sqlite3.Connection, which: str, values: Sequence[tuple[object, ...]]) -> None:
-        with _transaction(database):
+        database.execute("BEGIN IMMEDIATE")
+        with database:
             if database.executemany(f"DELETE FROM points WHERE {which}", values).rowcount:  # noqa: S608 - ours
                 self._mark(database)
         if _state(database) == _ERASING:
@@ -197,18 +199,6 @@ def wait_for_lock(handle: int, patience_s: float) -> None:
         attempts(fcntl.flock, handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as exc:
         raise GalleryUnavailable("folder_in_use") from exc
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:  # SQLite ends it by itself after some errors
-            database.execute("ROLLBACK")
-        raise
 
 
 def _state(database: sqlite3.Connection) -> int:

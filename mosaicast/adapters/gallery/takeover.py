@@ -27,7 +27,7 @@ class Takeover(NamedTuple):
     """What became of the folders of before."""
 
     people: int
-    """Who has templates at the new place now, and had none there."""
+    """How many have templates at the new place now that they did not have there."""
     left: dict[str, str]
     """Folders that could not be taken over, `DIGEST OF OWNER/COLLECTION`, and why."""
 
@@ -41,20 +41,21 @@ def take_over(former: Path, path: Path) -> Takeover:
         former: the folder of the gallery of before; it need not exist.
         path: the folder of the gallery.
     """
-    people, left = 0, {}
+    people: set[tuple[str, str]] = set()
+    left = {}
     for folder in sorted(former.glob(f"*/{COLLECTIONS}*")):
         name = f"{folder.parent.name}/{folder.name}"
         try:
-            people += _folder_taken_over(folder, LocalStore(path / name, _PATIENCE_S))
+            people |= _folder_taken_over(folder, LocalStore(path / name, _PATIENCE_S))
         except GalleryUnavailable as exc:
             left[name] = str(exc)
     for empty in (*former.glob("*/"), former):
         with suppress(OSError):  # what could not be taken over is in it, or something that is not ours
             empty.rmdir()
-    return Takeover(people, left)
+    return Takeover(len(people), left)
 
 
-def _folder_taken_over(folder: Path, store: LocalStore) -> int:
+def _folder_taken_over(folder: Path, store: LocalStore) -> set[tuple[str, str]]:
     with _alone(folder):
         points = _points(folder)
         there = store.people()
@@ -66,7 +67,7 @@ def _folder_taken_over(folder: Path, store: LocalStore) -> int:
                 raise GalleryUnavailable("not_read_back")
         with errors_translated():
             shutil.rmtree(folder)
-    return len({_whose(point) for point in missing})
+    return {_whose(point) for point in missing}
 
 
 @contextmanager
