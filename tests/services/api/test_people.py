@@ -1,6 +1,5 @@
 """Enrolling, listing, changing and erasing people over HTTP."""
 
-import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -208,12 +207,12 @@ def _held(folder: Path) -> bytes:
 
 
 def _traces(vectors: Any) -> list[bytes]:
-    """How eight numbers of a vector may lie in a file: as float32, as float64, as a pickle has them."""
+    """How eight numbers of a vector may lie in a file: as float32, as float64, as text."""
     part = [float(x) for x in vectors[20:28]]
     return [
         np.array(part, "<f4").tobytes(),
         np.array(part, "<f8").tobytes(),
-        *[struct.pack(">d", number) for number in part],
+        *[repr(number).encode() for number in part],
     ]
 
 

@@ -212,7 +212,7 @@ def test_a_broadcast_leaves_nothing_but_the_enrolled_in_the_gallery(scene):
 def test_a_gallery_that_fails_in_every_way_leaves_nothing(scene):
     scene.enrol("ana", ANA)
     assert clear(scene.watch(12, face(100, ANA), face(600, STRANGER))[-1]) == [True, False]
-    files = [path for path in scene.folder.rglob("storage.sqlite") if path.is_file()]
+    files = [path for path in scene.folder.rglob("templates.sqlite") if path.is_file()]
     contents = [file.read_bytes() for file in files]
     for damage in (b"", b"garbage" * 100, contents[0][:-40] + bytes(40), None):
         for file, content in zip(files, contents, strict=True):
