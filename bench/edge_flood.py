@@ -28,7 +28,7 @@ from typing import Any
 import av
 import imageio_ffmpeg
 
-from mosaicast.runtime.children import taken_along
+from mosaicast.runtime.children import die_with_parent
 from mosaicast.runtime.ports import free_port
 from services.cli.edge import EdgeConfig, prepare
 from synthetic.publisher import Publisher
@@ -228,7 +228,7 @@ def running_edge(folder: Path) -> Iterator[tuple[int, int]]:
         inner_port=free_port(), http_port=free_port(), control_port=control_port,
         hooks_url=f"http://127.0.0.1:{ours.recv()}", token="t", control_token="c",
     )  # fmt: skip
-    process = subprocess.Popen(taken_along(prepare(config)), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(die_with_parent(prepare(config)), stderr=subprocess.DEVNULL)
     try:
         _await(control_port)
         yield process.pid, port

@@ -10,7 +10,7 @@ from typing import IO
 
 import imageio_ffmpeg
 
-from mosaicast.runtime.children import taken_along
+from mosaicast.runtime.children import die_with_parent
 
 _TAIL_BYTES = 4000
 
@@ -35,7 +35,7 @@ class Publisher:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-loglevel", "warning"]
         command += ["-re", *repeat, "-i", str(clip), "-c", "copy", "-f", "flv", url]
         self._process = subprocess.Popen(
-            taken_along(command),
+            die_with_parent(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,

@@ -192,7 +192,7 @@ def _child_main(
     bounds: "_Bounds",
     args: tuple[Any, ...],
 ) -> None:
-    die_with_parent()
+    be_killed_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     apply_limits(bounds.limits)
@@ -239,7 +239,7 @@ def apply_limits(limits: Limits) -> None:
         _lower(resource.RLIMIT_CPU, limits.cpu_seconds)
 
 
-def taken_along(command: Sequence[str], number: signal.Signals = signal.SIGKILL) -> list[str]:
+def die_with_parent(command: Sequence[str], number: signal.Signals = signal.SIGKILL) -> list[str]:
     """Return a command line that runs `command`, and has the kernel send it `number` when its parent ends.
 
     By util-linux' `setpriv`, which turns into the command: Python code between fork and exec (`preexec_fn`) hangs
@@ -266,7 +266,7 @@ def limited(command: Sequence[str], address_space_bytes: int, *, open_files: int
     return [prlimit, f"--as={address_space_bytes}", f"--nofile={soft}:", "--", *command]
 
 
-def die_with_parent() -> None:
+def be_killed_with_parent() -> None:
     """Ask the kernel to kill this process when its parent ends. No effect outside Linux."""
     parent = os.getppid()
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from mosaicast.runtime.children import taken_along
+from mosaicast.runtime.children import die_with_parent
 
 
 class StartError(Exception):
@@ -60,7 +60,7 @@ class ManagedProcess:
 
     def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            taken_along(self.spec.command, self.spec.death_signal),
+            die_with_parent(self.spec.command, self.spec.death_signal),
             stdin=subprocess.DEVNULL,
             stdout=None if self.spec.inherit_stdout else log,
             stderr=log,

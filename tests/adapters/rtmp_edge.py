@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mosaicast.runtime.children import ChildProcess, ForkServer, taken_along
+from mosaicast.runtime.children import ChildProcess, ForkServer, die_with_parent
 from mosaicast.runtime.ports import free_port
 from services.cli.edge import EdgeConfig, find_nginx, prepare
 
@@ -85,7 +85,7 @@ def running_edge(folder: Path) -> Iterator[Edge]:
         inner_port=free_port(), http_port=free_port(), control_port=free_port(), control_token="c",
         hooks_url=f"http://127.0.0.1:{hooks.connection.recv()}", token="t",
     )  # fmt: skip
-    process = subprocess.Popen(taken_along(prepare(config)), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(die_with_parent(prepare(config)), stderr=subprocess.DEVNULL)
     try:
         _await_port(port, process)
         yield Edge(process, config, hooks)

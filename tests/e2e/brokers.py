@@ -13,7 +13,7 @@ from typing import IO, Literal
 
 from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka.server import KafkaServer
-from mosaicast.runtime.children import taken_along
+from mosaicast.runtime.children import die_with_parent
 from services.cli.stack import Progress, Stack, StackOptions
 
 
@@ -49,7 +49,8 @@ class BrokerStack(Stack):
         if self.options.kafka == "real":
             self._server = KafkaServer(self.options.data_dir / "kafka")
             return self._resources.enter_context(self._server).bootstrap
-        self._host = subprocess.Popen(taken_along([sys.executable, "-m", "tests.e2e.brokers"]), stdout=subprocess.PIPE)
+        command = die_with_parent([sys.executable, "-m", "tests.e2e.brokers"])
+        self._host = subprocess.Popen(command, stdout=subprocess.PIPE)
         self._resources.callback(self._end_host, self._host)
         return _line(self._host.stdout)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import imageio_ffmpeg
 
-from mosaicast.runtime.children import taken_along
+from mosaicast.runtime.children import die_with_parent
 
 _HEADER_BYTES = 13
 _TAG_BYTES = 11
@@ -61,7 +61,7 @@ class SteppingPublisher:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-probesize", "32"]
         command += ["-analyzeduration", "0", "-fflags", "nobuffer", "-f", "data", "-i", "pipe:0"]
         command += ["-map", "0", "-c", "copy", "-f", "data", url]
-        self._process = subprocess.Popen(taken_along(command), stdin=subprocess.PIPE, start_new_session=True)
+        self._process = subprocess.Popen(die_with_parent(command), stdin=subprocess.PIPE, start_new_session=True)
         self._thread = threading.Thread(target=self._send, name="stepping-publisher", daemon=True)
 
     def __enter__(self) -> "SteppingPublisher":

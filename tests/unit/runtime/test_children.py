@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mosaicast.runtime.children import Exit, ForkServer, Limits, taken_along
+from mosaicast.runtime.children import Exit, ForkServer, Limits, die_with_parent
 
 WAIT_S = 30.0
 
@@ -129,9 +129,9 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
 
 _TAKING = """
 import signal, subprocess, sys
-from mosaicast.runtime.children import taken_along
+from mosaicast.runtime.children import die_with_parent
 number = signal.Signals(int(sys.argv[1]))
-command = taken_along([sys.executable, "-c", sys.argv[2], sys.argv[3]], number)
+command = die_with_parent([sys.executable, "-c", sys.argv[2], sys.argv[3]], number)
 with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
     assert child.stdout.readline() == b"up\\n"
     print(child.pid, flush=True)
@@ -167,7 +167,7 @@ def test_a_process_that_is_taken_along_gets_the_signal_of_a_killed_parent(tmp_pa
 def test_what_is_taken_along_is_the_command_itself() -> None:
     """Its pid, its arguments (also those that look like options) and its status are the command's."""
     code = "import os, sys; print(os.getpid(), sys.argv[1:]); sys.exit(7)"
-    command = taken_along([sys.executable, "-c", code, "--help", "a b"])
+    command = die_with_parent([sys.executable, "-c", code, "--help", "a b"])
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         out, _ = process.communicate(timeout=WAIT_S)
     assert out == f"{process.pid} ['--help', 'a b']\n"
@@ -176,4 +176,4 @@ def test_what_is_taken_along_is_the_command_itself() -> None:
 
 def test_without_setpriv_the_command_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert taken_along(("nginx", "-c", "x")) == ["nginx", "-c", "x"]
+    assert die_with_parent(("nginx", "-c", "x")) == ["nginx", "-c", "x"]
