@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.embedders.yardstick import CROWD_FILE, yardstick
+from mosaicast.adapters.embedders.cohort import CROWD_FILE, yardstick
 from mosaicast.adapters.gallery.folder import owner_folder
 from mosaicast.adapters.gallery.local import LocalStore, Point
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery

@@ -20,12 +20,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.recognition_crowd import shipped_rule
+from bench.recognition_cohort import shipped_rule
 from bench.recognition_data import Eye, FaceSet, Seen, johns, korean, lfw
 from mosaicast.adapters.detectors import make_detector
 from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
 from mosaicast.adapters.embedders.arcface import from_file
-from mosaicast.adapters.embedders.yardstick import matching_of
+from mosaicast.adapters.embedders.cohort import matching_of
 from mosaicast.core.identity import IdentityPolicy
 from mosaicast.evaluation import calibration
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia
 from mosaicast.adapters.embedders.arcface import from_file
-from mosaicast.adapters.embedders.yardstick import Scorer, Yardstick, yardstick
+from mosaicast.adapters.embedders.cohort import Scorer, Yardstick, yardstick
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.packets import PacketDecoder
 from mosaicast.adapters.media.source import open_source

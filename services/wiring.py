@@ -14,7 +14,7 @@ from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.settings import KafkaSettings, ModelSettings, Service, ServiceSettings, load_or_exit
 
 if TYPE_CHECKING:
-    from mosaicast.adapters.embedders.yardstick import Scorer
+    from mosaicast.adapters.embedders.cohort import Scorer
     from mosaicast.adapters.gallery.store import GalleryConfig
 
 S = TypeVar("S", bound=ServiceSettings)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import cv2
 
 from mosaicast.adapters.embedders import make_embedder
-from mosaicast.adapters.embedders.yardstick import yardstick
+from mosaicast.adapters.embedders.cohort import yardstick
 from mosaicast.adapters.gallery.qdrant import QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader
 from mosaicast.adapters.vault import VaultError, read_key

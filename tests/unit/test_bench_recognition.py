@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench import recognition, recognition_crowd
+from bench import recognition, recognition_cohort
 from bench.recognition_data import Eye, FaceSet, Pair, Person, Seen
 from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.embedders import Face
-from mosaicast.adapters.embedders.yardstick import Yardstick
+from mosaicast.adapters.embedders.cohort import Yardstick
 from mosaicast.core.types import Box
 
 NAMES = ("dlib", "facenet")
@@ -61,10 +61,10 @@ def test_the_pair_for_tracks_lets_no_stranger_have_enough_votes() -> None:
 
 
 def test_crowds_know_nobody_whom_they_judge() -> None:
-    korean = two_people(recognition_crowd.KOREAN)
-    cases = list(recognition_crowd._single([korean]))
+    korean = two_people(recognition_cohort.KOREAN)
+    cases = list(recognition_cohort._single([korean]))
     for fold, name in enumerate(korean.people):
-        pool = list(recognition_crowd._pool([korean], fold))
+        pool = list(recognition_cohort._pool([korean], fold))
         judged = [case for case in cases if case.fold == fold]
         assert judged
         assert not any(one is other for case in judged for one in [*case.looks, *case.references] for other in pool)
@@ -73,12 +73,12 @@ def test_crowds_know_nobody_whom_they_judge() -> None:
 
 def test_pairs_of_the_crowd_are_not_judged() -> None:
     pairs = [Pair(seen(1, 0), seen(1, 0), True, apart) for apart in (True, False)]
-    assert len(list(recognition_crowd._single([FaceSet("lfw", {}, pairs=pairs)]))) == 1
+    assert len(list(recognition_cohort._single([FaceSet("lfw", {}, pairs=pairs)]))) == 1
 
 
 def test_a_track_speaks_of_its_newest_looks() -> None:
-    case = recognition_crowd._Case("set", False, 0, [seen(1, 0), seen(0, 1)], [seen(1, 0)])
-    scores = recognition_crowd._scores(case, dict.fromkeys(NAMES, Yardstick(0.0)))
+    case = recognition_cohort._Case("set", False, 0, [seen(1, 0), seen(0, 1)], [seen(1, 0)])
+    scores = recognition_cohort._scores(case, dict.fromkeys(NAMES, Yardstick(0.0)))
     assert scores[:, 0].tolist() == pytest.approx([1.0, 0.5**0.5])
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.make_crowd import means
+from bench.make_cohort import means
 from bench.recognition_data import FaceSet, Seen
 from mosaicast.adapters.embedders import Embedder
-from mosaicast.adapters.embedders.yardstick import Yardstick, matching_of, yardstick
+from mosaicast.adapters.embedders.cohort import Yardstick, matching_of, yardstick
 from mosaicast.core.identity import IdentityPolicy
 from mosaicast.evaluation import calibration
 

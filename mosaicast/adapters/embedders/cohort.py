@@ -2,7 +2,7 @@
 
 Networks trained mostly with Western faces find others all alike: a fixed threshold that keeps Korean strangers out
 hides everybody else's own face in most pictures. Held against a crowd (means of the faces of many people each, made by
-`python -m bench.make_crowd`), each look and each template brings a threshold of its own: score normalisation by a
+`python -m bench.make_cohort`), each look and each template brings a threshold of its own: score normalisation by a
 cohort, as in speaker verification.
 """
 

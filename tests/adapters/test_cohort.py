@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mosaicast.adapters.embedders import DlibResnet, FacenetCasia
-from mosaicast.adapters.embedders.yardstick import CROWD_FILE, Yardstick, yardstick
+from mosaicast.adapters.embedders.cohort import CROWD_FILE, Yardstick, yardstick
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.models import load
 from mosaicast.adapters.models.errors import ModelBrokenError

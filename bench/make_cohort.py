@@ -1,4 +1,4 @@
-"""Makes the crowd that the recognizer holds faces against: `MOSAICAST_DATA=... python -m bench.make_crowd`.
+"""Makes the crowd that the recognizer holds faces against: `MOSAICAST_DATA=... python -m bench.make_cohort`.
 
 The faces of LFW and of the Korean public figures are embedded, and only the means of `MEANS` clusters are written: 16
 vectors a network, each of many people, nobody's template. See docs/adr/0004-crowd.md.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bench.recognition_data import Eye, FaceSet, korean, lfw
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
-from mosaicast.adapters.embedders.yardstick import CROWD_FILE
+from mosaicast.adapters.embedders.cohort import CROWD_FILE
 
 Vectors = NDArray[np.float32]
 MEANS = 16
