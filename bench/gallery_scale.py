@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.embedders.cohort import CROWD_FILE, yardstick
+from mosaicast.adapters.embedders.cohort import COHORT_FILE, cohort_scorer
 from mosaicast.adapters.gallery.folder import owner_folder
 from mosaicast.adapters.gallery.local import LocalStore, Point
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
@@ -43,7 +43,7 @@ Timings = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Crowd:
+class Population:
     """How many people each owner has."""
 
     people: int
@@ -60,12 +60,12 @@ class Crowd:
 
 
 def configs(folder: Path) -> list[GalleryConfig]:
-    """Return the galleries of the two packaged networks, with the crowds that they are held against."""
+    """Return the galleries of the two packaged networks, with the cohorts that they are held against."""
     made = []
-    with np.load(CROWD_FILE, allow_pickle=False) as stored:
+    with np.load(COHORT_FILE, allow_pickle=False) as stored:
         for name in sorted(stored.files):
             model, _, model_version = name.partition("|")
-            scorer = yardstick(model, model_version)
+            scorer = cohort_scorer(model, model_version)
             dimension = int(stored[name].shape[1])
             made.append(GalleryConfig(model, model_version, dimension, folder / "gallery", scorer=scorer, key=KEY))
     return made
@@ -77,10 +77,10 @@ def drawn(dimension: int, count: int = _POOL) -> Vectors:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
-def fill(config: GalleryConfig, crowd: Crowd) -> None:
+def fill(config: GalleryConfig, population: Population) -> None:
     """Enrol everybody, an owner at once: one by one it would take minutes and end with the same files."""
     pool, seal = drawn(config.dimension), Seal(KEY, config.collection, config.dimension)
-    for owner, count in crowd.owned():
+    for owner, count in population.owned():
         QdrantGallery(config).upsert_templates(owner, f"{owner}-0", pool[:TEMPLATES])
         points = []
         for number in range(1, count):
@@ -120,7 +120,7 @@ def memory_mb() -> float:
     return round(pages * resource.getpagesize() / 1e6, 1)
 
 
-def read(folder: Path, crowd: Crowd) -> dict[str, object]:
+def read(folder: Path, population: Population) -> dict[str, object]:
     """Measure as a recognizer that has just started, in a process of its own."""
     galleries = [QdrantGallery(config) for config in configs(folder)]
     looks = [drawn(config.dimension) for config in configs(folder)]
@@ -138,14 +138,14 @@ def read(folder: Path, crowd: Crowd) -> dict[str, object]:
         "owner_of_1000": searches(galleries, looks, LARGEST, 1000),
     }
     two = summary([check() for _ in range(200)])
-    everybody_ms = sum(refresh(owner) for owner, _ in crowd.owned())
+    everybody_ms = sum(refresh(owner) for owner, _ in population.owned())
     return {
         "start": {name: round(took, 1) for name, took in starts.items()}
         | {"all_owners_s": round(everybody_ms / 1000, 2)},
         "search": one | {"owner_of_10_with_all_in_memory": searches(galleries, looks, TEN, 1000)},
         "check": {"two_owners": two, "all_owners": summary([check() for _ in range(50)])},
         "memory": {"before_mb": before, "with_all_owners_mb": memory_mb()},
-        "people": sum(len(gallery.refresh(owner)) for owner, _ in crowd.owned() for gallery in galleries[:1]),
+        "people": sum(len(gallery.refresh(owner)) for owner, _ in population.owned() for gallery in galleries[:1]),
     }
 
 
@@ -186,15 +186,15 @@ def measured(crowd: Crowd, folder: Path) -> dict[str, object]:
     """Fill a gallery and measure it."""
     started = time.perf_counter()
     for config in configs(folder):
-        fill(config, crowd)
+        fill(config, population)
     filled_s = time.perf_counter() - started
     command = [sys.executable, "-m", "bench.gallery_scale", "--read", str(folder)]
-    command += [f"--{name}={value}" for name, value in vars(crowd).items()]
+    command += [f"--{name}={value}" for name, value in vars(population).items()]
     single = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as `mosaicast up` starts a recognizer
     reading = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=single).stdout)
     files = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     return {
-        **vars(crowd), "templates": TEMPLATES, "dimensions": [config.dimension for config in configs(folder)],
+        **vars(population), "templates": TEMPLATES, "dimensions": [config.dimension for config in configs(folder)],
         **reading, "write": write(folder, 20), "folder_mb": round(sum(files) / 1e6, 1), "files": len(files),
         "filling_s": round(filled_s, 1),
         "cores": os.cpu_count(), "load_average": round(os.getloadavg()[0], 2),
@@ -211,13 +211,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench/results/gallery_scale.json"))
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    crowd = Crowd(options.people, options.owners, options.largest)
+    population = Population(options.people, options.owners, options.largest)
     if options.read:
-        print(json.dumps(read(options.read, crowd)))
+        print(json.dumps(read(options.read, population)))
         return
     folder = Path(tempfile.mkdtemp())
     try:
-        found = measured(crowd, folder)
+        found = measured(population, folder)
     finally:
         shutil.rmtree(folder)
     options.out.write_text(json.dumps(found, indent=2) + "\n")

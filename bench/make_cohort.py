@@ -1,4 +1,4 @@
-"""Makes the crowd that the recognizer holds faces against: `MOSAICAST_DATA=... python -m bench.make_cohort`.
+"""Makes the cohort that the recognizer holds faces against: `MOSAICAST_DATA=... python -m bench.make_cohort`.
 
 The faces of LFW and of the Korean public figures are embedded, and only the means of `MEANS` clusters are written: 16
 vectors a network, each of many people, nobody's template. See docs/adr/0004-crowd.md.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bench.recognition_data import Eye, FaceSet, korean, lfw
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
-from mosaicast.adapters.embedders.cohort import CROWD_FILE
+from mosaicast.adapters.embedders.cohort import COHORT_FILE
 
 Vectors = NDArray[np.float32]
 MEANS = 16
@@ -27,25 +27,25 @@ LEAST_FACES = 12
 def main() -> None:
     """Embed the faces and write the means."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=CROWD_FILE)
+    parser.add_argument("--out", type=Path, default=COHORT_FILE)
     parser.add_argument("--cache", type=Path, default=Path(".cache/recognition"))
     arguments = parser.parse_args()
     root = Path(os.environ["MOSAICAST_DATA"])
     embedders: dict[str, Embedder] = {"dlib": DlibResnet(), "facenet": FacenetCasia()}
     eye = Eye(CenterFace(), embedders, arguments.cache)
     sets = [korean(root, eye, lambda: None), *lfw(root, eye, lambda: None)]
-    crowds = {}
+    cohorts = {}
     for column, embedder in embedders.items():
         made = means(np.stack(list(pool(sets, column))))
-        crowds[f"{embedder.name}|{embedder.version}"] = made
+        cohorts[f"{embedder.name}|{embedder.version}"] = made
         print(f"{embedder.name} {embedder.version}: {len(made)} means")
-    np.savez_compressed(arguments.out, **cast(Any, crowds))
+    np.savez_compressed(arguments.out, **cast(Any, cohorts))
 
 
 def pool(sets: Sequence[FaceSet], column: str) -> Iterator[Vectors]:
-    """Yield the faces that make up the crowd."""
+    """Yield the faces that make up the cohort."""
     for one in sets:
-        yield from (face.probe[column] for face in one.crowd)
+        yield from (face.probe[column] for face in one.cohort)
         yield from (face.probe[column] for person in one.people.values() for face in person.references)
         yield from (look.probe[column] for _, look, _ in one.bystanders)
 

@@ -1,7 +1,7 @@
-"""What the shipped rule does: with fixed floors, with the shipped crowd, and with crowds that know nobody judged.
+"""What the shipped rule does: with fixed floors, with the shipped cohort, and with cohorts that know nobody judged.
 
-The shipped crowd is made of faces that are judged here, so that what it keeps out of `kr_enrol_50` proves little; the
-crowds made anew, in two folds by person, do.
+The shipped cohort is made of faces that are judged here, so that what it keeps out of `kr_enrol_50` proves little; the
+cohorts made anew, in two folds by person, do.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from bench.make_cohort import means
 from bench.recognition_data import FaceSet, Seen
 from mosaicast.adapters.embedders import Embedder
-from mosaicast.adapters.embedders.cohort import Yardstick, matching_of, yardstick
+from mosaicast.adapters.embedders.cohort import CohortScorer, cohort_scorer, matching_of
 from mosaicast.core.identity import IdentityPolicy
 from mosaicast.evaluation import calibration
 
 Vectors = NDArray[np.float32]
-Measures = Mapping[str, Yardstick]
+Measures = Mapping[str, CohortScorer]
 """By the name of the column."""
 
 SEEDS = (1, 2, 3)
@@ -41,8 +41,8 @@ class _Case:
 def shipped_rule(sets: Sequence[FaceSet], embedders: Mapping[str, Embedder]) -> list[dict[str, Any]]:
     """Return what the recognizer's rule lets pass: single looks, and tracks of several photos."""
     singles, tracks = list(_single(sets)), list(_tracks(sets))
-    fixed = {column: Yardstick(matching_of(one.name).alone) for column, one in embedders.items()}
-    shipped = {column: yardstick(one.name, one.version) for column, one in embedders.items()}
+    fixed = {column: CohortScorer(matching_of(one.name).alone) for column, one in embedders.items()}
+    shipped = {column: cohort_scorer(one.name, one.version) for column, one in embedders.items()}
     found = [_judged("fixed floors", singles, tracks, [fixed, fixed])]
     found.append(_judged("shipped crowd", singles, tracks, [shipped, shipped]))
     for seed in SEEDS:
@@ -52,18 +52,18 @@ def shipped_rule(sets: Sequence[FaceSet], embedders: Mapping[str, Embedder]) -> 
 
 
 def _made(sets: Sequence[FaceSet], fold: int, embedders: Mapping[str, Embedder], seed: int) -> Measures:
-    """Return yardsticks with crowds of the other fold's people, and of LFW's crowd."""
+    """Return scorers with cohorts of the other fold's people, and of LFW's cohort."""
     made = {}
     for column, embedder in embedders.items():
         rule = matching_of(embedder.name)
         pool = np.stack([face.probe[column] for face in _pool(sets, fold)])
-        made[column] = Yardstick(rule.floor, rule.margin, means(pool, seed))
+        made[column] = CohortScorer(rule.floor, rule.margin, means(pool, seed))
     return made
 
 
 def _pool(sets: Sequence[FaceSet], fold: int) -> Iterator[Seen]:
     for one in sets:
-        yield from one.crowd
+        yield from one.cohort
         if one.name == KOREAN:
             others = [person for place, person in enumerate(one.people) if place % 2 != fold]
             yield from (face for person in others for face in one.people[person].references)
@@ -71,7 +71,7 @@ def _pool(sets: Sequence[FaceSet], fold: int) -> Iterator[Seen]:
 
 
 def _single(sets: Sequence[FaceSet]) -> Iterator[_Case]:
-    """Yield single looks and whom they are held against, if the crowd of their fold knows neither."""
+    """Yield single looks and whom they are held against, if the cohort of their fold knows neither."""
     nobody = frozenset[str]()
     for one in sets:
         folds = {name: place % 2 for place, name in enumerate(one.people)}

@@ -29,7 +29,7 @@ LONGEST_SIDE = 1600
 CROP_QUALITY = 90
 """The detector's."""
 REFERENCES = 3
-IN_CROWD = 250
+IN_COHORT = 250
 """Western faces; more would outnumber the Korean ones."""
 WRONG_LABELS = frozenset({("person41", "person31")})
 """Bystanders of the first one's group photo, references of the second one: one of the bystanders is the second man
@@ -71,7 +71,7 @@ class Pair:
     look: Seen
     same: bool
     apart: bool
-    """Neither of the two is in the set's crowd."""
+    """Neither of the two is in the set's cohort."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class FaceSet:
     bystanders: list[tuple[str, Seen, frozenset[str]]] = field(default_factory=list)
     """A name that nobody has, the face, and the people whom it is not compared with."""
     pairs: list[Pair] = field(default_factory=list)
-    crowd: list[Seen] = field(default_factory=list)
+    cohort: list[Seen] = field(default_factory=list)
     """Faces of people who are judged nowhere but in pairs that are not `apart`."""
     left_out: int = 0
     """Photos, or pairs, without a face that passes the gate."""
@@ -216,7 +216,7 @@ def johns(root: Path, eye: Eye, tick: Callable[[], None]) -> FaceSet:
 def lfw(root: Path, eye: Eye, tick: Callable[[], None]) -> list[FaceSet]:
     """Return `lfw/pairs.csv`, and everybody of it against everybody else, one photo of each.
 
-    The second ones of the first pairs are the crowd.
+    The second ones of the first pairs are the cohort.
     """
     seen: dict[str, Seen | None] = {}
     for number, path in enumerate(sorted((root / "lfw" / "images").iterdir())):
@@ -230,17 +230,17 @@ def lfw(root: Path, eye: Eye, tick: Callable[[], None]) -> list[FaceSet]:
     with (root / "lfw" / "pairs.csv").open(newline="") as file:
         listed = [(row["file_a"], row["file_b"], row["same"] == "1") for row in csv.DictReader(file)]
     usable = [(a, b, same) for a, b, same in listed if seen.get(a) and seen.get(b)]
-    in_crowd = {_name(b) for _, b, _ in usable[:IN_CROWD]}
+    in_cohort = {_name(b) for _, b, _ in usable[:IN_COHORT]}
     pairs = [
-        Pair(one, other, same, not in_crowd & {_name(a), _name(b)})
+        Pair(one, other, same, not in_cohort & {_name(a), _name(b)})
         for a, b, same in usable
         if (one := seen[a]) is not None and (other := seen[b]) is not None
     ]
     everybody = [
-        Pair(first[a], first[b], False, not in_crowd & {a, b}) for a, b in itertools.combinations(sorted(first), 2)
+        Pair(first[a], first[b], False, not in_cohort & {a, b}) for a, b in itertools.combinations(sorted(first), 2)
     ]
     listed_set = FaceSet(
-        "lfw", {}, pairs=pairs, crowd=[pair.look for pair in pairs[:IN_CROWD]], left_out=len(listed) - len(pairs)
+        "lfw", {}, pairs=pairs, cohort=[pair.look for pair in pairs[:IN_COHORT]], left_out=len(listed) - len(pairs)
     )
     return [listed_set, FaceSet("lfw, all with all", {}, pairs=everybody)]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia
 from mosaicast.adapters.embedders.arcface import from_file
-from mosaicast.adapters.embedders.cohort import Scorer, Yardstick, yardstick
+from mosaicast.adapters.embedders.cohort import CohortScorer, Scorer, cohort_scorer
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.packets import PacketDecoder
 from mosaicast.adapters.media.source import open_source
@@ -125,7 +125,7 @@ class MemoryGallery:
     def matchers(self) -> list[FaceMatcher]:
         """Return the networks with their templates."""
         return [
-            FaceMatcher(embedder, _Templates(people, self._yardstick(embedder)))
+            FaceMatcher(embedder, _Templates(people, self._scorer(embedder)))
             for embedder, people in zip(self.embedders, self._people, strict=True)
         ]
 
@@ -135,8 +135,8 @@ class MemoryGallery:
         recognition.people_changed(dict.fromkeys((PersonId(one.person_id) for one in self.people), "1"))
         return Decider(recognition, matchers, jpeg, OwnerId(OWNER), ANSWER_S)
 
-    def _yardstick(self, embedder: Embedder) -> Yardstick:
-        return yardstick(embedder.name, embedder.version) if self._floor is None else Yardstick(self._floor)
+    def _scorer(self, embedder: Embedder) -> CohortScorer:
+        return cohort_scorer(embedder.name, embedder.version) if self._floor is None else CohortScorer(self._floor)
 
 
 class _Templates:

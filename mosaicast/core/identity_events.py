@@ -11,7 +11,7 @@ from mosaicast.core.types import PersonId, TrackId, TrackVerdict
 class IdentityPolicy:
     """How much un-masking needs. Times in seconds of monotonic time.
 
-    Similarities are cosines above what the network's yardstick asks of the two faces: 0 is just enough. The first
+    Similarities are cosines above what the network's cohort scorer asks of the two faces: 0 is just enough. The first
     network (dlib's) looks at every face, the second (FaceNet) where the first says yes; both must name the same person.
     Measured by `python -m bench.recognition` and `python -m bench.replay` (docs/recognition.md).
     """
@@ -47,7 +47,7 @@ class IdentityPolicy:
     patience: int = 4
     """Looks without agreement after which it counts as unknown and is looked at less and less often ..."""
     retry_s: tuple[float, float] = (0.3, 2.0)
-    """... after the first pause, doubling, up to the second: a crowd costs a look per face in 2 s ..."""
+    """... after the first pause, doubling, up to the second: many faces cost a look each in 2 s ..."""
     retry_share_s: float = 0.25
     """... but no less often than that the unknown faces of a picture share four looks a second: of a few, none waits
     long after it turned to the camera ..."""

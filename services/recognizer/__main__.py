@@ -6,7 +6,7 @@ from collections.abc import Callable
 import cv2
 
 from mosaicast.adapters.embedders import make_embedder
-from mosaicast.adapters.embedders.cohort import yardstick
+from mosaicast.adapters.embedders.cohort import cohort_scorer
 from mosaicast.adapters.gallery.qdrant import QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader
 from mosaicast.adapters.vault import VaultError, read_key
@@ -72,7 +72,7 @@ def _matchers(settings: RecognizerServiceSettings, key: bytes | None) -> list[Fa
     matchers = []
     for name, floor in zip(settings.recognition.networks, settings.recognition.floors, strict=True):
         embedder = make_embedder(name, models_dir=settings.models_dir, device=settings.recognition.device)
-        scorer = yardstick(embedder.name, embedder.version, floor=floor)
+        scorer = cohort_scorer(embedder.name, embedder.version, floor=floor)
         # Longer patience, and everybody is masked meanwhile.
         config = gallery_config(settings, embedder, key=key, scorer=scorer, patience_s=0.3)
         matchers.append(FaceMatcher(embedder, QdrantGallery(config)))

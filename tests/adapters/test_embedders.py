@@ -1,4 +1,4 @@
-"""Behaviour of every embedder, and dlib's own numbers as the yardstick of the rebuilt network."""
+"""Behaviour of every embedder, and dlib's own numbers as the reference of the rebuilt network."""
 
 import importlib.metadata
 import math

@@ -1,4 +1,4 @@
-"""FaceNet: OpenCV's run of the same file as the yardstick, and faces of the same people."""
+"""FaceNet: OpenCV's run of the same file as the reference, and faces of the same people."""
 
 import os
 from collections.abc import Callable

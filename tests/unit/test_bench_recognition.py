@@ -12,7 +12,7 @@ from bench import recognition, recognition_cohort
 from bench.recognition_data import Eye, FaceSet, Pair, Person, Seen
 from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.embedders import Face
-from mosaicast.adapters.embedders.cohort import Yardstick
+from mosaicast.adapters.embedders.cohort import CohortScorer
 from mosaicast.core.types import Box
 
 NAMES = ("dlib", "facenet")
@@ -60,7 +60,7 @@ def test_the_pair_for_tracks_lets_no_stranger_have_enough_votes() -> None:
     assert second <= 0.72, "not more than needed: the third-best look had 0.7"
 
 
-def test_crowds_know_nobody_whom_they_judge() -> None:
+def test_cohorts_know_nobody_whom_they_judge() -> None:
     korean = two_people(recognition_cohort.KOREAN)
     cases = list(recognition_cohort._single([korean]))
     for fold, name in enumerate(korean.people):
@@ -71,14 +71,14 @@ def test_crowds_know_nobody_whom_they_judge() -> None:
         assert not any(one is other for one in korean.people[name].references for other in pool)
 
 
-def test_pairs_of_the_crowd_are_not_judged() -> None:
+def test_pairs_of_the_cohort_are_not_judged() -> None:
     pairs = [Pair(seen(1, 0), seen(1, 0), True, apart) for apart in (True, False)]
     assert len(list(recognition_cohort._single([FaceSet("lfw", {}, pairs=pairs)]))) == 1
 
 
 def test_a_track_speaks_of_its_newest_looks() -> None:
     case = recognition_cohort._Case("set", False, 0, [seen(1, 0), seen(0, 1)], [seen(1, 0)])
-    scores = recognition_cohort._scores(case, dict.fromkeys(NAMES, Yardstick(0.0)))
+    scores = recognition_cohort._scores(case, dict.fromkeys(NAMES, CohortScorer(0.0)))
     assert scores[:, 0].tolist() == pytest.approx([1.0, 0.5**0.5])
 
 

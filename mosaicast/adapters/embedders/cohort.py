@@ -1,7 +1,7 @@
-"""How alike is alike enough: a floor, and more like the person than like the crowd.
+"""How alike is alike enough: a floor, and more like the person than like the cohort.
 
 Networks trained mostly with Western faces find others all alike: a fixed threshold that keeps Korean strangers out
-hides everybody else's own face in most pictures. Held against a crowd (means of the faces of many people each, made by
+hides everybody else's own face in most pictures. Held against a cohort (means of the faces of many people each, made by
 `python -m bench.make_cohort`), each look and each template brings a threshold of its own: score normalisation by a
 cohort, as in speaker verification.
 """
@@ -25,16 +25,16 @@ Vectors = NDArray[np.float32]
 Scorer = Callable[[Vectors, Vectors], Vectors]
 """Turns looks [n, dimension] and templates [m, dimension] into scores [n, m]; 0 is just enough."""
 
-CROWD_FILE = Path(__file__).with_name("crowd.npz")
+COHORT_FILE = Path(__file__).with_name("crowd.npz")
 
 
 @dataclass(frozen=True, slots=True)
-class Yardstick:
+class CohortScorer:
     """The scorer of one network."""
 
     floor: float
     margin: float = 0.0
-    crowd: Vectors | None = None
+    cohort: Vectors | None = None
     """Means of length 1, [k, dimension]."""
 
     def __call__(self, looks: Vectors, templates: Vectors) -> Vectors:
@@ -43,27 +43,27 @@ class Yardstick:
         Vectors of length 1; anything that is not finite stays so, and is like nobody.
         """
         cosines = looks @ templates.T
-        if self.crowd is None:
+        if self.cohort is None:
             return cosines - np.float32(self.floor)
-        nearest = np.maximum((looks @ self.crowd.T).max(axis=1)[:, None], (templates @ self.crowd.T).max(axis=1))
+        nearest = np.maximum((looks @ self.cohort.T).max(axis=1)[:, None], (templates @ self.cohort.T).max(axis=1))
         return np.asarray(cosines - np.maximum(self.floor, nearest + self.margin), np.float32)
 
 
-def yardstick(name: str, version: str, file: Path = CROWD_FILE, *, floor: float | None = None) -> Yardstick:
+def cohort_scorer(name: str, version: str, file: Path = COHORT_FILE, *, floor: float | None = None) -> CohortScorer:
     """Return the scorer for an embedder's `name` and `version`, by what the list of models says of it.
 
     Args:
-        file: where the crowds are.
+        file: where the cohorts are.
         floor: the operator's own, in place of the measured one.
 
     Raises:
-        ModelBrokenError: the crowd's file does not read.
+        ModelBrokenError: the cohort's file does not read.
     """
     rule = matching_of(name)
     if floor is not None:
         rule = msgspec.structs.replace(rule, alone=floor, floor=floor)
-    crowd = _crowds(file).get(f"{name}/{version}")
-    return Yardstick(rule.alone) if crowd is None else Yardstick(rule.floor, rule.margin, crowd)
+    cohort = _cohorts(file).get(f"{name}/{version}")
+    return CohortScorer(rule.alone) if cohort is None else CohortScorer(rule.floor, rule.margin, cohort)
 
 
 def matching_of(name: str) -> Matching:
@@ -75,7 +75,7 @@ def matching_of(name: str) -> Matching:
 
 
 @cache
-def _crowds(file: Path) -> dict[str, Vectors]:
+def _cohorts(file: Path) -> dict[str, Vectors]:
     if not file.exists():
         return {}
     try:

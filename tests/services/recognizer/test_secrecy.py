@@ -16,7 +16,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from mosaicast.adapters.embedders import Face
-from mosaicast.adapters.embedders.cohort import Yardstick
+from mosaicast.adapters.embedders.cohort import CohortScorer
 from mosaicast.adapters.gallery.folder import Folder
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.gallery.seal import Seal, _derived

@@ -28,7 +28,7 @@ from tests.unit.core.identity_script import FRONTAL, TURNED
 
 ANA = PersonId("ana")
 LIKE, UNLIKE = 0.05, -0.1
-"""Of Ana's own face, and of a stranger's, against the yardstick."""
+"""Of Ana's own face, and of a stranger's, against the cohort scorer."""
 KNOWN_AHEAD_S = Fraction(17, 20)
 """Of verdicts when a frame leaves: the default delay of 1 s, less what looking takes."""
 HIDDEN = 0.6
