@@ -13,7 +13,7 @@ from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec,
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from services.compositor.engine import Engine
 from services.compositor.hls import takes_away
-from services.compositor.mailbox import Mailbox
+from services.compositor.parent_pipe import Mailbox
 from services.compositor.wire import Report, Segment, Settled, from_parent, with_known_codecs
 
 REPORT_S = 0.1

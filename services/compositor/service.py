@@ -11,7 +11,7 @@ from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics, StreamSeries
 from services.compositor.hls import HlsOutput
-from services.compositor.looks import GuardLooks
+from services.compositor.outgoing import GuardLooks
 from services.compositor.reports import Reports
 from services.compositor.runner import Spawn, StreamRunner
 

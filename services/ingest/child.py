@@ -21,7 +21,7 @@ from mosaicast.adapters.media.source_errors import SourceError
 from mosaicast.core.types import MediaTime
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from services.ingest.epoch import EpochWriter
-from services.ingest.outbox import Outbox, ParentGoneError
+from services.ingest.parent_pipe import Outbox, ParentGoneError
 from services.ingest.wire import Command, End, Job, Report, pack, unpack_command
 
 REPORT_EVERY_S = 1.0

@@ -7,7 +7,7 @@ from mosaicast.adapters.media.source import EpochStarted, PacketRead
 from mosaicast.contracts.messages import MediaPacket, SampledFrame
 from mosaicast.pipeline.source import SourceEpoch
 from mosaicast.runtime.clocks import wall_ms
-from services.ingest.outbox import Outbox
+from services.ingest.parent_pipe import Outbox
 from services.ingest.wire import Command, pack
 
 

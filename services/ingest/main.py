@@ -12,7 +12,7 @@ from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.sandbox import Access
 from mosaicast.runtime.settings import IngestServiceSettings
 from services.ingest import entry
-from services.ingest.around import Surroundings
+from services.ingest.context import Surroundings
 from services.ingest.plan import Planner
 from services.ingest.service import IngestService
 from services.ingest.wire import Job

@@ -9,9 +9,9 @@ from dataclasses import replace
 from mosaicast.contracts.messages import PublicationState, StatusReport, StreamSpec
 from mosaicast.core.restarts import Quarantine, RestartState
 from mosaicast.core.types import StreamId
-from services.ingest.around import Child, Surroundings
+from services.ingest.child_pipe import NOTHING, Relay
+from services.ingest.context import Child, Surroundings
 from services.ingest.plan import Reading, Refusal
-from services.ingest.relay import NOTHING, Relay
 from services.ingest.states import Event, after
 from services.ingest.wire import Command, End, Job, pack_command
 

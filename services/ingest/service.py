@@ -11,7 +11,7 @@ from mosaicast.contracts.messages import StatusReport, StreamSpec
 from mosaicast.contracts.topics import STATUS
 from mosaicast.core.types import Epoch, StreamId
 from mosaicast.runtime.metrics import StreamSeries
-from services.ingest.around import Surroundings
+from services.ingest.context import Surroundings
 from services.ingest.runner import StreamRunner
 
 POLL_S = 0.05

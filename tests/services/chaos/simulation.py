@@ -34,11 +34,11 @@ from services.compositor.runner import StreamRunner
 from services.compositor.service import CompositorService
 from services.compositor.wire import Report, to_child
 from services.detector.waiting import Job, WaitingFrames
+from services.ingest import child_pipe as relay_module
 from services.ingest import epoch as writer_module
-from services.ingest import relay as relay_module
 from services.ingest import wire as ingest_wire
+from services.ingest.child_pipe import NOTHING, Relay
 from services.ingest.epoch import EpochWriter
-from services.ingest.relay import NOTHING, Relay
 from services.recognizer import service as recognizer_module
 from services.recognizer.policy import EmbeddingRequest
 from services.recognizer.service import RecognizerService

@@ -21,7 +21,7 @@ from mosaicast.contracts.topics import STATUS, STREAMS, Topic
 from mosaicast.runtime import logs
 from mosaicast.runtime.children import Exit
 from mosaicast.runtime.metrics import Metrics
-from services.ingest.around import Surroundings
+from services.ingest.context import Surroundings
 from services.ingest.plan import Planner
 from services.ingest.wire import Command, FromChild, Job, pack, unpack_command
 

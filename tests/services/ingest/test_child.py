@@ -17,7 +17,7 @@ from mosaicast.core.fingerprint import fingerprint
 from services.detector.waiting import WaitingFrames
 from services.ingest.child import LARGEST_LAG_S, Pace, StreamReader
 from services.ingest.epoch import EpochWriter
-from services.ingest.outbox import Outbox, ParentGoneError
+from services.ingest.parent_pipe import Outbox, ParentGoneError
 from services.ingest.wire import Command, End, Job, Report, pack_command, unpack
 from tests.adapters.av_clips import concatenated_flv, make_clip
 

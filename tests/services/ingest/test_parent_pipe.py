@@ -3,8 +3,8 @@ import threading
 
 import pytest
 
-from services.ingest import outbox
-from services.ingest.outbox import Outbox, ParentGoneError
+from services.ingest import parent_pipe as outbox
+from services.ingest.parent_pipe import Outbox, ParentGoneError
 
 
 @pytest.fixture

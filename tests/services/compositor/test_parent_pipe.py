@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mosaicast.core.types import Disposition
-from services.compositor.mailbox import SEGMENTS, Mailbox
+from services.compositor.parent_pipe import SEGMENTS, Mailbox
 from services.compositor.wire import LARGEST_SEGMENT_BYTES, Outcome, Report, Segment, from_child
 
 WAIT_S = 20.0

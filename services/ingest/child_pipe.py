@@ -11,8 +11,8 @@ from mosaicast.contracts.errors import ContractError
 from mosaicast.contracts.messages import MediaPacket, Message, SampledFrame
 from mosaicast.contracts.topics import FRAMES, HOUR_MS, MEDIA, Topic
 from mosaicast.runtime.clocks import wall_ms
-from services.ingest.around import Surroundings
 from services.ingest.checks import packet_violation, sample_violation
+from services.ingest.context import Surroundings
 from services.ingest.wire import LARGEST_PIPE_BYTES, End, Job, Report, unpack
 
 MOST_SKIPPED = 1000

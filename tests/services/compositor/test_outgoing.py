@@ -9,7 +9,7 @@ from mosaicast.contracts.messages import LARGEST_OUTGOING_BYTES, OutgoingFace, O
 from mosaicast.core.types import Box
 from mosaicast.runtime import logs
 from mosaicast.runtime.metrics import Metrics
-from services.compositor.looks import MOST_PER_S, GuardLooks
+from services.compositor.outgoing import MOST_PER_S, GuardLooks
 from services.compositor.wire import OutgoingPicture, Report, Tripped, encode_picture, encode_report, from_child
 from tests.services.compositor.fakes import packet
 from tests.services.compositor.media import STREAM
