@@ -87,7 +87,7 @@ def test_a_shared_folder_is_not_closed_to_everybody_but_told(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(
-    "service", ["api.__main__", "ingest.main", "detector.__main__", "recognizer.__main__", "compositor.__main__"]
+    "service", ["api.__main__", "ingest.__main__", "detector.__main__", "recognizer.__main__", "compositor.__main__"]
 )
 def test_every_service_is_private_before_it_does_anything(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module(f"services.{service}")
