@@ -13,7 +13,7 @@ from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec,
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from services.compositor.engine import Engine
 from services.compositor.hls import takes_away
-from services.compositor.parent_pipe import Mailbox
+from services.compositor.parent_pipe import ParentPipe
 from services.compositor.wire import Report, Segment, Settled, from_parent, with_known_codecs
 
 REPORT_S = 0.1
@@ -43,7 +43,7 @@ class _Child:
         self, connection: "Connection[Any, Any]", url: str, codecs: frozenset[str], looks_per_s: float
     ) -> None:
         self._connection, self._url, self._codecs = connection, url, codecs
-        self._mailbox = Mailbox(connection)
+        self._parent_pipe = ParentPipe(connection)
         self._segmenter = Segmenter(self._send_segment, wall_ms)
         self._engine = Engine(self._open_sink, wall_ms, looks_per_s)
         self._spec: StreamSpec | None = None
@@ -61,25 +61,29 @@ class _Child:
                 reported_s = now
                 self._report()
             for look in self._engine.guard.take_looks():
-                self._mailbox.look(look)
+                self._parent_pipe.send_picture(look)
 
     def close(self) -> None:
         """Hang up."""
         self._engine.close()
-        self._mailbox.close()
+        self._parent_pipe.close()
 
     def _open_sink(self, video: VideoFormat, audio: AudioFormat | None) -> FlvSink:
         # FFmpeg holds the whole process while the edge is silent, without a limit: the parent has to know why.
         self._report(connecting=True)
-        self._mailbox.flush()
+        self._parent_pipe.flush()
         return FlvSink(self._url, video, audio, self._segmenter)
 
     def _report(self, *, connecting: bool = False) -> None:
         engine = self._engine
-        self._mailbox.report(Report(engine.take_outcomes(), engine.note, connecting, engine.guard.take_trips()))
+        self._parent_pipe.send_report(
+            Report(engine.take_outcomes(), engine.note, connecting, engine.guard.take_trips())
+        )
 
     def _send_segment(self, made: HlsSegment) -> None:
-        self._mailbox.segment(Segment(made.revision, made.began_ms, made.duration_s, made.discontinuity, made.data))
+        self._parent_pipe.send_segment(
+            Segment(made.revision, made.began_ms, made.duration_s, made.discontinuity, made.data)
+        )
 
     def _on_spec(self, spec: StreamSpec) -> None:
         self._engine.on_spec(spec)

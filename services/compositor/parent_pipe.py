@@ -23,7 +23,7 @@ SEGMENTS = 4
 _CLOSE_S = 1.0
 
 
-class Mailbox:
+class ParentPipe:
     """Sends in order.
 
     Args:
@@ -35,10 +35,10 @@ class Mailbox:
         self._waiting: queue.Queue[bytes | None] = queue.Queue(REPORTS + SEGMENTS)
         self._room = threading.Semaphore(SEGMENTS)
         self._lost = self._broken = False
-        self._thread = threading.Thread(target=self._send, name="mailbox", daemon=True)
+        self._thread = threading.Thread(target=self._send, name="parent-pipe", daemon=True)
         self._thread.start()
 
-    def report(self, report: Report) -> None:
+    def send_report(self, report: Report) -> None:
         """Send a report.
 
         Raises:
@@ -48,7 +48,7 @@ class Mailbox:
             raise BrokenPipeError
         self._waiting.put(encode_report(report))
 
-    def segment(self, segment: Segment) -> None:
+    def send_segment(self, segment: Segment) -> None:
         """Send a segment, or lose it; the next one is marked as a break then."""
         if len(segment.data) > LARGEST_SEGMENT_BYTES or not self._room.acquire(blocking=False):
             self._lost = True
@@ -59,10 +59,10 @@ class Mailbox:
             encode_segment(Segment(segment.revision, segment.began_ms, segment.duration_s, broken, segment.data))
         )
 
-    def look(self, look: OutgoingPicture) -> None:
-        """Send a look of the output guard, or lose it: it is a sample anyway."""
+    def send_picture(self, picture: OutgoingPicture) -> None:
+        """Send a picture for the output guard, or lose it: it is a sample anyway."""
         if self._waiting.qsize() < REPORTS // 2:
-            self._waiting.put(encode_picture(look))
+            self._waiting.put(encode_picture(picture))
 
     def flush(self) -> None:
         """Wait until everything is sent."""

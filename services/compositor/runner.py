@@ -58,8 +58,8 @@ class _Link:
     """A running child, and the threads that talk to it."""
 
     child: ChildProcess
-    outbox: "queue.Queue[Item | None]"
-    heard_s: float = 0.0
+    unsent: "queue.Queue[Item | None]"
+    last_message_s: float = 0.0
     connecting: bool = False
     reader: threading.Thread | None = None
 
@@ -198,10 +198,10 @@ class StreamRunner:
                 self._start(now)
             return
         if heard:
-            link.heard_s = now
+            link.last_message_s = now
         if link.child.exit is not None:
             self._crashed(link, link.child.exit.text, now)
-        elif now - link.heard_s > SILENCE_S:
+        elif now - link.last_message_s > SILENCE_S:
             self._hangs(link, now)
 
     def stop(self) -> HlsOutput | None:
@@ -234,8 +234,8 @@ class StreamRunner:
 
     def _start(self, now: float) -> None:
         self._restart_s = 0.0
-        outbox: queue.Queue[Item | None] = queue.Queue(PIPE_MESSAGES + len(self._replay.packets))
-        link = self._link = _Link(self._spawn(self.stream_id), outbox, heard_s=now)
+        unsent: queue.Queue[Item | None] = queue.Queue(PIPE_MESSAGES + len(self._replay.packets))
+        link = self._link = _Link(self._spawn(self.stream_id), unsent, last_message_s=now)
         self._state.started(now)
         link.reader = threading.Thread(target=self._read, args=(link,), name=f"read-{self.stream_id}", daemon=True)
         link.reader.start()
@@ -301,7 +301,7 @@ class StreamRunner:
     def _end(self, link: _Link) -> None:
         """End a child. What it told before counts, so the pipe is closed after its last word was read."""
         with contextlib.suppress(queue.Full):
-            link.outbox.put_nowait(None)
+            link.unsent.put_nowait(None)
         link.child.kill()
         if link.reader is not None:
             link.reader.join(1.0)
@@ -314,7 +314,7 @@ class StreamRunner:
         if link is None:
             return
         try:
-            link.outbox.put_nowait(item)
+            link.unsent.put_nowait(item)
         except queue.Full:
             link.child.kill()  # noticed at the next tick
 
@@ -324,7 +324,7 @@ class StreamRunner:
 
     @staticmethod
     def _write(link: _Link) -> None:
-        while (item := link.outbox.get()) is not None:
+        while (item := link.unsent.get()) is not None:
             try:
                 link.child.connection.send_bytes(to_child(item))
             except (OSError, ValueError, TypeError):  # TypeError: the pipe was closed meanwhile

@@ -13,7 +13,7 @@ from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.sandbox import Access
 from mosaicast.runtime.settings import IngestServiceSettings
 from services.ingest import entry
-from services.ingest.context import Surroundings
+from services.ingest.context import IngestContext
 from services.ingest.plan import Planner
 from services.ingest.service import IngestService
 from services.ingest.wire import Job
@@ -49,14 +49,14 @@ def run(settings: IngestServiceSettings, stop: StopEvent) -> None:
     producer = BusProducer(
         kafka,
         on_drop=count_drops(metrics),
-        on_loss=lambda topic, key: service.lost(key) if topic == MEDIA.name else None,
+        on_loss=lambda topic, key: service.on_lost(key) if topic == MEDIA.name else None,
     )
     token, media = settings.edge.token.get_secret_value(), settings.media
-    around = Surroundings(
+    context = IngestContext(
         planner=Planner(settings.edge.rtmp_url, token, settings.media_dir, media.live, media.file),
         spawn=_spawner(children), bus=producer, metrics=metrics, log=log, instance=settings.instance,
     )  # fmt: skip
-    service = IngestService(around)
+    service = IngestService(context)
     consumer, reports = _consumer(kafka, service, metrics), TailReader(kafka, STATUS, on_bad=count_bad(metrics))
     health = health_server(settings, metrics, lambda: service.ready).start()
     log.info("ingest runs", metrics_port=health.port)
@@ -88,8 +88,8 @@ def _consumer(kafka: KafkaConfig, service: IngestService, metrics: Metrics) -> B
         kafka,
         [STREAMS],
         "ingest",
-        service.assigned,
-        service.revoked,
+        service.on_assigned,
+        service.on_revoked,
         from_beginning=True,
         on_bad=count_bad(metrics),
     )

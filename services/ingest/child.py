@@ -21,7 +21,7 @@ from mosaicast.adapters.media.source_errors import SourceError
 from mosaicast.core.types import MediaTime
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from services.ingest.epoch import EpochWriter
-from services.ingest.parent_pipe import Outbox, ParentGoneError
+from services.ingest.parent_pipe import ParentGoneError, ParentPipe
 from services.ingest.wire import Command, End, Job, Report, pack, unpack_command
 
 REPORT_EVERY_S = 1.0
@@ -35,7 +35,7 @@ def run(connection: "Connection[Any, Any]", job: Job) -> None:
     """Read the job's source to its end and tell how it ended: the entry point of a child process."""
     limit_libraries()
     try:
-        StreamReader(job, Outbox(connection)).run()
+        StreamReader(job, ParentPipe(connection)).run()
     except ParentGoneError:
         os._exit(0)  # no one is left to tell, and closing a source may wait for the network
 
@@ -60,10 +60,15 @@ class StreamReader:
     """One reading of one source, with an epoch number for each uninterrupted part of it."""
 
     def __init__(
-        self, job: Job, outbox: Outbox, *, limits: SourceLimits | None = None, now_s: Callable[[], float] = monotonic_s
+        self,
+        job: Job,
+        parent_pipe: ParentPipe,
+        *,
+        limits: SourceLimits | None = None,
+        now_s: Callable[[], float] = monotonic_s,
     ) -> None:
         self._job = job
-        self._outbox = outbox
+        self._parent_pipe = parent_pipe
         self._limits = limits
         self._now_s = now_s
         self._settings = Command(job.analysis_fps, job.detection_threshold)
@@ -79,7 +84,7 @@ class StreamReader:
         Raises:
             ParentGoneError: the parent is gone.
         """
-        self._outbox.send(pack(self._read()))
+        self._parent_pipe.send(pack(self._read()))
 
     def _read(self) -> End:
         try:
@@ -119,7 +124,7 @@ class StreamReader:
         number = self._job.epoch if self._epoch is None else max(wall_ms(), self._epoch.number + 1)
         self._end_epoch()
         self._pace = Pace()
-        self._epoch = EpochWriter(self._job.stream_id, number, start, self._settings, self._outbox)
+        self._epoch = EpochWriter(self._job.stream_id, number, start, self._settings, self._parent_pipe)
 
     def _end_epoch(self) -> None:
         if self._epoch is not None:
@@ -140,10 +145,10 @@ class StreamReader:
 
     def _report(self) -> None:
         self._reported_s = self._now_s()
-        self._outbox.send(pack(Report({**self._outbox.counters, **asdict(self._source_counters)})))
+        self._parent_pipe.send(pack(Report({**self._parent_pipe.counters, **asdict(self._source_counters)})))
 
     def _listen(self, timeout_s: float) -> None:
-        raw = self._outbox.heard(timeout_s)
+        raw = self._parent_pipe.receive(timeout_s)
         if raw is None:
             return
         self._settings = unpack_command(raw)

@@ -12,7 +12,7 @@ from mosaicast.contracts.messages import MediaPacket, Message, SampledFrame
 from mosaicast.contracts.topics import FRAMES, HOUR_MS, MEDIA, Topic
 from mosaicast.runtime.clocks import wall_ms
 from services.ingest.checks import packet_violation, sample_violation
-from services.ingest.context import Surroundings
+from services.ingest.context import IngestContext
 from services.ingest.wire import LARGEST_PIPE_BYTES, End, Job, Report, unpack
 
 MOST_SKIPPED = 1000
@@ -33,7 +33,7 @@ class Total(NamedTuple):
 NOTHING = Total(0, 0)
 
 
-class Relay:
+class ChildPipe:
     """Reads one child's pipe in a thread of its own, so that a child that stops in mid-message delays no other.
 
     It holds no queue: the pipe is the queue, and the bus refuses what it can't take.
@@ -48,14 +48,14 @@ class Relay:
         self,
         job: Job,
         connection: "Connection[Any, Any]",
-        around: Surroundings,
+        context: IngestContext,
         tally: Counter[str],
         before: Total = NOTHING,
     ) -> None:
         self._stream_id = job.stream_id
         self._allowed = job.allows
         self._connection = connection
-        self._around = around
+        self._context = context
         self._tally = tally
         self._newest: MediaPacket | None = None
         self._of_child: Counter[str] = Counter()
@@ -64,15 +64,15 @@ class Relay:
         self.end: End | None = None
         self.violation: str | None = None
         """The child broke the contract: it is not to be trusted any more."""
-        self.heard_s = around.now_s()
+        self.last_message_s = context.now_s()
         """Monotonic time of the newest message."""
         self.lossy = threading.Event()
         """The bus refused or lost a video packet of this epoch."""
         self._next_unit = 0
         self._before = before
-        self._thread = threading.Thread(target=self._read_all, name=f"relay-{job.stream_id}", daemon=True)
+        self._thread = threading.Thread(target=self._read_all, name=f"child-pipe-{job.stream_id}", daemon=True)
 
-    def start(self) -> "Relay":
+    def start(self) -> "ChildPipe":
         """Begin to read and return self."""
         self._thread.start()
         return self
@@ -112,7 +112,7 @@ class Relay:
         try:
             while self.violation is None:
                 raw = self._connection.recv_bytes(LARGEST_PIPE_BYTES)
-                self.heard_s = self._around.now_s()
+                self.last_message_s = self._context.now_s()
                 self._handle(raw)
         except (EOFError, OSError):
             return  # the child is gone; its exit tells why
@@ -138,7 +138,7 @@ class Relay:
 
     def _plausible(self, epoch: int) -> bool:
         """Whether a child may speak of an epoch."""
-        return self.epoch <= epoch <= max(self._around.now_ms() + AHEAD_MS, self.epoch + MOST_EPOCHS)
+        return self.epoch <= epoch <= max(self._context.now_ms() + AHEAD_MS, self.epoch + MOST_EPOCHS)
 
     def _violation_in(self, message: MediaPacket | SampledFrame) -> str | None:
         if isinstance(message, MediaPacket):
@@ -176,22 +176,22 @@ class Relay:
         elif frames > 0:
             self._next_unit += frames
             self._tally["frames_ingested"] += frames
-            self._around.metrics.frames_ingested.labels(self._stream_id).inc(frames)
+            self._context.metrics.frames_ingested.labels(self._stream_id).inc(frames)
         if is_unit and refusal is not None:
             self.lossy.set()
             self._tally["frames_refused"] += 1
-            self._around.metrics.frames_refused.labels(self._stream_id, refusal).inc()
+            self._context.metrics.frames_refused.labels(self._stream_id, refusal).inc()
 
     def _pass_sample(self, sample: SampledFrame) -> None:
         if self._refusal(FRAMES, sample) is None:
             self._tally["frames_sampled"] += 1
-            self._around.metrics.frames_sampled.labels(self._stream_id).inc()
+            self._context.metrics.frames_sampled.labels(self._stream_id).inc()
         else:
             self._tally["samples_dropped"] += 1
 
     def _refusal(self, topic: Topic[Any], message: Message) -> str | None:
         try:
-            return None if self._around.bus.send(topic, message) else "bus"
+            return None if self._context.bus.send(topic, message) else "bus"
         except ContractError as exc:
             return exc.reason
 

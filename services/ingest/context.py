@@ -42,7 +42,7 @@ class Child(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class IngestContext:
     """What every runner of the service shares."""
 
     planner: Planner

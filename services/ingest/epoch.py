@@ -7,7 +7,7 @@ from mosaicast.adapters.media.source import EpochStarted, PacketRead
 from mosaicast.contracts.messages import MediaPacket, SampledFrame
 from mosaicast.pipeline.source import SourceEpoch
 from mosaicast.runtime.clocks import wall_ms
-from services.ingest.parent_pipe import Outbox
+from services.ingest.parent_pipe import ParentPipe
 from services.ingest.wire import Command, pack
 
 
@@ -19,11 +19,11 @@ class EpochWriter(SourceEpoch):
         number: the epoch's number.
         start: its codecs.
         settings: how to analyse; see `adopt`.
-        outbox: where messages go, and where `samples_dropped` and `packets_too_large` are counted.
+        pipe: where messages go, and where `samples_dropped` and `packets_too_large` are counted.
     """
 
-    def __init__(self, stream_id: str, number: int, start: EpochStarted, settings: Command, outbox: Outbox) -> None:
-        super().__init__(stream_id, number, start, settings, _Pipe(outbox))
+    def __init__(self, stream_id: str, number: int, start: EpochStarted, settings: Command, pipe: ParentPipe) -> None:
+        super().__init__(stream_id, number, start, settings, _PackedOutlet(pipe))
         self._read_ms = wall_ms()
 
     def add_packet(self, packet: PacketRead) -> None:
@@ -39,18 +39,18 @@ class EpochWriter(SourceEpoch):
         self.finish(wall_ms())
 
 
-class _Pipe:
+class _PackedOutlet:
     """The outlet that packs what goes to the parent."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+    def __init__(self, pipe: ParentPipe) -> None:
+        self._parent_pipe = pipe
 
     @property
     def counters(self) -> Counter[str]:
-        return self._outbox.counters
+        return self._parent_pipe.counters
 
     def packet(self, message: MediaPacket) -> None:
-        self._outbox.send(pack(message))
+        self._parent_pipe.send(pack(message))
 
     def sample(self, message: SampledFrame) -> bool:
-        return self._outbox.offer(pack(message))
+        return self._parent_pipe.offer(pack(message))

@@ -20,7 +20,7 @@ class ParentGoneError(Exception):
     """The parent closed the pipe or does not read it. The child can only end."""
 
 
-class Outbox:
+class ParentPipe:
     """Sends packed messages. Overflow: a sample is dropped, a packet waits at most `STUCK_AFTER_S`.
 
     Args:
@@ -61,7 +61,7 @@ class Outbox:
         self.send(raw)
         return True
 
-    def heard(self, timeout_s: float) -> bytes | None:
+    def receive(self, timeout_s: float) -> bytes | None:
         """Wait at most `timeout_s` for a word of the parent and return it, None without one.
 
         Raises:

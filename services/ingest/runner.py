@@ -9,8 +9,8 @@ from dataclasses import replace
 from mosaicast.contracts.messages import PublicationState, StatusReport, StreamSpec
 from mosaicast.core.restarts import Quarantine, RestartState
 from mosaicast.core.types import StreamId
-from services.ingest.child_pipe import NOTHING, Relay
-from services.ingest.context import Child, Surroundings
+from services.ingest.child_pipe import NOTHING, ChildPipe
+from services.ingest.context import Child, IngestContext
 from services.ingest.plan import Reading, Refusal
 from services.ingest.states import Event, after
 from services.ingest.wire import Command, End, Job, pack_command
@@ -26,12 +26,12 @@ OVERTAKE_EVERY_S = 10.0
 class StreamRunner:
     """Runs at most one child for one stream. Not thread-safe: the service's loop calls it."""
 
-    def __init__(self, spec: StreamSpec, around: Surroundings) -> None:
-        self._around = around
+    def __init__(self, spec: StreamSpec, context: IngestContext) -> None:
+        self._context = context
         self._spec = spec
         self._tally: Counter[str] = Counter()
         self._child: Child | None = None
-        self._relay: Relay | None = None
+        self._child_pipe: ChildPipe | None = None
         self._epoch = 0
         self._start_at_s: float | None = None
         """When to start the child, monotonic; None while it runs or is not to run."""
@@ -40,34 +40,34 @@ class StreamRunner:
         self._total = NOTHING
         self._frames_before = 0
         self._overtaken_s = float("-inf")
-        self._reported_s = around.now_s()
-        self._log = around.log.bind(stream=spec.stream_id)
-        self._adopt(around.planner.plan(spec))
+        self._reported_s = context.now_s()
+        self._log = context.log.bind(stream=spec.stream_id)
+        self._adopt(context.planner.plan(spec))
 
     def update(self, spec: StreamSpec) -> None:
         """Take over a newer desired state; an older revision is ignored."""
         if spec.revision < self._spec.revision:
             return
         old, self._spec = self._spec, spec
-        plan = self._around.planner.plan(spec)
+        plan = self._context.planner.plan(spec)
         if plan != self._plan:
             self._stop_child()
             self._adopt(plan)
-        elif spec.policy != old.policy and self._relay is not None:
-            self._command(self._relay)
+        elif spec.policy != old.policy and self._child_pipe is not None:
+            self._command(self._child_pipe)
 
     def tick(self) -> None:
         """Start the child if it is due, and look after a running one."""
-        if self._child is not None and self._relay is not None:
-            self._watch(self._child, self._relay)
+        if self._child is not None and self._child_pipe is not None:
+            self._watch(self._child, self._child_pipe)
         elif isinstance(self._plan, Reading) and self._start_due:
             self._start(self._plan)
 
-    def lost(self) -> None:
+    def on_lost(self) -> None:
         """The bus lost a video packet after taking it; from any thread."""
-        relay = self._relay
-        if relay is not None:
-            relay.lossy.set()
+        child_pipe = self._child_pipe
+        if child_pipe is not None:
+            child_pipe.lossy.set()
 
     def stop(self) -> None:
         """End the child and its epoch."""
@@ -77,16 +77,16 @@ class StreamRunner:
 
     def report(self) -> StatusReport:
         """Return the heartbeat for the stream's owner."""
-        now_s = self._around.now_s()
+        now_s = self._context.now_s()
         frames = self._tally["frames_ingested"]
         fps = (frames - self._frames_before) / max(0.001, now_s - self._reported_s)
         self._frames_before, self._reported_s = frames, now_s
-        width, height = self._relay.size_wh if self._relay is not None else (0, 0)
+        width, height = self._child_pipe.size_wh if self._child_pipe is not None else (0, 0)
         return StatusReport(
-            service="ingest", instance=self._around.instance, stream_id=self._spec.stream_id,
+            service="ingest", instance=self._context.instance, stream_id=self._spec.stream_id,
             epoch=self._newest_epoch(), state=self._state, reason=self._reason, counters=dict(self._tally),
             gauges={"fps": round(fps, 2), "width": float(width), "height": float(height)},
-            at_ms=self._around.now_ms(),
+            at_ms=self._context.now_ms(),
         )  # fmt: skip
 
     @property
@@ -97,25 +97,25 @@ class StreamRunner:
     def _adopt(self, plan: Reading | Refusal | None) -> None:
         self._plan = plan
         # Crashes lead to quarantine; a source that is not there yet is asked again for as long as it is published.
-        self._crashes = RestartState(self._around.restarts)
-        self._failures = RestartState(replace(self._around.restarts, quarantine_crashes=None))
+        self._crashes = RestartState(self._context.restarts)
+        self._failures = RestartState(replace(self._context.restarts, quarantine_crashes=None))
         self._start_at_s = None
         if isinstance(plan, Refusal):
             self._note("not_readable", plan.text)
         elif plan is None:
             self._note("unpublished", "Nobody is publishing.")
         else:
-            self._start_at_s = self._around.now_s()
+            self._start_at_s = self._context.now_s()
             self._note("published", "")
 
     @property
     def _start_due(self) -> bool:
-        return self._start_at_s is not None and self._around.now_s() >= self._start_at_s
+        return self._start_at_s is not None and self._context.now_s() >= self._start_at_s
 
     def _start(self, reading: Reading) -> None:
-        now_s, self._start_at_s = self._around.now_s(), None
+        now_s, self._start_at_s = self._context.now_s(), None
         stream_id = StreamId(self._spec.stream_id)
-        self._epoch = self._around.epochs.next(stream_id, self._around.now_ms(), self._epoch)
+        self._epoch = self._context.epochs.next(stream_id, self._context.now_ms(), self._epoch)
         policy = self._spec.policy
         job = Job(
             self._spec.stream_id,
@@ -126,50 +126,50 @@ class StreamRunner:
             policy.detection_threshold,
             reading.allowed,
         )
-        self._child = self._around.spawn(job)
+        self._child = self._context.spawn(job)
         self._crashes.started(now_s)
         self._failures.started(now_s)
-        self._relay = Relay(job, self._child.connection, self._around, self._tally, self._total).start()
+        self._child_pipe = ChildPipe(job, self._child.connection, self._context, self._tally, self._total).start()
 
-    def _watch(self, child: Child, relay: Relay) -> None:
-        if relay.violation is not None:
+    def _watch(self, child: Child, child_pipe: ChildPipe) -> None:
+        if child_pipe.violation is not None:
             self._stop_child()
-            self._crashed(f"contract_{relay.violation}")
-        elif relay.finished or child.exit is not None:
-            self._collect(child, relay)
-        elif self._around.now_s() - relay.heard_s > SILENT_AFTER_S:
+            self._crashed(f"contract_{child_pipe.violation}")
+        elif child_pipe.finished or child.exit is not None:
+            self._collect(child, child_pipe)
+        elif self._context.now_s() - child_pipe.last_message_s > SILENT_AFTER_S:
             self._stop_child()
             self._crashed("hung")
         elif self._overtaken:
             self._overtake()
-        elif relay.live and self._state != "live":
+        elif child_pipe.live and self._state != "live":
             self._note("packets", "")
-        elif relay.lossy.is_set():
-            relay.lossy.clear()
-            self._command(relay, begin_anew=True)
+        elif child_pipe.lossy.is_set():
+            child_pipe.lossy.clear()
+            self._command(child_pipe, begin_anew=True)
 
-    def _command(self, relay: Relay, *, begin_anew: bool = False) -> None:
+    def _command(self, child_pipe: ChildPipe, *, begin_anew: bool = False) -> None:
         policy = self._spec.policy
-        relay.command(pack_command(Command(policy.analysis_fps, policy.detection_threshold, begin_anew)))
+        child_pipe.command(pack_command(Command(policy.analysis_fps, policy.detection_threshold, begin_anew)))
 
     @property
     def _overtaken(self) -> bool:
         """Whether somebody holds a newer epoch of the stream, and so drops all that our child reads."""
-        newer = self._around.epochs.newest(StreamId(self._spec.stream_id)) > self._newest_epoch()
-        return newer and self._around.now_s() - self._overtaken_s >= OVERTAKE_EVERY_S
+        newer = self._context.epochs.newest(StreamId(self._spec.stream_id)) > self._newest_epoch()
+        return newer and self._context.now_s() - self._overtaken_s >= OVERTAKE_EVERY_S
 
     def _overtake(self) -> None:
         """Read the source anew, in an epoch above all that are known."""
-        self._overtaken_s = self._start_at_s = self._around.now_s()
+        self._overtaken_s = self._start_at_s = self._context.now_s()
         self._stop_child()
-        self._around.metrics.child_restarts.labels("old_epoch").inc()
+        self._context.metrics.child_restarts.labels("old_epoch").inc()
         self._note("overtaken", "A newer reading of this stream is known; beginning another.")
 
-    def _collect(self, child: Child, relay: Relay) -> None:
+    def _collect(self, child: Child, child_pipe: ChildPipe) -> None:
         exited = child.wait(EXIT_PATIENCE_S)
         self._stop_child()
-        if relay.end is not None:
-            self._ended(relay.end)
+        if child_pipe.end is not None:
+            self._ended(child_pipe.end)
         else:
             self._crashed("hung" if exited is None else exited.text)
 
@@ -195,8 +195,8 @@ class StreamRunner:
 
     def _again(self, restarts: RestartState, reason: str) -> bool:
         """Plan the next start; return False if there is none."""
-        self._around.metrics.child_restarts.labels(reason).inc()
-        decision = restarts.crashed(self._around.now_s())
+        self._context.metrics.child_restarts.labels(reason).inc()
+        decision = restarts.crashed(self._context.now_s())
         if isinstance(decision, Quarantine):
             self._log.error("stream quarantined", crashes=decision.crashes, last=reason)
             return False
@@ -204,16 +204,16 @@ class StreamRunner:
         return True
 
     def _stop_child(self) -> None:
-        if self._child is None or self._relay is None:
+        if self._child is None or self._child_pipe is None:
             return
         if self._child.exit is None:
             self._child.kill()  # it holds nothing that is worth the time of an orderly end
-        self._relay.close()
-        self._epoch, self._total = self._newest_epoch(), self._relay.total
-        self._child = self._relay = None
+        self._child_pipe.close()
+        self._epoch, self._total = self._newest_epoch(), self._child_pipe.total
+        self._child = self._child_pipe = None
 
     def _newest_epoch(self) -> int:
-        return self._epoch if self._relay is None else self._relay.epoch
+        return self._epoch if self._child_pipe is None else self._child_pipe.epoch
 
     def _note(self, event: Event, reason: str) -> None:
         state = after(self._state, event)

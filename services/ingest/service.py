@@ -11,7 +11,7 @@ from mosaicast.contracts.messages import StatusReport, StreamSpec
 from mosaicast.contracts.topics import STATUS
 from mosaicast.core.types import Epoch, StreamId
 from mosaicast.runtime.metrics import StreamSeries
-from services.ingest.context import Surroundings
+from services.ingest.context import IngestContext
 from services.ingest.runner import StreamRunner
 
 POLL_S = 0.05
@@ -54,38 +54,38 @@ class IngestService:
     """Not thread-safe, except for `assigned`, `revoked` and `lost`.
 
     Args:
-        around: what the runners share.
+        context: what the runners share.
     """
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
-        self._series = StreamSeries(around.metrics)
+    def __init__(self, context: IngestContext) -> None:
+        self._context = context
+        self._series = StreamSeries(context.metrics)
         self._changes: queue.SimpleQueue[tuple[bool, frozenset[int]]] = queue.SimpleQueue()
         self._owned: dict[str, _Owned] = {}
         self._partitions: frozenset[int] = frozenset()
-        self._settled_at_s = self._assigned_at_s = around.now_s()
+        self._settled_at_s = self._assigned_at_s = context.now_s()
         self._told = False
         """Whether the epochs known before our start are known to us."""
-        self._status_at_s = around.now_s()
+        self._status_at_s = context.now_s()
 
     @property
     def ready(self) -> bool:
         """Whether it owns partitions."""
         return bool(self._partitions)
 
-    def assigned(self, partitions: frozenset[int]) -> None:
+    def on_assigned(self, partitions: frozenset[int]) -> None:
         """Note new partitions; from any thread."""
         self._changes.put((True, partitions))
 
-    def revoked(self, partitions: frozenset[int]) -> None:
+    def on_revoked(self, partitions: frozenset[int]) -> None:
         """Note partitions that another instance reads from now on; from any thread."""
         self._changes.put((False, partitions))
 
-    def lost(self, stream_id: str) -> None:
+    def on_lost(self, stream_id: str) -> None:
         """The bus lost a video packet of this stream after taking it; from any thread."""
         owned = self._owned.get(stream_id)
         if owned is not None:
-            owned.runner.lost()
+            owned.runner.on_lost()
 
     def run(self, specs: Specs, reports: Reports, stop: threading.Event) -> None:
         """Follow `specs` (the `streams` topic, from its beginning at each assignment) until `stop` is set.
@@ -94,14 +94,14 @@ class IngestService:
             BusError: the message log refuses for good; a new process may do better.
         """
         while not stop.is_set():
-            self.hear(reports.poll(0), caught_up=reports.caught_up)
+            self.take_reports(reports.poll(0), caught_up=reports.caught_up)
             self.step(specs.poll(POLL_S))
 
-    def hear(self, reports: Sequence[Received], *, caught_up: bool) -> None:
+    def take_reports(self, reports: Sequence[Received], *, caught_up: bool) -> None:
         """Take in what all parts, we among them, reported of the epochs of streams."""
         for item in reports:
             if isinstance(item.message, StatusReport):
-                self._around.epochs.note(StreamId(item.message.stream_id), Epoch(item.message.epoch))
+                self._context.epochs.note(StreamId(item.message.stream_id), Epoch(item.message.epoch))
         self._told = self._told or caught_up
 
     def step(self, received: Sequence[Received]) -> None:
@@ -109,7 +109,7 @@ class IngestService:
         self._take_changes()
         for item in received:
             self._take_spec(item)
-        now_s = self._around.now_s()
+        now_s = self._context.now_s()
         if self._may_read(now_s):
             for owned in self._owned.values():
                 owned.runner.tick()
@@ -126,7 +126,7 @@ class IngestService:
     def _may_read(self, now_s: float) -> bool:
         if not self._told and now_s >= self._assigned_at_s + REPORTS_S:
             self._told = True
-            self._around.log.warning("the epochs known before are not told; the clock decides")
+            self._context.log.warning("the epochs known before are not told; the clock decides")
         return self._told and now_s >= self._settled_at_s
 
     def _take_changes(self) -> None:
@@ -134,13 +134,13 @@ class IngestService:
             gained, partitions = self._changes.get()
             if gained:
                 self._partitions |= partitions
-                self._assigned_at_s = self._around.now_s()
+                self._assigned_at_s = self._context.now_s()
                 self._settled_at_s = self._assigned_at_s + SETTLE_S
                 continue
             self._partitions -= partitions
             for stream_id in [key for key, owned in self._owned.items() if owned.partition in partitions]:
                 self._drop(stream_id)
-                self._series.moved(stream_id, self._around.now_s())
+                self._series.moved(stream_id, self._context.now_s())
 
     def _take_spec(self, item: Received) -> None:
         if item.partition not in self._partitions:
@@ -148,10 +148,10 @@ class IngestService:
         owned = self._owned.get(item.key)
         if item.message is None:
             self._drop(item.key)
-            self._series.deleted(item.key, self._around.now_s())
+            self._series.deleted(item.key, self._context.now_s())
         elif isinstance(item.message, StreamSpec) and owned is None:
             self._series.began(item.key)
-            self._owned[item.key] = _Owned(StreamRunner(item.message, self._around), item.partition)
+            self._owned[item.key] = _Owned(StreamRunner(item.message, self._context), item.partition)
         elif isinstance(item.message, StreamSpec) and owned is not None:
             owned.runner.update(item.message)
 
@@ -159,14 +159,14 @@ class IngestService:
         owned = self._owned.pop(stream_id, None)
         if owned is not None:
             owned.runner.stop()
-            self._around.bus.send(STATUS, owned.runner.report())
+            self._context.bus.send(STATUS, owned.runner.report())
 
     def _tell(self) -> None:
         states: dict[str, int] = {}
         for owned in self._owned.values():
             report = owned.runner.report()
             states[report.state] = states.get(report.state, 0) + 1
-            self._around.bus.send(STATUS, report)
-        self._around.metrics.streams.clear()
+            self._context.bus.send(STATUS, report)
+        self._context.metrics.streams.clear()
         for state, count in states.items():
-            self._around.metrics.streams.labels(state).set(count)
+            self._context.metrics.streams.labels(state).set(count)

@@ -1,7 +1,7 @@
 """One broadcast through the real parts, in virtual time, without a process, a thread or a socket.
 
-Real: ingest's EpochWriter and Relay, the detector's WaitingFrames, the recognizer's and the compositor's service with
-everything that decides in them (StreamRecognition, StreamRunner, Ledger, Replay, Engine, EpochRun, DelayLine,
+Real: ingest's EpochWriter and ChildPipe, the detector's WaitingFrames, the recognizer's and the compositor's service
+with everything that decides in them (StreamRecognition, StreamRunner, Ledger, Replay, Engine, EpochRun, DelayLine,
 Evidence, Timeline). Stand-ins: the log, both decoders, the detector's and the recognizer's networks, the sink.
 """
 
@@ -34,10 +34,10 @@ from services.compositor.runner import StreamRunner
 from services.compositor.service import CompositorService
 from services.compositor.wire import Report, to_child
 from services.detector.waiting import Job, WaitingFrames
-from services.ingest import child_pipe as relay_module
+from services.ingest import child_pipe as child_pipe_module
 from services.ingest import epoch as writer_module
 from services.ingest import wire as ingest_wire
-from services.ingest.child_pipe import NOTHING, Relay
+from services.ingest.child_pipe import NOTHING, ChildPipe
 from services.ingest.epoch import EpochWriter
 from services.recognizer import service as recognizer_module
 from services.recognizer.policy import EmbeddingRequest
@@ -194,16 +194,16 @@ class Part:
 
 
 class Pipe:
-    """Ingest's child's outbox, straight into the parent's relay."""
+    """The child's end of ingest's pipe, straight into the parent's."""
 
     def __init__(self, ingest: "Ingest") -> None:
         self.counters: Counter[str] = Counter()
         self._ingest = ingest
 
     def send(self, raw: bytes) -> None:
-        relay = self._ingest.relay
-        relay._handle(raw)
-        assert relay.violation is None
+        child_pipe = self._ingest.child_pipe
+        child_pipe._handle(raw)
+        assert child_pipe.violation is None
 
     def offer(self, raw: bytes) -> bool:
         sample = ingest_wire.unpack(raw)
@@ -215,7 +215,7 @@ class Pipe:
 
 
 class Ingest(Part):
-    """Reads the world's packets as they are due, through a real EpochWriter and Relay."""
+    """Reads the world's packets as they are due, through a real EpochWriter and ChildPipe."""
 
     def __init__(self, sim: Simulation) -> None:
         super().__init__(sim, "ingest")
@@ -233,8 +233,8 @@ class Ingest(Part):
         self._writer: EpochWriter | None = None
         self._decoder = Decoder(sim.world, self.rng)
         self._numbers: dict[int, int] = {}
-        self.relay: Relay = None  # type: ignore[assignment]
-        self.relay = self._new_relay()
+        self.child_pipe: ChildPipe = None  # type: ignore[assignment]
+        self.child_pipe = self._new_child_pipe()
 
     @property
     def frames_ingested(self) -> int:
@@ -242,9 +242,9 @@ class Ingest(Part):
 
     def step(self) -> None:
         if self.dies():
-            self.relay._end_epoch()
+            self.child_pipe._end_epoch()
             self._begin_anew(told=False)
-            self.relay = self._new_relay()
+            self.child_pipe = self._new_child_pipe()
         fps = self.sim.world.fps
         while self._read < len(self._coded) and (self._read + 3) / fps <= self.clock.now - self.sim._start:
             self._take(self._coded[self._read])
@@ -257,8 +257,8 @@ class Ingest(Part):
         if self._read == self._steps_at and self._step_back:
             self._lag += self._step_back
             self._begin_anew(told=True)
-        if self.relay.lossy.is_set():
-            self.relay.lossy.clear()
+        if self.child_pipe.lossy.is_set():
+            self.child_pipe.lossy.clear()
             self._anew = True
         if self._anew and coded.kind == b"I":
             self._begin_anew(told=True)
@@ -272,7 +272,7 @@ class Ingest(Part):
         packet = PacketRead("video", times, TIME_BASE, coded.keyframe, data_of(coded))
         self._writer.add_packet(packet)
         self.units[self._writer.number] = self._writer._unit
-        newest = self.relay._newest
+        newest = self.child_pipe._newest
         assert newest is not None
         self._show(self._decoder.decode(newest))
 
@@ -301,13 +301,13 @@ class Ingest(Part):
         for one in decoded:
             self._writer.add_picture(Pictured(self.sim.world, one.frame.number, one.pts))  # type: ignore[arg-type]
 
-    def _new_relay(self) -> Relay:
-        around = SimpleNamespace(
+    def _new_child_pipe(self) -> ChildPipe:
+        context = SimpleNamespace(
             now_s=self.clock.monotonic_s, now_ms=self.clock.wall_ms, metrics=_METRICS, bus=self.sim.producer
         )
         job = ingest_wire.Job(STREAM, "", live=True, epoch=self._epoch, analysis_fps=10, detection_threshold=0.2)
-        after = self.relay.total if self.relay is not None else NOTHING
-        return Relay(job, None, around, self.tally, after)  # type: ignore[arg-type]
+        after = self.child_pipe.total if self.child_pipe is not None else NOTHING
+        return ChildPipe(job, None, context, self.tally, after)  # type: ignore[arg-type]
 
 
 class DetectorHost(Part):
@@ -442,16 +442,16 @@ class FakeChild:
 
 
 class FakePipe:
-    """The child's end: what the runner has put into its outbox."""
+    """The child's end: what the runner has not sent yet."""
 
-    def __init__(self, outbox: Any) -> None:
-        self._outbox = outbox
+    def __init__(self, unsent: Any) -> None:
+        self._unsent = unsent
 
     def poll(self, timeout_s: float) -> bool:
-        return not self._outbox.empty()
+        return not self._unsent.empty()
 
     def recv_bytes(self) -> bytes:
-        return to_child(self._outbox.get_nowait())
+        return to_child(self._unsent.get_nowait())
 
 
 class MediaLog(Reader):
@@ -542,7 +542,7 @@ class CompositorHost(Part):
     def _work(self, link: Any) -> None:
         child: FakeChild = link.child
         dies = self.dies()
-        pipe = FakePipe(link.outbox)
+        pipe = FakePipe(link.unsent)
         while pipe.poll(0):
             child_module.take(pipe, child.engine, frozenset({"h264"}), child.engine.on_spec)  # type: ignore[arg-type]
         child.engine.step(self.clock.now)
@@ -576,7 +576,7 @@ def _stand_in(sim: Simulation, patch: pytest.MonkeyPatch) -> None:
     )
     patch.setattr(Engine, "_show", note)
     patch.setattr(runner_module, "threading", SimpleNamespace(Thread=NoThread))
-    for module in (recognizer_module, child_module, writer_module, relay_module):
+    for module in (recognizer_module, child_module, writer_module, child_pipe_module):
         for name in ("monotonic_s", "wall_ms"):
             patch.setattr(module, name, getattr(clock, name), raising=False)
 

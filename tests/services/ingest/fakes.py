@@ -21,7 +21,7 @@ from mosaicast.contracts.topics import STATUS, STREAMS, Topic
 from mosaicast.runtime import logs
 from mosaicast.runtime.children import Exit
 from mosaicast.runtime.metrics import Metrics
-from services.ingest.context import Surroundings
+from services.ingest.context import IngestContext
 from services.ingest.plan import Planner
 from services.ingest.wire import Command, FromChild, Job, pack, unpack_command
 
@@ -118,12 +118,12 @@ class FakeSpawner:
         return self.children[-1]
 
 
-def surroundings(
+def ingest_context(
     bus: FakeBus, spawn: Any, *, media_dir: Path | None = None, clock: Clock | None = None
-) -> Surroundings:
+) -> IngestContext:
     more: dict[str, Any] = {} if clock is None else {"now_s": clock, "now_ms": lambda: int(clock.now_s * 1000)}
     planner = Planner("rtmp://127.0.0.1:1", "sec ret", media_dir)
-    return Surroundings(planner, spawn, bus, Metrics(), logs.get_logger("test"), "i0", **more)
+    return IngestContext(planner, spawn, bus, Metrics(), logs.get_logger("test"), "i0", **more)
 
 
 def push_spec(stream_id: str = "s1", publication: str | None = "p1", revision: int = 1, **more: Any) -> StreamSpec:

@@ -17,7 +17,7 @@ from mosaicast.core.fingerprint import fingerprint
 from services.detector.waiting import WaitingFrames
 from services.ingest.child import LARGEST_LAG_S, Pace, StreamReader
 from services.ingest.epoch import EpochWriter
-from services.ingest.parent_pipe import Outbox, ParentGoneError
+from services.ingest.parent_pipe import ParentGoneError, ParentPipe
 from services.ingest.wire import Command, End, Job, Report, pack_command, unpack
 from tests.adapters.av_clips import concatenated_flv, make_clip
 
@@ -42,7 +42,7 @@ class Listener:
     def __init__(self) -> None:
         self.ours, theirs = multiprocessing.Pipe(duplex=True)
         self.theirs = theirs
-        self.outbox = Outbox(theirs)
+        self.parent_pipe = ParentPipe(theirs)
         self.heard: list = []
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
@@ -63,7 +63,7 @@ class Listener:
 
 def read(path, *, fps=10.0, live=False) -> Listener:
     listener = Listener()
-    StreamReader(Job("s", str(path), live, 1000, fps, 0.25), listener.outbox, now_s=Hurry()).run()
+    StreamReader(Job("s", str(path), live, 1000, fps, 0.25), listener.parent_pipe, now_s=Hurry()).run()
     return listener
 
 
@@ -135,7 +135,7 @@ def test_a_clean_end_is_told_after_the_final_count(clip):
 
 def test_the_parents_settings_are_followed(clip):
     listener = Listener()
-    reader = StreamReader(Job("s", str(clip), False, 1000, 4.0, 0.2), listener.outbox, now_s=Hurry())
+    reader = StreamReader(Job("s", str(clip), False, 1000, 4.0, 0.2), listener.parent_pipe, now_s=Hurry())
     listener.ours.send_bytes(pack_command(Command(30.0, 0.5)))
     reader.run()
     frames = listener.of(SampledFrame)
@@ -146,7 +146,7 @@ def test_the_parents_settings_are_followed(clip):
 def test_a_lost_packet_begins_a_new_epoch_at_the_next_keyframe(tmp_path):
     clip = make_clip(tmp_path / "long.flv", frames=90)
     listener = Listener()
-    reader = StreamReader(Job("s", str(clip), False, 1000, 10.0, 0.2), listener.outbox, now_s=Hurry())
+    reader = StreamReader(Job("s", str(clip), False, 1000, 10.0, 0.2), listener.parent_pipe, now_s=Hurry())
     listener.ours.send_bytes(pack_command(Command(10.0, 0.2, begin_anew=True)))
     reader.run()
     media = listener.of(MediaPacket)
@@ -159,7 +159,7 @@ def test_a_parent_that_is_gone_ends_the_reading(clip):
     ours, theirs = multiprocessing.Pipe(duplex=True)
     ours.close()
     with pytest.raises(ParentGoneError):
-        StreamReader(Job("s", str(clip), False, 1, 10.0, 0.2), Outbox(theirs), now_s=Hurry()).run()
+        StreamReader(Job("s", str(clip), False, 1, 10.0, 0.2), ParentPipe(theirs), now_s=Hurry()).run()
 
 
 # --- pace ---------------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def test_a_late_reading_does_not_catch_up_in_a_burst():
 # --- one epoch ----------------------------------------------------------------------------------------------
 
 
-class FakeOutbox:
+class FakeParentPipe:
     """Refuses the samples whose number is in `busy`."""
 
     def __init__(self, busy=()) -> None:
@@ -217,18 +217,18 @@ class FakePicture:
         return b"jpeg"
 
 
-def write(pictures, busy=()) -> FakeOutbox:
-    outbox = FakeOutbox(busy)
-    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), outbox)
+def write(pictures, busy=()) -> FakeParentPipe:
+    parent_pipe = FakeParentPipe(busy)
+    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), parent_pipe)
     for picture in pictures:
         writer.add_picture(picture)
-    return outbox
+    return parent_pipe
 
 
 def test_a_refused_sample_is_counted_and_keeps_its_number():
-    outbox = write([FakePicture(0), FakePicture(100), FakePicture(200)], busy={1})
-    assert [(frame.seq, frame.pts) for frame in outbox.sent] == [(0, 0), (2, 200)]
-    assert outbox.counters == {"samples_dropped": 1}
+    parent_pipe = write([FakePicture(0), FakePicture(100), FakePicture(200)], busy={1})
+    assert [(frame.seq, frame.pts) for frame in parent_pipe.sent] == [(0, 0), (2, 200)]
+    assert parent_pipe.counters == {"samples_dropped": 1}
 
 
 def test_a_cut_whose_sample_is_lost_is_a_hole_and_not_told_with_the_next_one():
@@ -236,14 +236,14 @@ def test_a_cut_whose_sample_is_lost_is_a_hole_and_not_told_with_the_next_one():
 
     A hole in the numbers makes the detector withhold what would bracket them.
     """
-    outbox = write([FakePicture(0), FakePicture(100, 1), FakePicture(200, 1), FakePicture(300, 1)], busy={1})
-    sent = [(frame.seq, frame.pts, frame.scene_cut) for frame in outbox.sent]
+    parent_pipe = write([FakePicture(0), FakePicture(100, 1), FakePicture(200, 1), FakePicture(300, 1)], busy={1})
+    sent = [(frame.seq, frame.pts, frame.scene_cut) for frame in parent_pipe.sent]
     assert sent == [(0, 0, False), (2, 200, False), (3, 300, False)]
     waiting = WaitingFrames()
-    for frame in outbox.sent:
+    for frame in parent_pipe.sent:
         waiting.offer(frame, 0, 0.0)
     answered = []
-    for _ in outbox.sent:
+    for _ in parent_pipe.sent:
         for job in waiting.take(1):
             answered.append((job.frame.pts, job.frame.scene_cut))
             waiting.finish(job, published=True)
@@ -251,13 +251,13 @@ def test_a_cut_whose_sample_is_lost_is_a_hole_and_not_told_with_the_next_one():
 
 
 def test_the_last_picture_is_looked_at_so_that_the_end_is_known():
-    outbox = FakeOutbox()
-    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), outbox)
+    parent_pipe = FakeParentPipe()
+    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), parent_pipe)
     for pts in (0, 30, 60):
         writer.add_picture(FakePicture(pts))
     writer.end()
-    assert [message.pts for message in outbox.sent if isinstance(message, SampledFrame)] == [0, 60]
-    assert outbox.sent[-1].end_of_epoch
+    assert [message.pts for message in parent_pipe.sent if isinstance(message, SampledFrame)] == [0, 60]
+    assert parent_pipe.sent[-1].end_of_epoch
 
 
 def test_a_sample_carries_the_fingerprint_of_its_picture():
@@ -266,26 +266,26 @@ def test_a_sample_carries_the_fingerprint_of_its_picture():
 
 
 def test_messages_tell_how_many_video_packets_were_before_them():
-    outbox = FakeOutbox()
-    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), outbox)
+    parent_pipe = FakeParentPipe()
+    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), parent_pipe)
     for track in ("video", "audio", "video", "audio"):
         writer.add_packet(PacketRead(track, Times(0, 0, 0), MS, True, b"x"))
     writer.end()
-    assert [(message.track, message.unit) for message in outbox.sent] == [
+    assert [(message.track, message.unit) for message in parent_pipe.sent] == [
         ("video", 0), ("audio", 1), ("video", 1), ("audio", 2), ("video", 2)
     ]  # fmt: skip
 
 
 def test_a_picture_that_can_not_be_converted_is_a_dropped_sample():
-    outbox = write([FakePicture(0), FakePicture(100, broken=True), FakePicture(200)])
-    assert [frame.pts for frame in outbox.sent] == [0, 200]
-    assert outbox.counters == {"samples_dropped": 1}
+    parent_pipe = write([FakePicture(0), FakePicture(100, broken=True), FakePicture(200)])
+    assert [frame.pts for frame in parent_pipe.sent] == [0, 200]
+    assert parent_pipe.counters == {"samples_dropped": 1}
 
 
 def test_a_packet_that_is_too_large_leaves_a_hole():
-    outbox = FakeOutbox()
-    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), outbox)
+    parent_pipe = FakeParentPipe()
+    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), parent_pipe)
     for size in (10, 17 * 1024**2, 10):
         writer.add_packet(PacketRead("video", Times(0, 0, 0), MS, True, b"x" * size))
-    assert [(packet.index, packet.unit) for packet in outbox.sent] == [(0, 0), (2, 2)]
-    assert outbox.counters == {"packets_too_large": 1}
+    assert [(packet.index, packet.unit) for packet in parent_pipe.sent] == [(0, 0), (2, 2)]
+    assert parent_pipe.counters == {"packets_too_large": 1}

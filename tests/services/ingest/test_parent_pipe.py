@@ -3,8 +3,8 @@ import threading
 
 import pytest
 
-from services.ingest import parent_pipe as outbox
-from services.ingest.parent_pipe import Outbox, ParentGoneError
+from services.ingest import parent_pipe
+from services.ingest.parent_pipe import ParentGoneError, ParentPipe
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def pipe():
     theirs.close()
 
 
-def fill(box: Outbox) -> int:
+def fill(box: ParentPipe) -> int:
     """Offer samples until one is refused; return how many fitted."""
     for count in range(10_000):
         if not box.offer(b"x" * 10_000):
@@ -24,14 +24,14 @@ def fill(box: Outbox) -> int:
 
 
 def test_messages_arrive_in_order(pipe):
-    box = Outbox(pipe[1])
+    box = ParentPipe(pipe[1])
     box.send(b"one")
     assert box.offer(b"two")
     assert [pipe[0].recv_bytes(), pipe[0].recv_bytes()] == [b"one", b"two"]
 
 
 def test_a_sample_is_refused_by_a_busy_pipe_and_goes_through_later(pipe):
-    box = Outbox(pipe[1])
+    box = ParentPipe(pipe[1])
     count = fill(box)
     assert count > 2
     for _ in range(count):
@@ -40,7 +40,7 @@ def test_a_sample_is_refused_by_a_busy_pipe_and_goes_through_later(pipe):
 
 
 def test_a_packet_waits_for_a_slow_parent(pipe):
-    box = Outbox(pipe[1])
+    box = ParentPipe(pipe[1])
     count = fill(box)
     got: list[bytes] = []
     reader = threading.Thread(target=lambda: got.extend(pipe[0].recv_bytes() for _ in range(count + 1)))
@@ -53,23 +53,23 @@ def test_a_packet_waits_for_a_slow_parent(pipe):
 
 
 def test_a_parent_that_is_stuck_ends_the_child(pipe, monkeypatch):
-    monkeypatch.setattr(outbox, "STUCK_AFTER_S", 0.1)
-    box = Outbox(pipe[1])
+    monkeypatch.setattr(parent_pipe, "STUCK_AFTER_S", 0.1)
+    box = ParentPipe(pipe[1])
     with pytest.raises(ParentGoneError):
         box.send(b"M" * 8_000_000)
 
 
 def test_a_parent_that_is_gone_ends_the_child(pipe):
-    box = Outbox(pipe[1])
+    box = ParentPipe(pipe[1])
     pipe[0].close()
     with pytest.raises(ParentGoneError):
         box.send(b"M")
     with pytest.raises(ParentGoneError):
-        box.heard(0.1)
+        box.receive(0.1)
 
 
 def test_words_of_the_parent_are_heard(pipe):
-    box = Outbox(pipe[1])
-    assert box.heard(0.0) is None
+    box = ParentPipe(pipe[1])
+    assert box.receive(0.0) is None
     pipe[0].send_bytes(b"hello")
-    assert box.heard(5.0) == b"hello"
+    assert box.receive(5.0) == b"hello"

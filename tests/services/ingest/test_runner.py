@@ -13,9 +13,9 @@ from tests.services.ingest.fakes import (
     FakeChild,
     FakeSpawner,
     file_spec,
+    ingest_context,
     jpeg_of,
     push_spec,
-    surroundings,
 )
 
 MS = TimeBase(1, 1000)
@@ -27,8 +27,8 @@ class Stage:
 
     def __init__(self, spec, media_dir=None):
         self.bus, self.spawner, self.clock = FakeBus(), FakeSpawner(), Clock()
-        self.around = surroundings(self.bus, self.spawner, media_dir=media_dir, clock=self.clock)
-        self.runner = StreamRunner(spec, self.around)
+        self.context = ingest_context(self.bus, self.spawner, media_dir=media_dir, clock=self.clock)
+        self.runner = StreamRunner(spec, self.context)
         self.runner.tick()
 
     @property
@@ -36,9 +36,9 @@ class Stage:
         return self.spawner.children[-1]
 
     def settle(self) -> None:
-        relay = self.runner._relay
-        if relay is not None and self.child.exit is not None:
-            relay._thread.join(WAIT_S)
+        child_pipe = self.runner._child_pipe
+        if child_pipe is not None and self.child.exit is not None:
+            child_pipe._thread.join(WAIT_S)
         self.runner.tick()
 
     def hears(self, *messages) -> None:
@@ -130,13 +130,13 @@ def test_a_full_bus_is_counted_as_refused_frames_and_dropped_samples(stage):
     counters = stage.runner.report().counters
     assert (counters["frames_refused"], counters["samples_dropped"]) == (1, 1)
     assert counters["frames_ingested"] == 1, "it was read; the compositor books it as lost"
-    assert stage.around.metrics.frames_refused.labels("s1", "bus")._value.get() == 1
+    assert stage.context.metrics.frames_refused.labels("s1", "bus")._value.get() == 1
 
 
 def test_a_refused_video_packet_asks_the_child_for_a_new_epoch(stage):
     stage.bus.full = {MEDIA.name}
     stage.child.says(packet(stage.child.job.epoch))
-    assert stage.runner._relay.lossy.wait(10)
+    assert stage.runner._child_pipe.lossy.wait(10)
     stage.runner.tick()
     stage.runner.tick()
     assert stage.child.commands() == [Command(10.0, 0.2, begin_anew=True)]
@@ -147,7 +147,7 @@ def test_a_packet_that_the_bus_lost_later_asks_for_one_too(stage):
     with stage.bus.news:
         assert stage.bus.news.wait_for(lambda: stage.bus.sent, 10)
     stage.runner.tick()
-    stage.runner.lost()
+    stage.runner.on_lost()
     stage.runner.tick()
     assert stage.child.commands() == [Command(10.0, 0.2, begin_anew=True)]
 
@@ -218,7 +218,7 @@ def test_a_few_crashes_are_restarted(stage, times):
         stage.crash()
         stage.after(5.0)
     assert len(stage.spawner.children) == times + 1
-    assert stage.around.metrics.child_restarts.labels("SIGSEGV")._value.get() == times
+    assert stage.context.metrics.child_restarts.labels("SIGSEGV")._value.get() == times
 
 
 def quarantine(stage: Stage) -> None:
@@ -294,7 +294,7 @@ def test_another_policy_reaches_the_running_child(stage):
 def test_a_child_that_hangs_is_killed_and_counts_as_crashed(stage):
     stage.after(SILENT_AFTER_S + 1)
     assert stage.child.killed
-    assert stage.around.metrics.child_restarts.labels("hung")._value.get() == 1
+    assert stage.context.metrics.child_restarts.labels("hung")._value.get() == 1
     stage.after(1.0)
     assert len(stage.spawner.children) == 2
 
@@ -317,11 +317,11 @@ def test_a_child_that_breaks_the_contract_is_killed_and_its_word_not_passed_on(s
         stage.child.theirs.send_bytes(word)
     else:
         stage.child.says(word)
-    stage.runner._relay._thread.join(WAIT_S)
+    stage.runner._child_pipe._thread.join(WAIT_S)
     stage.runner.tick()
     assert stage.child.killed
     assert (stage.bus.media, stage.bus.frames) == ([], [])
-    labels = [sample.labels["reason"] for sample in next(iter(stage.around.metrics.child_restarts.collect())).samples]
+    labels = [sample.labels["reason"] for sample in next(iter(stage.context.metrics.child_restarts.collect())).samples]
     assert labels
     assert not [label for label in labels if " " in label]
 

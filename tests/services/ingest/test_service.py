@@ -17,10 +17,10 @@ from tests.services.ingest.fakes import (
     FakeBus,
     FakeSpawner,
     file_spec,
+    ingest_context,
     push_spec,
     received,
     reported,
-    surroundings,
 )
 from tests.services.series import streams_in
 
@@ -38,9 +38,9 @@ class Live:
     def __init__(self, fork_server, media_dir):
         self.bus, self.children = FakeBus(), []
         self._server, self._pause = fork_server, threading.Event()
-        self.service = IngestService(surroundings(self.bus, self.spawn, media_dir=media_dir))
-        self.service.assigned(ALL)
-        self.service.hear([], caught_up=True)
+        self.service = IngestService(ingest_context(self.bus, self.spawn, media_dir=media_dir))
+        self.service.on_assigned(ALL)
+        self.service.take_reports([], caught_up=True)
 
     def spawn(self, job):
         self.children.append(
@@ -123,8 +123,8 @@ class Still:
 
     def __init__(self):
         self.bus, self.spawner, self.clock = FakeBus(), FakeSpawner(), Clock()
-        self.service = IngestService(surroundings(self.bus, self.spawner, clock=self.clock))
-        self.service.hear([], caught_up=True)
+        self.service = IngestService(ingest_context(self.bus, self.spawner, clock=self.clock))
+        self.service.take_reports([], caught_up=True)
 
     def step(self, *specs, seconds=0.0):
         self.clock.now_s += seconds
@@ -137,7 +137,7 @@ def still():
 
 
 def test_old_states_in_the_log_start_no_child(still):
-    still.service.assigned(ALL)
+    still.service.on_assigned(ALL)
     still.step(received(push_spec(publication="p1", revision=1)))
     still.step(received(push_spec(publication=None, revision=2)), seconds=SETTLE_S / 2)
     still.step(seconds=SETTLE_S * 2)
@@ -146,16 +146,16 @@ def test_old_states_in_the_log_start_no_child(still):
 
 def test_it_is_ready_with_partitions_only(still):
     assert not still.service.ready
-    still.service.assigned(ALL)
+    still.service.on_assigned(ALL)
     still.step()
     assert still.service.ready
 
 
 def test_a_partition_that_goes_takes_its_streams_along_and_no_other(still):
-    still.service.assigned(ALL)
+    still.service.on_assigned(ALL)
     still.step(received(push_spec("a"), partition=1), received(push_spec("b"), partition=2))
     still.step(seconds=SETTLE_S * 2)
-    still.service.revoked(frozenset({1}))
+    still.service.on_revoked(frozenset({1}))
     still.step()
     assert {child.job.stream_id: child.killed for child in still.spawner.children} == {"a": True, "b": False}
     still.step(received(push_spec("a", revision=2), partition=1), seconds=10.0)
@@ -163,7 +163,7 @@ def test_a_partition_that_goes_takes_its_streams_along_and_no_other(still):
 
 
 def test_a_deleted_stream_is_stopped_and_says_so(still):
-    still.service.assigned(ALL)
+    still.service.on_assigned(ALL)
     still.step(received(push_spec("a")))
     still.step(seconds=SETTLE_S * 2)
     still.step(received(None, key="a"), received(None, key="unknown"))
@@ -175,35 +175,35 @@ def test_a_deleted_stream_leaves_no_series_and_one_that_ended_keeps_them(live, t
     make_clip(tmp_path / "clip.mp4", frames=30)
     specs = [received(file_spec("clip.mp4", stream_id=name)) for name in ("a", "b")]
     live.until(lambda: live.state("a") == live.state("b") == "ended", specs)
-    registry = live.service._around.metrics.registry
+    registry = live.service._context.metrics.registry
     assert registry.get_sample_value("mosaicast_frames_ingested_total", {"stream": "a"}) == 30
     live.service.step([received(None, key="a")])
     assert streams_in(registry) == {"b"}
 
 
 def test_a_stream_that_moved_away_leaves_no_series_for_long(still):
-    still.service.assigned(ALL)
+    still.service.on_assigned(ALL)
     still.step(received(push_spec("a"), partition=1), received(push_spec("b"), partition=2))
-    metrics = still.service._around.metrics
+    metrics = still.service._context.metrics
     for name in ("a", "b"):
         metrics.frames_ingested.labels(name).inc()
-    still.service.revoked(frozenset({1, 2}))
+    still.service.on_revoked(frozenset({1, 2}))
     still.step(seconds=LINGER_S / 2)
     assert streams_in(metrics.registry) == {"a", "b"}
-    still.service.assigned(ALL)
+    still.service.on_assigned(ALL)
     still.step(received(push_spec("b"), partition=2))
     still.step(seconds=LINGER_S)
     assert streams_in(metrics.registry) == {"b"}
 
 
 def test_every_stream_is_told_once_a_second_and_counted_by_state(still):
-    still.service.assigned(ALL)
+    still.service.on_assigned(ALL)
     still.step(received(push_spec("a")), received(push_spec("b", publication=None)))
     before = len(still.bus.sent)
     for _ in range(8):
         still.step(seconds=0.125)
     assert [report.stream_id for report in still.bus.sent[before:]] == ["a", "b"]
-    registry = still.service._around.metrics.registry
+    registry = still.service._context.metrics.registry
     assert registry.get_sample_value("mosaicast_streams", {"state": "waiting"}) == 1
 
 
@@ -218,8 +218,8 @@ class Restarted(Still):
     def __init__(self, now_s):
         super().__init__()
         self.clock.now_s = now_s
-        self.service = IngestService(surroundings(self.bus, self.spawner, clock=self.clock))
-        self.service.assigned(ALL)
+        self.service = IngestService(ingest_context(self.bus, self.spawner, clock=self.clock))
+        self.service.on_assigned(ALL)
         self.step(received(push_spec()))
 
     @property
@@ -229,11 +229,13 @@ class Restarted(Still):
 
 def test_a_clock_that_went_back_begins_no_old_epoch():
     before = Restarted(now_s=10 * HOUR_S)
-    before.service.hear([], caught_up=True)
+    before.service.take_reports([], caught_up=True)
     before.step(seconds=SETTLE_S * 2)
     held = before.epochs[0]  # by the compositor, which goes on while ingest is started again
     after = Restarted(now_s=9 * HOUR_S)
-    after.service.hear([reported(held - 7), reported(held), reported(held - 3, service="recognizer")], caught_up=True)
+    after.service.take_reports(
+        [reported(held - 7), reported(held), reported(held - 3, service="recognizer")], caught_up=True
+    )
     after.step(seconds=SETTLE_S * 2)
     assert after.epochs == [held + 1]
     assert after.epochs[0] > after.clock.now_s * 1000
@@ -242,10 +244,10 @@ def test_a_clock_that_went_back_begins_no_old_epoch():
 def test_no_child_starts_before_the_known_epochs_are_told(still):
     late = Restarted(now_s=HOUR_S)
     late.step(seconds=SETTLE_S * 2)
-    late.service.hear([reported(1)], caught_up=False)
+    late.service.take_reports([reported(1)], caught_up=False)
     late.step(seconds=SETTLE_S)
     assert late.epochs == []
-    late.service.hear([reported(int(5 * HOUR_S * 1000))], caught_up=True)
+    late.service.take_reports([reported(int(5 * HOUR_S * 1000))], caught_up=True)
     late.step()
     assert late.epochs == [5 * HOUR_S * 1000 + 1]
 
@@ -260,29 +262,29 @@ def test_reports_that_can_not_be_read_stop_no_stream_for_ever():
 
 def test_a_child_whose_epoch_somebody_has_overtaken_is_restarted_above_it():
     ingest = Restarted(now_s=HOUR_S)
-    ingest.service.hear([], caught_up=True)
+    ingest.service.take_reports([], caught_up=True)
     ingest.step(seconds=SETTLE_S * 2)
     first = ingest.epochs[0]
-    ingest.service.hear([reported(first), reported(first - 5)], caught_up=True)
+    ingest.service.take_reports([reported(first), reported(first - 5)], caught_up=True)
     ingest.step(seconds=1.0)
     assert ingest.epochs == [first]
-    ingest.service.hear([reported(first + 7_000_000)], caught_up=True)
+    ingest.service.take_reports([reported(first + 7_000_000)], caught_up=True)
     ingest.step()
     ingest.step()
     assert ingest.epochs == [first, first + 7_000_001]
     assert [child.killed for child in ingest.spawner.children] == [True, False]
-    assert ingest.service._around.metrics.child_restarts.labels("old_epoch")._value.get() == 1
+    assert ingest.service._context.metrics.child_restarts.labels("old_epoch")._value.get() == 1
 
 
 def test_made_up_epochs_restart_a_child_now_and_then_only():
     ingest = Restarted(now_s=HOUR_S)
-    ingest.service.hear([], caught_up=True)
+    ingest.service.take_reports([], caught_up=True)
     ingest.step(seconds=SETTLE_S * 2)
     for turn in range(100):
-        ingest.service.hear([reported(ingest.epochs[-1] + 1_000_000 + turn)], caught_up=True)
+        ingest.service.take_reports([reported(ingest.epochs[-1] + 1_000_000 + turn)], caught_up=True)
         ingest.step(seconds=0.1)
     assert len(ingest.epochs) <= 3
-    ingest.service.hear([reported(2**53), reported(2**62)], caught_up=True)
+    ingest.service.take_reports([reported(2**53), reported(2**62)], caught_up=True)
     for _ in range(3):
         ingest.step(seconds=60.0)
     assert max(ingest.epochs) < HOUR_S * 1000 + 200_000_000

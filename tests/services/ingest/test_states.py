@@ -51,7 +51,7 @@ def pass_packet(stage: Stage) -> None:
 
 
 def overtake(stage: Stage) -> None:
-    stage.around.epochs.note(StreamId(stage.child.job.stream_id), Epoch(stage.child.job.epoch + 1))
+    stage.context.epochs.note(StreamId(stage.child.job.stream_id), Epoch(stage.child.job.epoch + 1))
     stage.after(OVERTAKE_EVERY_S)
 
 
