@@ -83,7 +83,7 @@ class RecognizerService:
         self._people: dict[str, Mapping[PersonId, str]] = {}
         self._next_end_ms: dict[str, int] = {}
         """When the next consent on a stream runs out, wall time."""
-        self._bare: set[str] = set()
+        self._streams_without_templates: set[str] = set()
         """Streams on which people agreed to be seen, for whose owner the gallery has nobody: it lost them, or has not
         got them back yet. That is no answer to who is in the picture."""
         self._heard_s: dict[str, tuple[float, int]] = {}
@@ -177,7 +177,7 @@ class RecognizerService:
         self._worker.follow(owner)
         if wall_ms() >= self._next_end_ms.get(stream_id, 0):
             self._tell_people(stream_id)
-        gallery_seen_s = None if stream_id in self._bare else self._worker.gallery_seen_s(owner)
+        gallery_seen_s = None if stream_id in self._streams_without_templates else self._worker.gallery_seen_s(owner)
         verdict, wanted = stream.recognise(detections, gallery_seen_s, now)
         self._producer.send(VERDICTS, verdict)
         self._worker.ask(
@@ -212,9 +212,9 @@ class RecognizerService:
         self._next_end_ms[stream_id] = min(agreed.values(), default=FOREVER_MS)
         versions = self._people.get(spec.owner_id, {})
         if agreed and not versions:
-            self._bare.add(stream_id)
+            self._streams_without_templates.add(stream_id)
             return
-        self._bare.discard(stream_id)
+        self._streams_without_templates.discard(stream_id)
         stream.people_changed({person: text for person, text in versions.items() if person in agreed})
 
     def _owner(self, stream_id: str) -> OwnerId | None:
@@ -225,7 +225,7 @@ class RecognizerService:
         self._streams.pop(stream_id, None)
         self._heard_s.pop(stream_id, None)
         self._next_end_ms.pop(stream_id, None)
-        self._bare.discard(stream_id)
+        self._streams_without_templates.discard(stream_id)
         self._gate.forget(StreamId(stream_id))
         self._metrics.forget(stream_id)
 
