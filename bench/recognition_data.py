@@ -106,7 +106,7 @@ class Eye:
     def look(self, path: Path) -> list[Seen]:
         """Return the faces of a picture that pass the gate, largest first."""
         data = path.read_bytes()
-        gate = f"{self._policy.smallest_face_px} {self._policy.turn_limit} {self._policy.least_sharpness}"
+        gate = f"{self._policy.smallest_face_px} {self._policy.yaw_limit} {self._policy.least_sharpness}"
         key = hashlib.sha256(f"1 {self._detector.name} {self._versions} {gate}".encode() + data).hexdigest()
         held = self._cache / f"{key[:32]}.npz"
         if not held.is_file():
@@ -135,7 +135,7 @@ class Eye:
         if (
             crop is None
             or size < self._policy.smallest_face_px
-            or abs(yaw_ratio(face.landmarks)) > self._policy.turn_limit
+            or abs(yaw_ratio(face.landmarks)) > self._policy.yaw_limit
         ):
             return None
         if sharpness(crop.picture) < self._policy.least_sharpness:

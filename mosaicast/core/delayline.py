@@ -84,7 +84,7 @@ class DelayLine:
     ) -> list[Command]:
         """Take in a decoded frame. In a live line its packet must have been observed by the pacer.
 
-        Frames come in presentation order. One that does not was looked at by nobody, for the sampler expects that order
+        Frames come in presentation order. One that does not was sampled by nobody, for the sampler expects that order
         too; it is dropped, as is one that comes when its place is past.
 
         Args:

@@ -4,8 +4,8 @@ A verdict is a claim about a picture that somebody else decoded. It counts for t
 
 - it speaks of the picture that we hold: the fingerprints are alike;
 - no verdict is missing between it and the next one: that one may have told a scene cut;
-- both sides of a scene cut were looked at: elsewhere a busy detector may leave a sample out, for whoever comes into the
-  picture between two looks is found at the next one, but whoever comes in right before a cut has no next one;
+- both sides of a scene cut were sampled: elsewhere a busy detector may leave a sample out, for whoever comes into the
+  picture between two samples is found at the next one, but whoever comes in right before a cut has no next one;
 - no video packet is missing since the last keyframe;
 - the verdicts reach `lead` beyond the frame, or to the end of its epoch or, at a clean cut, of its scene, without a
   hole: whoever comes into the picture right after it is known by then, and was perhaps in it already, turned away.
@@ -23,9 +23,9 @@ from mosaicast.core.types import MediaTime, Verdict
 Lack = Literal["no_verdict", "packet_lost", "verdict_lost", "picture_missing", "picture_differs", "verdicts_late"]
 
 LEAD_S = 0.4
-"""How far verdicts must reach beyond a frame, seconds: as far as masks are led back from a face's first look."""
+"""How far verdicts must reach beyond a frame, seconds: as far as masks are led back from a face's first detection."""
 MAX_GAP_S = 0.25
-"""How far two neighbouring verdicts may be apart, seconds: nobody crosses the picture between two looks."""
+"""How far two neighbouring verdicts may be apart, seconds: nobody crosses the picture between two samples."""
 _MOST = 4096
 """Verdicts, and frames, that are remembered: minutes at any rate. Only frames that stopped coming let so many wait."""
 

@@ -1,4 +1,4 @@
-"""A small fingerprint of a picture: it binds a verdict to the picture that was looked at, not to a time only."""
+"""A small fingerprint of a picture: it binds a verdict to the sampled picture, not to a time only."""
 
 import numpy as np
 from numpy.typing import NDArray

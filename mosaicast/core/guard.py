@@ -83,7 +83,7 @@ class Trip(NamedTuple):
 
 
 class Guard:
-    """When to look at what goes out, what each look may find, and for how long a trip covers everything.
+    """When to check what goes out, what each check may find, and for how long a trip covers everything.
 
     Without answers it does nothing: a guard that is dead or late changes no picture.
 
@@ -108,18 +108,19 @@ class Guard:
         return now < self._covered_until_s
 
     def due(self, now: float) -> bool:
-        """Whether the next frame that is painted by regions is to be looked at."""
+        """Whether the next frame that is painted by regions is to be checked."""
         return now >= self._next_s
 
     def keep(self, frame: FrameId, by: Explanation, now: float) -> None:
-        """Take note of a look that is on its way."""
+        """Take note of a picture that is on its way to the detector."""
         self._next_s = now + self._interval_s
         self._kept[frame] = by
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
 
     def answer(self, frame: FrameId, faces: Sequence[SeenFace], now: float) -> Trip | None:
-        """Take in what was seen in a frame; a trip covers everything from `now` on, and looks right after again."""
+        """Take in what was seen in a frame; a trip covers everything from `now` on, and the next check comes right
+        after."""
         by = self._kept.pop(frame, None)
         bare = unexplained(faces, by, self.policy) if by is not None else ()
         if not bare:

@@ -1,11 +1,11 @@
-"""Who may be seen: a state machine for each track of one stream, and the decision about each at every look.
+"""Who may be seen: a state machine for each track of one stream, and the decision about each at every sample.
 
 Masking needs nothing; un-masking needs several agreeing votes over time, a margin over the next person, a face that
 is large and sharp enough, nobody else who claims the same person, and no doubt since. All of it is forgotten at the
 first doubt. The machine takes events and returns commands; it reads no clock and does nothing itself.
 
-Its time is the time of the pictures: of looks that come in a burst, the last ones are as far from a confirmation as the
-picture is, however quickly they were worked off.
+Its time is the time of the pictures: of samples that come in a burst, the last ones are as far from a confirmation as
+the picture is, however quickly they were worked off.
 
 `core.identity_states.TRANSITIONS` is the table of where each track may stand and what leads where.
 """
@@ -19,13 +19,13 @@ from mosaicast.core.identity_events import (
     Answered,
     Command,
     Decided,
+    EmbeddingWanted,
     Event,
     FaceQuality,
     IdentityPolicy,
-    Looked,
-    LookWanted,
     Match,
     PeopleChanged,
+    SampleTracked,
 )
 from mosaicast.core.identity_states import BARRED, REASONS, Request, Signal, Standing, Track
 from mosaicast.core.pose import yaw_ratio
@@ -36,14 +36,14 @@ __all__ = [
     "Answered",
     "Command",
     "Decided",
+    "EmbeddingWanted",
     "Event",
     "FaceQuality",
     "IdentityMachine",
     "IdentityPolicy",
-    "LookWanted",
-    "Looked",
     "Match",
     "PeopleChanged",
+    "SampleTracked",
 ]
 
 
@@ -55,27 +55,27 @@ class IdentityMachine:
         self._states: dict[TrackId, Track] = {}
         self._people: dict[PersonId, str] = {}
         self._asks = 0
-        self._looked_s = self._gap_s = 0.0
-        """When the newest look was, and how long after the one before."""
+        self._sample_s = self._gap_s = 0.0
+        """When the newest sample was, and how long after the one before."""
 
     def handle(self, event: Event, now: float) -> list[Command]:
-        """Take in what happened and return what to do: for a look, one `Decided` first.
+        """Take in what happened and return what to do: for a sample, one `Decided` first.
 
         Args:
-            now: media time of the newest look, seconds.
+            now: media time of the newest sample, seconds.
         """
-        if isinstance(event, Looked):
-            return self._looked(event, now)
+        if isinstance(event, SampleTracked):
+            return self._sample_tracked(event, now)
         if isinstance(event, Answered):
             self._answered(event, now)
         else:
             self._people_changed(event.people, now)
         return []
 
-    # --- looks ----------------------------------------------------------------------------------------------
+    # --- samples ----------------------------------------------------------------------------------------------
 
-    def _looked(self, event: Looked, now: float) -> list[Command]:
-        self._gap_s, self._looked_s = min(MAX_GAP_S, max(0.0, now - self._looked_s)), now
+    def _sample_tracked(self, event: SampleTracked, now: float) -> list[Command]:
+        self._gap_s, self._sample_s = min(MAX_GAP_S, max(0.0, now - self._sample_s)), now
         seen_s = event.gallery_seen_s
         gallery = seen_s is not None and now - seen_s <= self.policy.gallery_trust_s
         seen = [(self._track(one), one, quality) for one, quality in event.faces]
@@ -99,8 +99,8 @@ class IdentityMachine:
         return self._states[one.track_id]
 
     def _doubt(self, track: Track, one: Tracked, now: float) -> None:
-        """Take the first signal of a look that means something to the track as it stands."""
-        if not track.presence.in_last_look:
+        """Take the first signal of a sample that means something to the track as it stands."""
+        if not track.presence.in_last_sample:
             track.presence.same_face_since = None
             track.confirmation.second_due_s = -math.inf
         signal = self._signal(track, one, now)
@@ -120,16 +120,16 @@ class IdentityMachine:
             (Signal.CROWDED, one.ambiguous or one.overlaps),
             (Signal.JUMPED, one.jumped),
             (Signal.UNCONFIRMED, unconfirmed_s > self.policy.trust_s),
-            (Signal.REAPPEARED, not track.presence.in_last_look),
+            (Signal.REAPPEARED, not track.presence.in_last_sample),
             # It may have been somebody else since the last answer.
             (Signal.UNANSWERED, track.request.waits and unconfirmed_s > self.policy.unanswered_s),
-            (Signal.SETTLED, track.standing is Standing.JUMP or now >= track.next_look_s),
+            (Signal.SETTLED, track.standing is Standing.JUMP or now >= track.next_embedding_s),
         )
         return next((signal for signal, comes in signals if comes and track.heeds(signal)), None)
 
     def _note_absent(self, present: set[TrackId], now: float) -> None:
         for track_id, track in list(self._states.items()):
-            track.presence.in_last_look = track_id in present
+            track.presence.in_last_sample = track_id in present
             if now - track.presence.seen_s > self.policy.forget_s:
                 del self._states[track_id]
 
@@ -153,7 +153,7 @@ class IdentityMachine:
                 reason = Reason.TOO_SMALL
             elif not gallery:
                 reason = Reason.GALLERY_UNAVAILABLE
-            elif reason is Reason.PENDING and quality.has_crop and not self._fit(quality, self.policy.turn_limit):
+            elif reason is Reason.PENDING and quality.has_crop and not self._fit(quality, self.policy.yaw_limit):
                 reason = Reason.DOUBTFUL
         elif reason is Reason.DOUBTFUL and not gallery:
             reason = Reason.GALLERY_UNAVAILABLE  # what would settle the doubt
@@ -162,31 +162,31 @@ class IdentityMachine:
     def _is_due(self, track: Track, one: Tracked, quality: FaceQuality, now: float) -> bool:
         if track.request.waits or track.standing in BARRED:
             return False
-        if now < track.next_look_s and not self._is_worth_more(track, one, quality, now):
+        if now < track.next_embedding_s and not self._is_worth_more(track, one, quality, now):
             return False
         from_aside = track.standing is Standing.CLEAR and now >= track.confirmation.next_aside_s
-        limit = self.policy.recheck_turn_limit if from_aside else self.policy.turn_limit
+        limit = self.policy.recheck_yaw_limit if from_aside else self.policy.yaw_limit
         return quality.has_crop and self._large(one.box) and self._fit(quality, limit)
 
     def _is_worth_more(self, track: Track, one: Tracked, quality: FaceQuality, now: float) -> bool:
-        """Return whether an unknown face is seen much better than at the last look at it."""
+        """Return whether an unknown face is seen much better than when it was last embedded."""
         policy, last = self.policy, track.request
-        if track.standing is not Standing.UNKNOWN or now < last.asked_s + policy.first_looks_s:
+        if track.standing is not Standing.UNKNOWN or now < last.asked_s + policy.first_interval_s:
             return False
         larger = min(one.box.width, one.box.height) >= policy.larger * last.face_px
         return larger or abs(yaw_ratio(quality.landmarks)) <= last.turned - policy.more_frontal
 
-    def _want(self, track: Track, one: Tracked, quality: FaceQuality, now: float) -> LookWanted:
+    def _want(self, track: Track, one: Tracked, quality: FaceQuality, now: float) -> EmbeddingWanted:
         policy, self._asks = self.policy, self._asks + 1
         clear = track.standing is Standing.CLEAR
         turned = abs(yaw_ratio(quality.landmarks))
-        aside = clear and turned > policy.turn_limit
+        aside = clear and turned > policy.yaw_limit
         lenient = clear and not aside
         asks_second = policy.second is not None and not (lenient and now < track.confirmation.second_due_s)
         track.request = Request(self._asks, now, min(one.box.width, one.box.height), turned, asks_second, aside)
         if track.presence.same_face_since is None:
             track.presence.same_face_since = self._asks
-        return LookWanted(
+        return EmbeddingWanted(
             one.track_id,
             self._asks,
             urgent=track.earned,
@@ -198,13 +198,13 @@ class IdentityMachine:
     def _large(self, box: Box) -> bool:
         return min(box.width, box.height) >= self.policy.smallest_face_px
 
-    def _fit(self, quality: FaceQuality, turn_limit: float) -> bool:
-        return quality.sharpness >= self.policy.least_sharpness and abs(yaw_ratio(quality.landmarks)) <= turn_limit
+    def _fit(self, quality: FaceQuality, yaw_limit: float) -> bool:
+        return quality.sharpness >= self.policy.least_sharpness and abs(yaw_ratio(quality.landmarks)) <= yaw_limit
 
     # --- answers --------------------------------------------------------------------------------------------
 
     def _answered(self, event: Answered, now: float) -> None:
-        """Take an answer in. One to a look that is not waited for (any more) is ignored."""
+        """Take an answer in. One to a request that is not waited for (any more) is ignored."""
         track = self._states.get(event.track_id)
         if track is None or track.request.number != event.ask:
             return
@@ -217,7 +217,7 @@ class IdentityMachine:
             self._voted(track, votes.ranked(event.matches), event.second, now)
 
     def _voted(self, track: Track, found: Sequence[Match], second: Sequence[Match] | None, now: float) -> None:
-        """A track that has not earned anybody was looked at."""
+        """A track that has not earned anybody was embedded."""
         policy, candidacy, asked_s = self.policy, track.candidacy, track.request.asked_s
         person = self._speaks_for(found, policy.similarity)
         agrees = self._agrees(track, person, second, policy.second)
@@ -232,7 +232,7 @@ class IdentityMachine:
             candidacy.person_id, candidacy.agreed, candidacy.first_agreed_s = person, 0, asked_s
         candidacy.agreed += 1
         candidacy.failures = 0
-        track.next_look_s = asked_s + policy.first_looks_s
+        track.next_embedding_s = asked_s + policy.first_interval_s
         if candidacy.agreed >= policy.votes and asked_s - candidacy.first_agreed_s >= policy.span_s:
             track.confirmation.person_id = person
             self._confirm(track, Signal.EARNED)
@@ -252,7 +252,7 @@ class IdentityMachine:
         return votes.agrees(person, second, needed)
 
     def _rechecked(self, track: Track, found: Sequence[Match], second: Sequence[Match] | None, now: float) -> None:
-        """A track that has earned its person was looked at again."""
+        """A track that has earned its person was embedded again."""
         policy, known, aside = self.policy, track.confirmation, track.request.aside
         full = aside or track.standing is not Standing.CLEAR
         first_needed, second_needed = (policy.similarity, policy.second) if full else (policy.stay, policy.second_stay)
@@ -265,16 +265,16 @@ class IdentityMachine:
                 self._confirm(track, Signal.CONFIRMED)
                 return
         if aside and not votes.names_another(found, known.person_id, policy.similarity):
-            # `trust_s` goes on. Only further looks from aside wait: one at the face is due as it was.
+            # `trust_s` goes on. Only further embeddings from aside wait: a frontal one is due as it was.
             known.next_aside_s = track.request.asked_s + policy.recheck_s
             return
         weak = bool(found) and found[0].person_id == known.person_id and found[0].similarity >= policy.drop
         if weak and known.unsure == 0:
-            known.unsure, track.next_look_s = 1, now
+            known.unsure, track.next_embedding_s = 1, now
             known.second_due_s = -math.inf
         else:
             track.candidacy.failures = 0
-            track.void(Signal.DISPROVED, now + policy.first_looks_s)
+            track.void(Signal.DISPROVED, now + policy.first_interval_s)
 
     def _confirm(self, track: Track, signal: Signal) -> None:
         track.take(signal)
@@ -282,12 +282,12 @@ class IdentityMachine:
         if track.request.asks_second:
             known.second_due_s = asked_s + self.policy.second_recheck_s
         known.confirmed_s, known.unsure = asked_s, 0
-        # Over half a step of the looks early: where they are few, the next crop would be far too late.
-        track.next_look_s = asked_s + self.policy.recheck_s - 0.6 * self._gap_s
+        # Over half a step of the samples early: where they are few, the next crop would be far too late.
+        track.next_embedding_s = asked_s + self.policy.recheck_s - 0.6 * self._gap_s
 
     def _no_answer(self, track: Track, now: float) -> None:
         if track.earned:
-            track.next_look_s = now  # `trust_s` bounds for how long
+            track.next_embedding_s = now  # `trust_s` bounds for how long
         else:
             self._pace(track)
 
@@ -295,16 +295,16 @@ class IdentityMachine:
         policy, candidacy, asked_s = self.policy, track.candidacy, track.request.asked_s
         candidacy.failures += 1
         if candidacy.failures < policy.patience:
-            track.next_look_s = asked_s + policy.first_looks_s
+            track.next_embedding_s = asked_s + policy.first_interval_s
             return
         track.take(Signal.GIVEN_UP)
         first, longest = policy.retry_s
-        unknown = sum(t.standing is Standing.UNKNOWN and t.presence.in_last_look for t in self._states.values())
+        unknown = sum(t.standing is Standing.UNKNOWN and t.presence.in_last_sample for t in self._states.values())
         longest = min(longest, max(first, unknown * policy.retry_share_s))
-        track.next_look_s = asked_s + min(longest, first * 2 ** min(16, candidacy.failures - policy.patience))
+        track.next_embedding_s = asked_s + min(longest, first * 2 ** min(16, candidacy.failures - policy.patience))
 
     def _people_changed(self, people: Mapping[PersonId, str], now: float) -> None:
-        """Mask who is gone or changed now, look again at everybody else at once."""
+        """Mask who is gone or changed now, embed everybody else again at once."""
         known, self._people = self._people, dict(people)
         for track in self._states.values():
             person = track.confirmation.person_id
@@ -317,4 +317,4 @@ class IdentityMachine:
                 track.void(Signal.PERSON_CHANGED, now)
             else:
                 track.take(Signal.PEOPLE_CHANGED)
-                track.next_look_s = now
+                track.next_embedding_s = now

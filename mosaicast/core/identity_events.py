@@ -29,45 +29,47 @@ class IdentityPolicy:
     second_recheck_s: float = 1.8
     """A re-check asks the second network too when it was last asked so long ago: it costs ten times the first."""
     window: int = 5
-    """A vote speaks of the mean of so many of the newest looks at a track: one odd look neither un-masks nor delays. A
-    re-check speaks of its own look alone: the past says nothing about who is there now."""
+    """A vote is about the mean of so many of a track's newest embeddings: a single odd one neither un-masks nor delays.
+    A re-check is about its own embedding alone: the past says nothing about who is there now."""
     votes: int = 3
     span_s: float = 0.3
-    """First to last of the agreeing looks: three looks at one instant are one look."""
+    """From the first to the last agreeing vote: three at one instant count as one."""
     smallest_face_px: float = 40.0
     least_sharpness: float = 12.0
-    turn_limit: float = 0.6
-    """Nose from the middle of the eyes, in distances between the eyes (0: frontal); beyond, the face is turned away.
-    On the test clips 96 % of an enrolled person's looks at 0.5 to 0.7 still pass, and none of a stranger's."""
-    recheck_turn_limit: float = 0.8
-    """A clear track's face may be turned so far and still confirm who it is, by all that a vote needs; that it does not
-    says nothing, for it may well be the turn. Whoever talks to a neighbour stays visible."""
-    first_looks_s: float = 0.12
-    """Between looks at a track that is not judged yet."""
+    yaw_limit: float = 0.6
+    """The largest yaw_ratio: the nose from the middle of the eyes, in distances between the eyes. 0 is frontal; beyond
+    the limit the face is turned away. On the test clips 96 % of an enrolled person's embeddings at 0.5 to 0.7 still
+    pass, and none of a stranger's."""
+    recheck_yaw_limit: float = 0.8
+    """The same for a clear track. Between `yaw_limit` and this, a match confirms the identity; a mismatch is ignored,
+    since pose may explain it. So whoever talks to a neighbour stays visible."""
+    first_interval_s: float = 0.12
+    """Between embeddings of a track that is not judged yet."""
     patience: int = 4
-    """Looks without agreement after which it counts as unknown and is looked at less and less often ..."""
+    """After so many embeddings without agreement a track counts as unknown. Then it is embedded less and less often:"""
     retry_s: tuple[float, float] = (0.3, 2.0)
-    """... after the first pause, doubling, up to the second: many faces cost a look each in 2 s ..."""
+    """the first pause, then twice as long each time, up to the second. Of many faces each costs one embedding in 2
+    s."""
     retry_share_s: float = 0.25
-    """... but no less often than that the unknown faces of a picture share four looks a second: of a few, none waits
-    long after it turned to the camera ..."""
+    """But the unknown faces of a picture share four embeddings a second, so that one of a few that turns to the camera
+    does not wait long."""
     larger: float = 1.25
     more_frontal: float = 0.15
-    """... unless the face is by so much larger, or less turned, than at the last look: then it is worth one at once."""
+    """A face that is by so much larger, or less turned, than at its last embedding is embedded at once."""
     recheck_s: float = 0.5
-    """A clear track is looked at again so often: at every second crop, which come 0.3 s apart at ten looks a second.
-    With 0.6 it was often the third. Then a stranger who had come in the person's place between two frames was found
-    out only after the first frames of that had left, 1 s later."""
+    """A clear track is embedded again so often: at every second crop. Crops come 0.3 s apart at ten samples a second.
+    With 0.6 s it was often the third: a stranger who took the person's place between two samples was found out only
+    after the first such frames had left, 1 s later."""
     trust_s: float = 2.0
-    """A clear track without a confirming look (turned away, recognizer too slow) is masked after so long."""
+    """A clear track that nothing confirms (turned away, recognizer too slow) is masked after so long."""
     unanswered_s: float = 0.85
-    """The same while a look at it waits for its answer when the next look comes: the recognizer is late, or looks come
-    in a burst. In its usual time a look is asked for at 0.6 s and answered at 0.7 s; if that crop was no good, 0.3 s
-    later. Beyond, frames of somebody who came in the person's place would have left, 1 s after."""
+    """The same when the next sample comes while a request still waits: the recognizer is late, or samples come in a
+    burst. Usually a request is sent at 0.6 s and answered at 0.7 s; if that crop was no good, 0.3 s later. Any longer,
+    and frames of somebody who took the person's place would have left, 1 s after."""
     answer_s: float = 1.0
     """An answer that did not come by then is not waited for."""
     gallery_trust_s: float = 0.6
-    """The gallery was last heard of at most so long ago, or everybody is masked: with the next look, within 1 s."""
+    """If the gallery was last heard of longer ago, everybody is masked: with the next sample, within 1 s."""
     forget_s: float = 1.0
     """A track that is not seen for so long is gone; the tracker gives it up earlier."""
 
@@ -91,8 +93,8 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """Event: one look at the picture."""
+class SampleTracked:
+    """Event: the faces of one sample, each with its track."""
 
     faces: Sequence[tuple[Tracked, FaceQuality]]
     gallery_seen_s: float | None
@@ -101,7 +103,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Event: what became of a wanted look."""
+    """Event: what became of a wanted embedding."""
 
     track_id: TrackId
     ask: int
@@ -123,13 +125,13 @@ class PeopleChanged:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Command: publish this about the look, one verdict for each face, in order."""
+    """Command: publish this about the sample, one verdict for each face, in order."""
 
     verdicts: tuple[TrackVerdict, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class LookWanted:
+class EmbeddingWanted:
     """Command: embed the face of this track, ask the gallery, and answer."""
 
     track_id: TrackId
@@ -137,12 +139,12 @@ class LookWanted:
     urgent: bool
     """The track is clear: being late masks it."""
     since: int = 0
-    """The oldest look at this track that surely showed the same face: from there on looks may be averaged ..."""
+    """The oldest request for this track that surely showed the same face: embeddings since then may be averaged."""
     window: int = 1
-    """... so many of them, this one included."""
+    """How many of them are averaged, this one included."""
     second_from: float | None = None
     """Ask the second network too if the first one's best match reaches this; None: do not."""
 
 
-Event = Looked | Answered | PeopleChanged
-Command = Decided | LookWanted
+Event = SampleTracked | Answered | PeopleChanged
+Command = Decided | EmbeddingWanted

@@ -1,7 +1,7 @@
 """Where a track may stand, and all ways from one standing to another.
 
 `TRANSITIONS` is the whole of it: what is not in it raises `IllegalTransition` and changes nothing. Below it, what is
-remembered of a track; `core.identity` turns looks and answers into signals.
+remembered of a track; `core.identity` turns samples and answers into signals.
 """
 
 import math
@@ -16,13 +16,13 @@ class Standing(StrEnum):
 
     PENDING = "pending"  # not judged yet
     UNKNOWN = "unknown"  # judged: like nobody who may be seen
-    DOUBTFUL = "doubtful"  # it had earned somebody, and a look said otherwise
+    DOUBTFUL = "doubtful"  # it had earned somebody, and an embedding said otherwise
     EXPIRED = "expired"  # it had earned somebody who may not be seen any more
-    CONFLICT = "conflict"  # other faces stand in its way: nobody looks at it
-    JUMP = "jump"  # it moved as no face can: nobody looks at it
+    CONFLICT = "conflict"  # other faces stand in its way: it is not embedded
+    JUMP = "jump"  # it moved as no face can: it is not embedded
     CLEAR = "clear"  # it has earned a person
     RETURNED = "returned"  # earned; it was out of sight: masked until a full vote
-    OVERDUE = "overdue"  # earned; the answer to a look is late: masked until it comes
+    OVERDUE = "overdue"  # earned; the answer to a request is late: masked until it comes
     UNCHECKED = "unchecked"  # earned; the gallery is away: masked until a full vote
 
 
@@ -32,15 +32,15 @@ class Signal(StrEnum):
     CROWDED = "crowded"  # another face overlaps it, or could have been it
     JUMPED = "jumped"
     UNCONFIRMED = "unconfirmed"  # nothing confirmed it for `trust_s`
-    REAPPEARED = "reappeared"  # it was not in the look before
-    UNANSWERED = "unanswered"  # nothing confirmed it for `unanswered_s`, and a look waits
+    REAPPEARED = "reappeared"  # it was not in the sample before
+    UNANSWERED = "unanswered"  # nothing confirmed it for `unanswered_s`, and a request waits
     SETTLED = "settled"  # what stood in its way is over
-    RIVALLED = "rivalled"  # another track of this look claims the same person
+    RIVALLED = "rivalled"  # another track of this sample claims the same person
     GALLERY_LOST = "gallery_lost"
     AGREED = "agreed"  # a vote for somebody, not the last one that is needed
     EARNED = "earned"  # the last one
     DISAGREED = "disagreed"  # a vote for nobody
-    GIVEN_UP = "given_up"  # too many looks without a vote for somebody
+    GIVEN_UP = "given_up"  # too many embeddings without a vote for somebody
     CONFIRMED = "confirmed"  # a re-check names its person
     DISPROVED = "disproved"  # a re-check does not
     PERSON_GONE = "person_gone"  # its person may not be seen any more
@@ -51,7 +51,7 @@ class Signal(StrEnum):
 EARNED = frozenset({Standing.CLEAR, Standing.RETURNED, Standing.OVERDUE, Standing.UNCHECKED})
 BARRED = frozenset({Standing.CONFLICT, Standing.JUMP})
 JUDGED = frozenset(Standing) - EARNED - BARRED
-"""Looked at, and nobody earned."""
+"""Embedded, and nobody earned."""
 _STAYS = None
 
 
@@ -121,7 +121,7 @@ class Candidacy:
     agreed: int = 0
     first_agreed_s: float = 0.0
     failures: int = 0
-    """Looks in a row that agreed with nobody."""
+    """Embeddings in a row that agreed with nobody."""
 
 
 @dataclass(slots=True)
@@ -131,16 +131,16 @@ class Confirmation:
     person_id: PersonId | None = None
     confirmed_s: float = 0.0
     unsure: int = 0
-    """Looks in a row that were like the person, but not enough."""
+    """Embeddings in a row that were like the person, but not enough."""
     second_due_s: float = -math.inf
     """From then on a re-check asks the second network too."""
     next_aside_s: float = -math.inf
-    """Before it, a face turned so far is not looked at again."""
+    """Before it, a face turned so far is not embedded again."""
 
 
 @dataclass(slots=True)
 class Request:
-    """The newest look that was asked for."""
+    """The newest embedding that was asked for."""
 
     number: int | None = None
     """While it waits for its answer; answers to any other are void."""
@@ -169,9 +169,9 @@ class Presence:
     """When a track was in the picture."""
 
     seen_s: float = 0.0
-    in_last_look: bool = True
+    in_last_sample: bool = True
     same_face_since: int | None = None
-    """The first look that surely shows the face that it has now."""
+    """The first sample that surely shows the face that it has now."""
 
 
 @dataclass(slots=True)
@@ -183,7 +183,7 @@ class Track:
     confirmation: Confirmation = field(default_factory=Confirmation)
     request: Request = field(default_factory=Request)
     presence: Presence = field(default_factory=Presence)
-    next_look_s: float = -math.inf
+    next_embedding_s: float = -math.inf
 
     @property
     def earned(self) -> bool:
@@ -207,23 +207,23 @@ class Track:
         """
         self.standing = after(self.standing, signal)
 
-    def void(self, signal: Signal, next_look_s: float, *, same_face: bool = False) -> None:
+    def void(self, signal: Signal, next_embedding_s: float, *, same_face: bool = False) -> None:
         """Take a signal, and forget everything that speaks for a person, answers under way too.
 
         Args:
-            same_face: nothing hints at another face: looks of before may still be averaged with later ones.
+            same_face: nothing hints at another face: embeddings of before may still be averaged with later ones.
         """
         self.take(signal)
         self.candidacy.person_id = self.confirmation.person_id = None
         self.candidacy.agreed = self.confirmation.unsure = 0
         self.confirmation.second_due_s = -math.inf
         self.request.drop()
-        self.next_look_s = next_look_s
+        self.next_embedding_s = next_embedding_s
         if not same_face:
             self.presence.same_face_since = None
 
-    def hold(self, signal: Signal, next_look_s: float) -> None:
-        """Mask it although earned, until a look from now on confirms it; answers under way are about before."""
+    def hold(self, signal: Signal, next_embedding_s: float) -> None:
+        """Mask it although earned, until an embedding from now on confirms it; answers under way are about before."""
         self.take(signal)
         self.request.drop()
-        self.next_look_s = next_look_s
+        self.next_embedding_s = next_embedding_s

@@ -1,4 +1,4 @@
-"""For whom one look at a face speaks, by what the networks found alike."""
+"""For whom one embedding of a face speaks, by what the networks found alike."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -14,7 +14,7 @@ def ranked(matches: Sequence[Match]) -> list[Match]:
 
 
 def speaks_for(matches: Sequence[Match], people: Collection[PersonId], needed: float, margin: float) -> PersonId | None:
-    """Return whom a look speaks for, None if for nobody.
+    """Return whom an embedding speaks for, None if for nobody.
 
     Args:
         matches: of the first network, best first.
@@ -40,5 +40,5 @@ def agrees(person: PersonId, second: Sequence[Match] | None, needed: float) -> b
 
 
 def names_another(matches: Sequence[Match], person: PersonId | None, needed: float) -> bool:
-    """Return whether a look is most like somebody else, and enough: whether that one may be seen here or not."""
+    """Return whether an embedding is most like somebody else, and enough: whether that one may be seen here or not."""
     return bool(matches) and matches[0].person_id != person and matches[0].similarity >= needed

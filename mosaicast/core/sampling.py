@@ -1,6 +1,6 @@
 """Which decoded frames go to analysis: an even grid in media time, and both sides of every scene cut.
 
-A frame leaves clear only between two looks that are close together, so the sampler never leaves more media time
+A frame leaves clear only between two samples that are close together, so the sampler never leaves more media time
 than `largest_gap_s` between two samples, unless the source itself has no frame there.
 """
 
@@ -21,7 +21,7 @@ THUMBNAIL_WH = (64, 36)
 
 @dataclass(frozen=True, slots=True)
 class SamplingPolicy:
-    """How often to look.
+    """How often to sample.
 
     Args:
         analysis_fps: samples a second of media time, more than 0.
@@ -70,7 +70,7 @@ class Sampler:
     def decide(self, time: MediaTime, *, scene_cut: bool = False) -> Decision:
         """Return what to send, now that the frame at `time` (seconds in the epoch) is decoded.
 
-        The first frame is always sampled. A frame that is not later than the one before is not looked at: the
+        The first frame is always sampled. A frame that is not later than the one before is not sampled: the
         delay line drops it too.
         """
         previous, self._previous = self._previous, time if self._previous is None else max(time, self._previous)

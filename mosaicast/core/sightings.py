@@ -1,4 +1,4 @@
-"""One track from look to look: how far its boxes are apart, and whether they follow from one another."""
+"""One track from verdict to verdict: how far its boxes are apart, and whether they follow from one another."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _REMEMBERED = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
-    """One verdict's word on one track. Looks are told apart by identity: that is quick."""
+    """One verdict's word on one track. Sightings are told apart by identity: that is quick."""
 
     at_s: float
     """Seconds since the timeline's first verdict: exact fractions order, floats weigh (they are 10 times cheaper)."""
@@ -35,7 +35,7 @@ def resized(one: Sighting, other: Sighting) -> float:
 
 
 class Step(NamedTuple):
-    """How one look follows another."""
+    """How one sighting follows another."""
 
     displacement: float
     resized: float
@@ -46,10 +46,10 @@ class Step(NamedTuple):
 
 @lru_cache(_REMEMBERED)
 def step(before: Sighting | None, one: Sighting, other: Sighting, after: Sighting | None) -> Step:
-    """Return how a look follows the one before it.
+    """Return how a sighting follows the one before it.
 
     Args:
-        before, after: the looks around the two, where there are such.
+        before, after: the sightings around the two, where there are such.
     """
     back = 0.0 if before is None else _swerve(before, one, other)
     ahead = 0.0 if after is None else _swerve(after, other, one)
@@ -57,7 +57,7 @@ def step(before: Sighting | None, one: Sighting, other: Sighting, after: Sightin
 
 
 def between(past: Sighting, future: Sighting, at_s: float) -> tuple[Box, float]:
-    """Interpolate, and return the distance in seconds to the nearer look."""
+    """Interpolate, and return the distance in seconds to the nearer sighting."""
     span = future.at_s - past.at_s
     weight = (at_s - past.at_s) / span if span > 0 else 0.0
     box = Box(*(a + (b - a) * weight for a, b in zip(past.track.box, future.track.box, strict=True)))

@@ -31,30 +31,30 @@ class MaskPolicy:
     hold_s: float = 0.6
     doubt_s: float = 1.4
     """A track that turns out not to be whom it was taken for is masked from so long before: somebody may have come in
-    the person's place right after the last look that confirmed it. The next comes 0.6 s later, with up to 0.3 s to a
-    crop and 0.1 s to the answer, and an unclear one is tried once more. As far as the delay has kept the frames."""
+    the person's place right after the last sighting that confirmed it. The next comes 0.6 s later, with up to 0.3 s to
+    a crop and 0.1 s to the answer, and an unclear one is tried once more. As far as the delay has kept the frames."""
     margin: float = 0.2
     """Grown on each side always: a detector's box ends at the skin, hair and ears tell people apart too."""
     growth_per_s: float = 1.0
-    """Grown on each side for each second between the frame and the nearest look at the track, besides the movement
-    that its last two looks show: walking people turn and stop within half a second."""
+    """Grown on each side for each second between the frame and the nearest sighting of the track, besides the movement
+    that its last two sightings show: walking people turn and stop within half a second."""
     blind_growth_per_s: float = 4.0
-    """The same for a track that was looked at once, whose movement is unknown: faces cross up to one of their own
+    """The same for a track that was seen once, whose movement is unknown: faces cross up to one of their own
     widths in a quarter of a second. Tracks seen twice move with `growth_per_s`, or lone false detections aside,
     every mask would swell."""
     max_growth: float = 0.75
     max_speed_per_s: float = 12.0
     """Believed movement, in boxes a second: a face of 16 cm at a walk (1.4 m/s) moves 9 of its widths a second."""
     leap: float = 0.5
-    """Displacement between two looks, in boxes, beyond which the straight line between them is not trusted alone: two
-    ids that were exchanged would draw both masks into the middle. Both places are painted as well, the one that was
+    """Displacement between two sightings, in boxes, beyond which the straight line between them is not trusted alone:
+    two ids that were exchanged would draw both masks into the middle. Both places are painted as well, the one that was
     left for as long as masks are held."""
     swerve: float = 0.2
     """Difference between a displacement and what the steps around it lead to, in boxes, from which on both boxes are
     painted: of the steps of real faces every tenth is so odd on a pitch or in a street, none in an interview."""
     resized: float = 1.15
-    """The same for the width or height of two looks' boxes: a detector boxes the part of a face that a wipe shows. It
-    costs 2 to 4 % more area, a fifth among walkers who fill a fifteenth of the picture."""
+    """The same for the width or height of two sightings' boxes: a detector boxes the part of a face that a wipe shows.
+    It costs 2 to 4 % more area, a fifth among walkers who fill a fifteenth of the picture."""
     jump: float = 1.0
     """The same beyond which a clear track is masked: the boxes no longer meet, it may be somebody else."""
 
@@ -82,7 +82,7 @@ class _Entry:
 
     verdict: Verdict
     at_s: float
-    looks: dict[TrackId, Sighting]
+    sightings: dict[TrackId, Sighting]
 
     @property
     def time(self) -> MediaTime:
@@ -178,7 +178,7 @@ class Timeline:
     def can_change(self, time: MediaTime) -> bool:
         """Return whether a verdict still to come could change the plan of `time` (for work without a deadline).
 
-        Beyond `lead` the next look counts too: it tells how the face moved that enters there.
+        Beyond `lead` the next sighting counts too: it tells how the face moved that enters there.
         """
         latest = self.latest_time
         reach_s = max(self.policy.lead_s + self.policy.max_gap_s, self.policy.doubt_s)
@@ -194,16 +194,16 @@ class Timeline:
         return float(time - self._origin)
 
     def _regions(self, time: MediaTime, a: _Entry, b: _Entry | None, index: int) -> Iterator[Box]:
-        """Yield the masked regions; `b` is None where a new scene begins before the next look."""
+        """Yield the masked regions; `b` is None where a new scene begins before the next verdict."""
         at_s = self._since_origin_s(time)
         earlier, later = self._earlier(time, index), self._later(time, index + 1)
         for track_id in sorted(earlier.keys() | later.keys()):
-            at_a, at_b = a.looks.get(track_id), b.looks.get(track_id) if b else None
+            at_a, at_b = a.sightings.get(track_id), b.sightings.get(track_id) if b else None
             past, future = earlier.get(track_id, []), later.get(track_id, [])
             if self._is_clear(at_a, at_b, future, at_s) and not self._is_doubted(track_id, index + 1, at_s):
                 continue
             at_ends = (at_a is not None) + (at_b is not None)
-            if at_ends or not all(self._shows(look) for look in (*past[:1], *future[:1])):
+            if at_ends or not all(self._shows(sighting) for sighting in (*past[:1], *future[:1])):
                 yield from outermost(list(self._track_regions(at_s, past, future, both_ends=at_ends == 2)))
 
     def _parts(self, cut: MediaTime, time: MediaTime) -> bool:
@@ -220,33 +220,33 @@ class Timeline:
         return any(known.beside(time, cut) and known.mixes(cut) for cut in cuts)
 
     def _earlier(self, time: MediaTime, index: int) -> _SightingsById:
-        """Return the looks at each track at or before `time` in this scene, the nearest first.
+        """Return the sightings of each track at or before `time` in this scene, the nearest first.
 
-        A track is in it if its nearest look is within hold; older looks, for its movement, reach back further.
+        A track is in it if its nearest sighting is within hold; older sightings, for its movement, reach back further.
         """
         at_s = self._since_origin_s(time)
         reach_s = max(self.policy.hold_s, self.policy.max_gap_s) + _ROUNDING_S
-        looks: _SightingsById = {}
+        sightings: _SightingsById = {}
         for entry in reversed(self._entries[: index + 1]):
             if at_s - entry.at_s > reach_s + self.policy.max_gap_s:
                 break
-            _collect(looks, entry)
+            _collect(sightings, entry)
             if entry.verdict.scene_cut and self._parts(entry.time, time):
                 break
-        return {track_id: found for track_id, found in looks.items() if at_s - found[0].at_s <= reach_s}
+        return {track_id: found for track_id, found in sightings.items() if at_s - found[0].at_s <= reach_s}
 
     def _later(self, time: MediaTime, index: int) -> _SightingsById:
-        """Return the looks at each track after `time` in this scene, the nearest first; likewise for lead."""
+        """Return the sightings of each track after `time` in this scene, the nearest first; likewise for lead."""
         at_s = self._since_origin_s(time)
         reach_s = max(self.policy.lead_s, self.policy.max_gap_s) + _ROUNDING_S
-        looks: _SightingsById = {}
+        sightings: _SightingsById = {}
         for entry in self._entries[index:]:
             if entry.at_s - at_s > reach_s + self.policy.max_gap_s:
                 break
             if entry.verdict.scene_cut and self._parts(entry.time, time):
                 break
-            _collect(looks, entry)
-        return {track_id: found for track_id, found in looks.items() if found[0].at_s - at_s <= reach_s}
+            _collect(sightings, entry)
+        return {track_id: found for track_id, found in sightings.items() if found[0].at_s - at_s <= reach_s}
 
     def _is_clear(self, at_a: Sighting | None, at_b: Sighting | None, future: list[Sighting], at_s: float) -> bool:
         """Clear only if clear at both ends, for the same person, without a jump or doubt following within `lead`."""
@@ -254,20 +254,22 @@ class Timeline:
             return False
         if at_a.track.person_id != at_b.track.person_id or displacement(at_a, at_b) > self.policy.jump:
             return False
-        return all(self._shows(look) for look in future if look.at_s - at_s <= self.policy.lead_s + _ROUNDING_S)
+        return all(
+            self._shows(sighting) for sighting in future if sighting.at_s - at_s <= self.policy.lead_s + _ROUNDING_S
+        )
 
     def _is_doubted(self, track_id: TrackId, index: int, at_s: float) -> bool:
-        """Return whether the next look that masks the track says that it may have been somebody else already."""
+        """Return whether the next sighting that masks the track says that it may have been somebody else already."""
         for entry in self._entries[index:]:
             if entry.verdict.scene_cut or entry.at_s - at_s > self.policy.doubt_s + _ROUNDING_S:
                 return False
-            look = entry.looks.get(track_id)
-            if look is not None and not look.track.clear:
-                return look.track.reason in _WRONG_ALL_ALONG
+            sighting = entry.sightings.get(track_id)
+            if sighting is not None and not sighting.track.clear:
+                return sighting.track.reason in _WRONG_ALL_ALONG
         return False
 
-    def _shows(self, look: Sighting) -> bool:
-        return look.track.clear and (self._visible is None or look.track.person_id in self._visible)
+    def _shows(self, sighting: Sighting) -> bool:
+        return sighting.track.clear and (self._visible is None or sighting.track.person_id in self._visible)
 
     def _track_regions(
         self, at_s: float, past: list[Sighting], future: list[Sighting], both_ends: bool
@@ -279,23 +281,23 @@ class Timeline:
             yield self._grow(box, distance_s, self.policy.growth_per_s)
             sure = both_ends and displacement(past[0], future[0]) <= self.policy.leap
         if not sure:
-            for looks in (past, future):
-                if looks:
-                    yield self._reach(looks, at_s)
-        for looks, reach_s in ((past, self.policy.hold_s), (future, self.policy.lead_s)):
-            yield from self._left_behind(looks, at_s, reach_s)
+            for sightings in (past, future):
+                if sightings:
+                    yield self._reach(sightings, at_s)
+        for sightings, reach_s in ((past, self.policy.hold_s), (future, self.policy.lead_s)):
+            yield from self._left_behind(sightings, at_s, reach_s)
         yield from self._around_odd_steps([*reversed(past), *future], at_s)
 
-    def _left_behind(self, looks: list[Sighting], at_s: float, reach_s: float) -> Iterator[Box]:
+    def _left_behind(self, sightings: list[Sighting], at_s: float, reach_s: float) -> Iterator[Box]:
         """Yield where the track was before it leapt: somebody else may be there still, half covered by a wipe, say."""
-        for nearer, farther in pairwise(looks):
+        for nearer, farther in pairwise(sightings):
             distance_s = abs(at_s - farther.at_s)
             if distance_s > reach_s + _ROUNDING_S:
                 return
             if displacement(nearer, farther) > self.policy.leap:
                 yield self._grow(farther.track.box, distance_s, self.policy.growth_per_s)
 
-    def _around_odd_steps(self, looks: Sequence[Sighting], at_s: float) -> Iterator[Box]:
+    def _around_odd_steps(self, sightings: Sequence[Sighting], at_s: float) -> Iterator[Box]:
         """Return masks at both ends of each step that does not follow from the steps around it, as far as masks reach.
 
         Of a face that a wipe covers or uncovers a detector boxes a part, or it goes over from the one face to the other
@@ -303,30 +305,32 @@ class Timeline:
         """
         since_s, until_s = at_s - self.policy.hold_s - _ROUNDING_S, at_s + self.policy.lead_s + _ROUNDING_S
         leap, most_resized, most_swerve = self.policy.leap, self.policy.resized, self.policy.swerve
-        around, odd = (None, *looks, None), dict[Sighting, None]()
-        for place, (one, other) in enumerate(pairwise(looks)):
+        around, odd = (None, *sightings, None), dict[Sighting, None]()
+        for place, (one, other) in enumerate(pairwise(sightings)):
             if other.at_s >= since_s and one.at_s <= until_s:
                 displaced, resized, swerve = step(around[place], one, other, around[place + 3])
                 if (resized > most_resized or swerve > most_swerve) and displaced <= leap:
                     odd[one] = odd[other] = None
-        return (grown(look.track.box, self.policy.margin) for look in odd if since_s <= look.at_s <= until_s)
+        return (
+            grown(sighting.track.box, self.policy.margin) for sighting in odd if since_s <= sighting.at_s <= until_s
+        )
 
     def _grow(self, box: Box, distance_s: float, growth_per_s: float) -> Box:
         share = min(self.policy.max_growth, self.policy.margin + growth_per_s * distance_s)
         return grown(box, share)
 
-    def _reach(self, looks: list[Sighting], at_s: float) -> Box:
-        """Return the hull, grown, of the nearest look's box and where its movement leads."""
-        nearest = looks[0].track.box
-        distance_s = abs(at_s - looks[0].at_s)
-        if len(looks) < 2:
+    def _reach(self, sightings: list[Sighting], at_s: float) -> Box:
+        """Return the hull, grown, of the nearest sighting's box and where its movement leads."""
+        nearest = sightings[0].track.box
+        distance_s = abs(at_s - sightings[0].at_s)
+        if len(sightings) < 2:
             return self._grow(nearest, distance_s, self.policy.blind_growth_per_s)
-        step_s = abs(looks[0].at_s - looks[1].at_s)
+        step_s = abs(sightings[0].at_s - sightings[1].at_s)
         ratio = distance_s / step_s if step_s > 0 else 0.0
         limit = self.policy.max_speed_per_s * distance_s * max(nearest.width, nearest.height)
         dx, dy = (
             max(-limit, min(limit, (here - there) * ratio))
-            for here, there in zip(nearest.centre, looks[1].track.box.centre, strict=True)
+            for here, there in zip(nearest.centre, sightings[1].track.box.centre, strict=True)
         )
         moved = Box(nearest.x1 + dx, nearest.y1 + dy, nearest.x2 + dx, nearest.y2 + dy)
         return self._grow(hull(nearest, moved), distance_s, self.policy.growth_per_s)
@@ -341,8 +345,8 @@ def _fraction(seconds: float) -> Fraction:
 
 
 def _collect(into: _SightingsById, entry: _Entry) -> None:
-    for track_id, look in entry.looks.items():
-        into.setdefault(track_id, []).append(look)
+    for track_id, sighting in entry.sightings.items():
+        into.setdefault(track_id, []).append(sighting)
 
 
 def _stricter(old: Verdict, new: Verdict) -> Verdict:

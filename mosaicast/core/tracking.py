@@ -1,4 +1,4 @@
-"""Following faces from look to look: association, never identity.
+"""Following faces from sample to sample: association, never identity.
 
 Written with the safe error in mind: a broken track costs an enrolled person a second of masking, two people joined
 into one track could show a stranger. So a match must be near, alike in size and without a rival.
@@ -22,11 +22,11 @@ class TrackingPolicy:
     """When a face seen now is the face seen before. Lengths in shares of the face's longer side."""
 
     reach: float = 0.8
-    """Farthest from where it was expected, or was, at one look (0.1 s) after the last: what a walk across the picture
+    """Farthest from where it was expected, or was, at one sample (0.1 s) after the last: what a walk across the picture
     with a change of pace leaves after prediction."""
     reach_growth_per_s: float = 1.5
     size_ratio: float = 1.6
-    """Largest change of size between two looks."""
+    """Largest change of size between two samples."""
     forget_s: float = 0.35
     """A face unseen for so long begins a new track: its identity must be earned again."""
     strong_score: float = 0.5
@@ -41,12 +41,12 @@ class TrackingPolicy:
     """Farther from where it was expected, it may be somebody else: a head can't start so fast (half a face in 0.1 s
     from rest is 16 m/s^2), and what it did before is predicted."""
     jump_size: float = 1.35
-    """The same for the change of size between two looks."""
+    """The same for the change of size between two samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """One face of the newest look."""
+    """One face of the newest sample."""
 
     track_id: TrackId
     box: Box
@@ -67,7 +67,7 @@ class _Track:
     box: Box
     time: MediaTime
     velocity_xy: tuple[float, float] = (0.0, 0.0)
-    looks: int = 1
+    detections: int = 1
 
     def moved(self, box: Box, time: MediaTime) -> None:
         """Take in where it is now."""
@@ -75,11 +75,11 @@ class _Track:
         (x, y), (x0, y0) = box.centre, self.box.centre
         new_x, new_y = (x - x0) / elapsed_s, (y - y0) / elapsed_s
         # The first step says the velocity, later ones correct it by half: detectors jitter by some pixels.
-        share = 1.0 if self.looks == 1 else 0.5
+        share = 1.0 if self.detections == 1 else 0.5
         old_x, old_y = self.velocity_xy
         self.velocity_xy = old_x + (new_x - old_x) * share, old_y + (new_y - old_y) * share
         self.box, self.time = box, time
-        self.looks += 1
+        self.detections += 1
 
 
 class _Fit(NamedTuple):
@@ -105,9 +105,9 @@ class Tracker:
     def update(
         self, time: MediaTime, boxes: Sequence[Box], scores: Sequence[float] | None = None, *, scene_cut: bool = False
     ) -> list[Tracked]:
-        """Take in one look at `time` and return every face with its track, in the order of `boxes`.
+        """Take in one sample at `time` and return every face with its track, in the order of `boxes`.
 
-        A look that is not after the last one begins new tracks for all its faces: order is lost, so is identity.
+        A sample that is not after the last one begins new tracks for all its faces: order is lost, so is identity.
 
         Args:
             boxes: finite, of positive size; any other begins a track of its own.

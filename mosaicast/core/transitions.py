@@ -108,7 +108,7 @@ class Transitions:
         return len(self._frames)
 
     def add(self, time: MediaTime, luma: NDArray[np.uint8] | None) -> None:
-        """Take in a decoded frame. One that is not later than the one before is not looked at.
+        """Take in a decoded frame. One that is not later than the one before is ignored.
 
         Args:
             luma: uint8 [height, width], always of one small size; None where the picture could not be read.

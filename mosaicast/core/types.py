@@ -68,7 +68,7 @@ class Reason(StrEnum):
     """Why a track is masked; ENROLLED is the one reason to leave it clear."""
 
     ENROLLED = "enrolled"
-    PENDING = "pending"  # not judged yet: too few looks
+    PENDING = "pending"  # not judged yet: too few votes
     UNKNOWN = "unknown"  # judged, and nobody whom the owner enrolled
     TOO_SMALL = "too_small"
     DOUBTFUL = "doubtful"  # blurred, turned away, weak margin, disagreeing votes
@@ -119,14 +119,14 @@ class TrackVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All tracks of one sampled frame. An empty tuple says that the detector looked and saw nobody."""
+    """All tracks of one sampled frame. An empty tuple says that the detector saw nobody."""
 
     time: MediaTime
     tracks: tuple[TrackVerdict, ...]
     scene_cut: bool = False
     """This frame is the first of a new scene: nothing is interpolated, led or held across its time."""
     fingerprint: bytes = b""
-    """Of the picture that was looked at (`core.fingerprint`); an empty one is like no picture."""
+    """Of the sampled picture (`core.fingerprint`); an empty one is like no picture."""
     seq: int = 0
     """Number of the sample in its epoch."""
     after_seq: int = -1

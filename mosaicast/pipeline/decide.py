@@ -10,13 +10,13 @@ from mosaicast.contracts.messages import Detections, FaceDetection, VerdictMessa
 from mosaicast.core.identity import (
     Answered,
     Decided,
+    EmbeddingWanted,
     FaceQuality,
     IdentityMachine,
     IdentityPolicy,
-    Looked,
-    LookWanted,
     Match,
     PeopleChanged,
+    SampleTracked,
 )
 from mosaicast.core.tracking import Tracker
 from mosaicast.core.types import OwnerId, PersonId, Reason, TrackVerdict
@@ -56,7 +56,7 @@ class StreamRecognition:
 
     def recognise(
         self, detections: Detections, gallery_seen_s: float | None, now: float
-    ) -> tuple[VerdictMessage, list[tuple[LookWanted, FaceDetection]]]:
+    ) -> tuple[VerdictMessage, list[tuple[EmbeddingWanted, FaceDetection]]]:
         """Return the verdict on one frame, and the faces to look at now.
 
         Args:
@@ -77,13 +77,13 @@ class StreamRecognition:
         faces = {one.track_id: detections.faces[one.index] for one in tracked}
         self._media_s = float(detections.time)
         gallery_s = None if gallery_seen_s is None else self._media_s - (now - gallery_seen_s)
-        looked = Looked([(one, _quality(faces[one.track_id])) for one in tracked], gallery_s)
-        commands = self._identity.handle(looked, self._media_s)
+        sample = SampleTracked([(one, _quality(faces[one.track_id])) for one in tracked], gallery_s)
+        commands = self._identity.handle(sample, self._media_s)
         verdicts = [verdict for command in commands if isinstance(command, Decided) for verdict in command.verdicts]
         self.reasons = Counter(verdict.reason for verdict in verdicts)
         self.visible = tuple(sorted({verdict.person_id for verdict in verdicts if verdict.clear and verdict.person_id}))
         self.verdicts += 1
-        wanted = [(command, faces[command.track_id]) for command in commands if isinstance(command, LookWanted)]
+        wanted = [(command, faces[command.track_id]) for command in commands if isinstance(command, EmbeddingWanted)]
         return _message(detections, verdicts), wanted
 
     def answer(self, answer: Answer) -> None:
@@ -131,7 +131,7 @@ class Decider:
                 self._recognition.answer(answer)
         return verdict
 
-    def _request(self, detections: Detections, want: LookWanted, face: FaceDetection) -> EmbeddingRequest:
+    def _request(self, detections: Detections, want: EmbeddingWanted, face: FaceDetection) -> EmbeddingRequest:
         return EmbeddingRequest(
             detections.stream_id, detections.epoch, want.track_id, want.ask, self._owner, face, want.urgent,
             want.since, want.window, want.second_from,

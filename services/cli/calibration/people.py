@@ -109,7 +109,7 @@ def judge(picture: Picture, faces: Sequence[RawFace], policy: IdentityPolicy) ->
         return "several_faces"
     if min(first.box.width, first.box.height) < policy.smallest_face_px:
         return "too_small"
-    if abs(yaw_ratio(first.landmarks)) > policy.turn_limit:
+    if abs(yaw_ratio(first.landmarks)) > policy.yaw_limit:
         return "turned_away"
     crop = crop_square(picture, first.box)
     if crop is None or sharpness(crop.picture) < policy.least_sharpness:

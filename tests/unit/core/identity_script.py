@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from mosaicast.core.identity import (
     Answered,
     Decided,
+    EmbeddingWanted,
     FaceQuality,
     IdentityMachine,
     IdentityPolicy,
-    Looked,
-    LookWanted,
     Match,
     PeopleChanged,
+    SampleTracked,
 )
 from mosaicast.core.tracking import Tracked
 from mosaicast.core.types import Box, PersonId, Reason, TrackId, TrackVerdict
@@ -41,7 +41,7 @@ class Script:
         self.now = 100.0
         self.gallery_seen_s: float | None = None
         self.gallery_away = False
-        self.wanted: list[LookWanted] = []
+        self.wanted: list[EmbeddingWanted] = []
         self.second_says: Callable[[Sequence[Match]], Sequence[Match] | None] | None = None
         self.machine.handle(PeopleChanged(PEOPLE), self.now)
 
@@ -50,13 +50,13 @@ class Script:
         self.now += 0.1
         pairs = [(one, GOOD) if isinstance(one, Tracked) else one for one in faces]
         gallery_seen_s = self.gallery_seen_s if self.gallery_away else self.now
-        decided, *wanted = self.machine.handle(Looked(pairs, gallery_seen_s), self.now)
+        decided, *wanted = self.machine.handle(SampleTracked(pairs, gallery_seen_s), self.now)
         assert isinstance(decided, Decided)
-        self.wanted = [want for want in wanted if isinstance(want, LookWanted)]
+        self.wanted = [want for want in wanted if isinstance(want, EmbeddingWanted)]
         assert len(decided.verdicts) == len(faces)
         return list(decided.verdicts)
 
-    def answer(self, want: LookWanted, matches: Sequence[Match] | None) -> None:
+    def answer(self, want: EmbeddingWanted, matches: Sequence[Match] | None) -> None:
         """Answer a look; the second network agrees with the first unless `second_says` tells otherwise."""
         second = None
         best = max((match.similarity for match in matches or []), default=-1.0)

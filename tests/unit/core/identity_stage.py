@@ -14,12 +14,12 @@ from itertools import pairwise
 from mosaicast.core.identity import (
     Answered,
     Decided,
+    EmbeddingWanted,
     FaceQuality,
     IdentityMachine,
-    Looked,
-    LookWanted,
     Match,
     PeopleChanged,
+    SampleTracked,
 )
 from mosaicast.core.timeline import Timeline
 from mosaicast.core.tracking import Tracker, overlap_of_smaller
@@ -86,7 +86,7 @@ class Stage:
         """Enrol Ana."""
         self._tracker, self._machine = Tracker(), IdentityMachine()
         self._machine.handle(PeopleChanged({ANA: "1"}), 0.0)
-        self._asked: list[tuple[LookWanted, str]] = []
+        self._asked: list[tuple[EmbeddingWanted, str]] = []
         self._recent: dict[TrackId, list[tuple[int, float]]] = defaultdict(list)
 
     def play(self, seconds: float) -> list[Frame]:
@@ -104,14 +104,14 @@ class Stage:
         tracked = self._tracker.update(time, [face.box for face in seen], scene_cut=cut)
         crops = round(at_s * 10) % 3 == 0
         qualities = [FaceQuality(TURNED if seen[one.index].turned else FRONTAL, 100.0, crops) for one in tracked]
-        decided, *wanted = self._machine.handle(Looked(list(zip(tracked, qualities, strict=True)), at_s), at_s)
+        decided, *wanted = self._machine.handle(SampleTracked(list(zip(tracked, qualities, strict=True)), at_s), at_s)
         assert isinstance(decided, Decided)
         who = {one.track_id: seen[one.index].who for one in tracked}
-        self._asked = [(want, who[want.track_id]) for want in wanted if isinstance(want, LookWanted)]
+        self._asked = [(want, who[want.track_id]) for want in wanted if isinstance(want, EmbeddingWanted)]
         self.rechecked_s += [at_s for want, _ in self._asked if want.urgent]
         self.verdicts.append(Verdict(time, decided.verdicts, cut))
 
-    def _answer(self, want: LookWanted, who: str) -> tuple[list[Match], list[Match] | None]:
+    def _answer(self, want: EmbeddingWanted, who: str) -> tuple[list[Match], list[Match] | None]:
         looks = self._recent[want.track_id]
         looks.append((want.ask, LIKE if who == ANA else UNLIKE))
         same = [likeness for ask, likeness in looks if ask >= want.since][-want.window :]

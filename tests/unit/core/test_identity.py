@@ -43,7 +43,7 @@ def test_three_agreeing_votes_over_time_make_it_clear():
 
 def test_votes_at_one_instant_are_one():
     """Answers that were late and come at once: what counts is when the faces were seen."""
-    script = Script(IdentityPolicy(first_looks_s=0.0, span_s=0.25))
+    script = Script(IdentityPolicy(first_interval_s=0.0, span_s=0.25))
     script.watch(0.2, like(ANA))
     script.look(seen(1))
     script.now += 0.5
@@ -272,7 +272,7 @@ def test_whoever_turns_away_for_long_is_masked_and_back_again_after_votes():
     script.earned()
 
 
-ASIDE = (POLICY.turn_limit + POLICY.recheck_turn_limit) / 2
+ASIDE = (POLICY.yaw_limit + POLICY.recheck_yaw_limit) / 2
 
 
 def aside(seconds: float, matches: list[Match], second: list[Match] | None = None) -> list[bool]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import pytest
 
-from mosaicast.core.identity import LookWanted
+from mosaicast.core.identity import EmbeddingWanted
 from mosaicast.core.timeline import Timeline
 from mosaicast.core.types import Disposition
 from tests.unit.core.identity_stage import Face, Frame, Scene, Stage, at, leaks, seen_share
@@ -18,7 +18,7 @@ PLACE = at(640.0)
 SECONDS, USUAL_S = 10.0, 0.1
 """How late a verdict is, seconds after its picture."""
 STOPS_S = 5.5
-Asked = tuple[LookWanted, str]
+Asked = tuple[EmbeddingWanted, str]
 
 
 def swap_at(swap_s: float) -> Scene:
@@ -31,7 +31,7 @@ class Slow(Stage):
     looks = 1
 
     def _look(self, time: Fraction) -> None:
-        waiting: deque[list[tuple[LookWanted, str]]] = self.__dict__.setdefault(
+        waiting: deque[list[tuple[EmbeddingWanted, str]]] = self.__dict__.setdefault(
             "waiting", deque([] for _ in range(self.looks))
         )
         self._asked = waiting.popleft()

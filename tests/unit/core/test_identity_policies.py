@@ -8,7 +8,7 @@ import pytest
 
 from mosaicast.contracts.messages import Policy
 from mosaicast.contracts.streams import SETTABLE_DELAY_S
-from mosaicast.core.identity import Answered, Decided, FaceQuality, Looked, LookWanted
+from mosaicast.core.identity import Answered, Decided, EmbeddingWanted, FaceQuality, SampleTracked
 from mosaicast.core.sampling import SamplingPolicy
 from mosaicast.core.timeline import Timeline
 from mosaicast.core.types import Disposition, Verdict
@@ -35,9 +35,9 @@ class Looks(Stage):
         self.cropped = time if crops else self.cropped
         tracked = self._tracker.update(time, [face.box for face in seen])
         faces = [(one, FaceQuality(FRONTAL, 100.0, crops)) for one in tracked]
-        decided, *wanted = self._machine.handle(Looked(faces, now), now)
+        decided, *wanted = self._machine.handle(SampleTracked(faces, now), now)
         assert isinstance(decided, Decided)
-        self._asked = [(want, seen[0].who) for want in wanted if isinstance(want, LookWanted)]
+        self._asked = [(want, seen[0].who) for want in wanted if isinstance(want, EmbeddingWanted)]
         self.verdicts.append(Verdict(time, decided.verdicts))
 
 

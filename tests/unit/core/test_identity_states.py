@@ -70,7 +70,7 @@ def away(script: Script) -> None:
     script.gallery_away = False
 
 
-def gone_for_a_look(script: Script) -> None:
+def gone_for_a_sample(script: Script) -> None:
     script.look()
     script.look(seen(1))
 
@@ -98,7 +98,7 @@ STAND: dict[Standing, Callable[[], Lone]] = {
     Standing.CONFLICT: lambda: done(begun(), lambda script: script.look(seen(1, overlaps=True))),
     Standing.JUMP: lambda: done(begun(), lambda script: script.look(seen(1, jumped=True))),
     Standing.CLEAR: clear,
-    Standing.RETURNED: lambda: done(clear(), gone_for_a_look),
+    Standing.RETURNED: lambda: done(clear(), gone_for_a_sample),
     Standing.OVERDUE: lambda: clear().until(Standing.OVERDUE, again),
     Standing.UNCHECKED: lambda: done(clear(), away),
 }
@@ -138,7 +138,7 @@ COMES: dict[Signal, Step] = {
     Signal.CROWDED: lambda script: script.look(seen(1, overlaps=True)),
     Signal.JUMPED: lambda script: script.look(seen(1, jumped=True)),
     Signal.UNCONFIRMED: unconfirmed,
-    Signal.REAPPEARED: gone_for_a_look,
+    Signal.REAPPEARED: gone_for_a_sample,
     Signal.UNANSWERED: unanswered,
     Signal.SETTLED: settled,
     Signal.RIVALLED: rivalled,
