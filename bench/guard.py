@@ -26,7 +26,7 @@ from mosaicast.core.timeline import FramePlan, Timeline
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId, Style, Verdict
 from mosaicast.pipeline.paint import paint, to_yuv420
 from services.compositor.guard import OutputGuard, pictured
-from services.detector.outgoing import WIDTH, look_at
+from services.detector.outgoing import WIDTH, check_picture
 
 EVERY_S = 0.2
 NEARLY = GuardPolicy(least_score=0.3)
@@ -79,7 +79,7 @@ class Replay:
         return clear_boxes(*bracket, at, self._visible) if bracket else ()
 
 
-class Look:
+class OutgoingCheck:
     """One frame before and after it is painted."""
 
     def __init__(self, detector: CenterFace, frame: av.VideoFrame, before: Luma, clear: tuple[Box, ...]) -> None:
@@ -103,7 +103,7 @@ class Look:
             threshold=NEARLY.least_score, jpeg=jpeg, sent_ms=0,
         )  # fmt: skip
         started = time.process_time()
-        answer = look_at(self._detector, outgoing)
+        answer = check_picture(self._detector, outgoing)
         self.detector_s += time.process_time() - started
         assert isinstance(answer, OutgoingFaces)
         return [SeenFace(face.box, face.score) for face in answer.faces]
@@ -122,11 +122,11 @@ def looked_at(path: Path, gallery: MemoryGallery, detector: CenterFace, sheets: 
         before = OutputGuard(1.0).begin(frame, plan, 0.0)
         assert before is not None
         if _large(plan):
-            planted = Look(detector, frame, before, replay.clear(at)).bare()
+            planted = OutgoingCheck(detector, frame, before, replay.clear(at)).bare()
             found.masked_looks += 1
             found.planted_trips += bool(_trips(planted))
         paint(frame, plan, Style.MOSAIC)
-        look = Look(detector, frame, before, replay.clear(at))
+        look = OutgoingCheck(detector, frame, before, replay.clear(at))
         bare = look.bare()
         found.looks += 1
         found.child_s, found.detector_s = found.child_s + look.child_s, found.detector_s + look.detector_s

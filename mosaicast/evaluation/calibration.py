@@ -188,31 +188,31 @@ def threshold_letting(scores: ArrayLike, count: int) -> float:
     return -np.inf if count >= len(falling) else float(np.nextafter(falling[count], np.inf))
 
 
-def track_score(looks: ArrayLike, votes: int) -> float:
-    """Return the highest threshold at which `votes` looks in a row pass: what a track reaches, by one number.
+def track_score(similarities: ArrayLike, votes: int) -> float:
+    """Return the highest threshold at which `votes` embeddings in a row pass: what a track reaches, by one number.
 
-    One look below voids those before it, as in the identity machine. -infinity for fewer looks than votes.
+    One embedding below voids those before it, as in the identity machine. -infinity for fewer of them than votes.
 
     Args:
-        looks: similarities of one track to one person, in order.
+        similarities: similarities of one track to one person, in order.
         votes: at least 1.
     """
     if votes < 1:
         raise ValueError("a track needs at least one vote")
-    values = checked(looks, least=0)
+    values = checked(similarities, least=0)
     if len(values) < votes:
         return -np.inf
     windows = np.lib.stride_tricks.sliding_window_view(values, votes)
     return float(windows.min(axis=1).max())
 
 
-def agrees(looks: ArrayLike, thresholds: Sequence[float], votes: int) -> bool:
-    """Return whether `votes` looks in a row pass the threshold of every network at once.
+def agrees(similarities: ArrayLike, thresholds: Sequence[float], votes: int) -> bool:
+    """Return whether `votes` embeddings in a row pass the threshold of every network at once.
 
     Args:
-        looks: [n, networks], in order.
+        similarities: [n, networks], in order.
     """
-    values = np.asarray(looks, np.float64).reshape(-1, len(thresholds))
+    values = np.asarray(similarities, np.float64).reshape(-1, len(thresholds))
     if not np.isfinite(values).all():
         raise ValueError("a score is not finite")
     return track_score((values >= np.asarray(thresholds)).all(axis=1), votes) >= 1.0

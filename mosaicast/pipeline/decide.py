@@ -47,7 +47,7 @@ class StreamRecognition:
         self.epoch = epoch
         self.reasons: Counter[Reason] = Counter()
         self.visible: tuple[PersonId, ...] = ()
-        """Who was seen at the newest look."""
+        """Who was seen in the newest sample."""
         self.verdicts = 0
         self.newest_seq = -1
         self._tracker = Tracker(first_id=first_id)
@@ -57,7 +57,7 @@ class StreamRecognition:
     def recognise(
         self, detections: Detections, gallery_seen_s: float | None, now: float
     ) -> tuple[VerdictMessage, list[tuple[EmbeddingWanted, FaceDetection]]]:
-        """Return the verdict on one frame, and the faces to look at now.
+        """Return the verdict on one frame, and the faces to embed now.
 
         Args:
             gallery_seen_s: when the gallery last proved that it is there, for the owner of this stream; None: away.
@@ -87,7 +87,7 @@ class StreamRecognition:
         return _message(detections, verdicts), wanted
 
     def answer(self, answer: Answer) -> None:
-        """Take in what became of a look."""
+        """Take in what became of an embedding request."""
         answered = Answered(answer.request.track_id, answer.request.ask, answer.matches, answer.second)
         self._identity.handle(answered, self._media_s)
 
@@ -104,7 +104,7 @@ class Decider:
         matchers: the networks, the first one first.
         jpeg: reads crops.
         owner: whose gallery.
-        answer_s: media seconds from a look's question to its answer.
+        answer_s: media seconds from a request to its answer.
     """
 
     def __init__(

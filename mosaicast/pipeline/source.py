@@ -140,7 +140,7 @@ class SourceEpoch:
             self._previous = seen
 
     def finish(self, read_ms: int) -> None:
-        """Have the last picture looked at, whatever the grid says, and say that no packet of this epoch follows."""
+        """Have the last picture sampled, whatever the grid says, and say that no packet of this epoch follows."""
         if self._previous is not None and not self._previous.sampled:
             self._sample(self._previous)
         self._previous = None

@@ -64,7 +64,7 @@ class Pipeline:
             self._emit(self._frames.add_video(message))
 
     def sample(self, message: SampledFrame) -> bool:
-        """Take a sample: it is looked at and decided about before anything else happens."""
+        """Take a sample: it is analysed and decided about before anything else happens."""
         found = analyse(self._detector, self._jpeg, [Job(message, crops=True, after_seq=self._answered)])[0]
         if isinstance(found, Detections):
             self._answered = found.seq

@@ -90,7 +90,10 @@ class Metrics:
         )  # fmt: skip
 
         self.guard = self._counter(
-            "guard", "The output guard: looks sent to the detector, looks answered, trips.", "stream", "what"
+            "guard",
+            "The output guard: pictures sent to the detector (`looks`), answered ones, trips.",
+            "stream",
+            "what",
         )
 
     def _timing(self) -> None:

@@ -96,10 +96,10 @@ def run(request: Request, embedders: "Sequence[Embedder]", detector: "Detector",
     if request.detection:
         found = boxes.from_annotations(request.folder, reader, detector, request.smallest_px, _progress)
         return advice.about_detection(found, request.fmr)
-    looker = people.Looker(reader, detector, embedders)
+    photos = people.PhotoEmbedder(reader, detector, embedders)
     if request.pairs:
-        return advice.about_people(people.from_pairs(request.pairs, request.folder, looker, _progress), request.fmr)
-    return advice.about_people(people.from_folder(request.folder, looker, _progress), request.fmr)
+        return advice.about_people(people.from_pairs(request.pairs, request.folder, photos, _progress), request.fmr)
+    return advice.about_people(people.from_folder(request.folder, photos, _progress), request.fmr)
 
 
 def write(advice: "Advice", request: Request) -> Path:

@@ -60,8 +60,8 @@ class _Child:
             if now - reported_s >= REPORT_S:
                 reported_s = now
                 self._report()
-            for look in self._engine.guard.take_looks():
-                self._parent_pipe.send_picture(look)
+            for picture in self._engine.guard.take_pictures():
+                self._parent_pipe.send_picture(picture)
 
     def close(self) -> None:
         """Hang up."""

@@ -13,7 +13,7 @@ from mosaicast.pipeline.frames import EpochFrames, Lost, Ready, Wanted
 
 AHEAD_S = 0.45
 """Decoded so long before it is due. A frame leaves only when the picture of the next verdict (0.2 s later at most) has
-been decoded too and found to be the one that was looked at, and what follows for 0.3 s, to tell whether it is one of a
+been decoded too and found to be the sampled one, and what follows for 0.3 s, to tell whether it is one of a
 blend; the rest is for a stall of the scheduler."""
 MOST_HELD_BYTES = 256 * 1024 * 1024
 """Decoded pictures that may wait: 20 of 4K (8 bit 4:2:0), which is `AHEAD_S` at 60 a second. A source whose pictures

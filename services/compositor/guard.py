@@ -1,6 +1,6 @@
 """The output guard inside a child: pictures of what goes out, and full mosaic when the detector sees a bare face.
 
-It looks at the frame that the encoder takes: not at what encoder and edge make of it, nor at a full mosaic.
+It checks the frame that the encoder takes: not at what encoder and edge make of it, nor at a full mosaic.
 """
 
 import math
@@ -16,10 +16,10 @@ from mosaicast.core.timeline import FramePlan, full
 from mosaicast.core.types import Box, Disposition
 from services.compositor.wire import OutgoingPicture, Tripped
 
-LOOK_PIXELS = 640 * 360
+OUTGOING_PIXELS = 640 * 360
 """A picture is shrunk to so many: the detector needs 17 ms of a core for it, and 23 ms for what it sees live."""
 MOST_WAITING = 4
-"""Looks and trips that wait for the pipe; a child that can't write loses the older ones."""
+"""Pictures and trips that wait for the pipe; a child that can't write loses the older ones."""
 NOTE = "a face without a mask was seen in the masked picture, so all of it is mosaicked for two seconds"
 
 
@@ -33,7 +33,7 @@ class OutputGuard:
 
     def __init__(self, looks_per_s: float, policy: GuardPolicy | None = None) -> None:
         self._guard = Guard(looks_per_s, policy)
-        self._looks: deque[OutgoingPicture] = deque(maxlen=MOST_WAITING)
+        self._pictures: deque[OutgoingPicture] = deque(maxlen=MOST_WAITING)
         self._trips: deque[Tripped] = deque(maxlen=MOST_WAITING)
 
     def sees_from(self, masked_from: float) -> None:
@@ -54,13 +54,13 @@ class OutputGuard:
         return NOTE if self._guard.covers(now) else ""
 
     def begin(self, frame: av.VideoFrame, plan: FramePlan, now: float) -> Luma | None:
-        """Return the luma of a frame that is about to be painted; None: this one is not looked at."""
+        """Return the luma of a frame that is about to be painted; None: this one is not checked."""
         if plan.disposition is Disposition.FULL_MOSAIC or not self._guard.due(now):
             return None
         return _picture(frame).luma()
 
     def sent(self, frame_id: FrameId, frame: av.VideoFrame, before: Luma, clear: tuple[Box, ...], now: float) -> None:
-        """Have a frame looked at that has gone out.
+        """Have a frame checked that has gone out.
 
         Args:
             before: what `begin` returned.
@@ -72,7 +72,7 @@ class OutputGuard:
             return
         if len(jpeg) <= LARGEST_OUTGOING_BYTES:
             self._guard.keep(frame_id, by, now)
-            self._looks.append(OutgoingPicture(*frame_id, *by.size_wh, self._guard.policy.least_score, jpeg))
+            self._pictures.append(OutgoingPicture(*frame_id, *by.size_wh, self._guard.policy.least_score, jpeg))
 
     def on_faces(self, seen: OutgoingFaces, now: float) -> None:
         """Hold what the detector saw against what may be seen."""
@@ -81,10 +81,10 @@ class OutputGuard:
         if trip is not None:
             self._trips.append(_told(trip))
 
-    def take_looks(self) -> tuple[OutgoingPicture, ...]:
-        """Return the looks since the last call, for the detector."""
-        taken = tuple(self._looks)
-        self._looks.clear()
+    def take_pictures(self) -> tuple[OutgoingPicture, ...]:
+        """Return the pictures since the last call, for the detector."""
+        taken = tuple(self._pictures)
+        self._pictures.clear()
         return taken
 
     def take_trips(self) -> tuple[Tripped, ...]:
@@ -105,7 +105,7 @@ def pictured(frame: av.VideoFrame, before: Luma, clear: tuple[Box, ...]) -> tupl
         PictureError: it can't be converted.
     """
     picture = _picture(frame)
-    jpeg = picture.jpeg(look_size(*picture.size_wh))
+    jpeg = picture.jpeg(outgoing_size(*picture.size_wh))
     return jpeg, Explanation(before, picture.luma(), clear, picture.size_wh)
 
 
@@ -113,9 +113,9 @@ def _picture(frame: av.VideoFrame) -> Picture:
     return Picture(frame, Fraction(1))
 
 
-def look_size(width: int, height: int) -> tuple[int, int]:
-    """Return the size at which a frame is looked at: `LOOK_PIXELS` at most, same shape."""
-    scale = min(1.0, math.sqrt(LOOK_PIXELS / (width * height)))
+def outgoing_size(width: int, height: int) -> tuple[int, int]:
+    """Return the size at which a frame is checked: `OUTGOING_PIXELS` at most, same shape."""
+    scale = min(1.0, math.sqrt(OUTGOING_PIXELS / (width * height)))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 

@@ -1,4 +1,4 @@
-"""The parent's side of the output guard: looks on to the detector, trips into metrics, log and status."""
+"""The parent's side of the output guard: pictures on to the detector, trips into metrics, log and status."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from mosaicast.runtime.metrics import Metrics
 from services.compositor.wire import OutgoingPicture, Tripped
 
 MOST_PER_S = 12
-"""Looks of one stream: the setting's largest, and one after a trip. A child that sends more is broken."""
+"""Pictures of one stream: the setting's largest, and one after a trip. A child that sends more is broken."""
 
 
 class Producer(Protocol):
@@ -22,11 +22,11 @@ class Producer(Protocol):
         """Hand over a message without blocking; False: it was dropped."""
 
 
-class GuardLooks:
-    """Looks and trips of all streams. One thread calls it.
+class OutgoingPictures:
+    """Pictures and trips of all streams. One thread calls it.
 
     Args:
-        producer: where looks go.
+        producer: where pictures go.
         metrics: where they are counted.
         clock: monotonic seconds.
     """
@@ -40,7 +40,7 @@ class GuardLooks:
     def on_told(self, stream_id: str, told: OutgoingPicture | Tripped) -> None:
         """Take in what a child told."""
         if isinstance(told, OutgoingPicture):
-            self._on_look(stream_id, told)
+            self._on_picture(stream_id, told)
         else:
             self._on_trip(stream_id, told)
 
@@ -58,18 +58,18 @@ class GuardLooks:
         self._counts.pop(stream_id, None)
         self._this_second.pop(stream_id, None)
 
-    def _on_look(self, stream_id: str, look: OutgoingPicture) -> None:
+    def _on_picture(self, stream_id: str, picture: OutgoingPicture) -> None:
         if self._too_many(stream_id):
             self._metrics.queue_drops.labels("guard", "too_many").inc()
             return
         frame = OutgoingFrame(
             stream_id=stream_id,
-            epoch=look.epoch,
-            index=look.index,
-            width=look.width,
-            height=look.height,
-            threshold=look.threshold,
-            jpeg=look.jpeg,
+            epoch=picture.epoch,
+            index=picture.index,
+            width=picture.width,
+            height=picture.height,
+            threshold=picture.threshold,
+            jpeg=picture.jpeg,
             sent_ms=wall_ms(),
         )
         if self._producer.send(OUTGOING, frame):

@@ -9,7 +9,7 @@ LARGEST_BYTES = 32 * 1024 * 1024
 VERDICTS_S = 12
 """Media time: the longest delay (10 s), and as far as the delay line looks back beyond it (masks are held 0.6 s)."""
 MOST_VERDICTS = 1024
-"""Three times what the densest looks (30 a second) make of it: time stamps may lie."""
+"""Three times what the densest samples (30 a second) make of it: time stamps may lie."""
 
 
 class Replay:

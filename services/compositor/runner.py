@@ -72,7 +72,7 @@ class StreamRunner:
         spawn: starts a child.
         on_outcomes: told every new outcome, once.
         on_restart: told why a child is to be replaced.
-        on_guard: told the output guard's looks and trips.
+        on_guard: told the output guard's pictures and trips.
         hls: writes the child's segments; None: there is no HLS.
     """
 
@@ -189,7 +189,7 @@ class StreamRunner:
         self._send(seen)
 
     def tick(self, now: float) -> None:
-        """Book what the child told, and look whether it lives."""
+        """Book what the child told, and see whether it lives."""
         heard, link = self._book_reports(), self._link
         if self._hls is not None:
             self._hls.tick(over=self._over)

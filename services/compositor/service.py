@@ -11,7 +11,7 @@ from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics, StreamSeries
 from services.compositor.hls import HlsOutput
-from services.compositor.outgoing import GuardLooks
+from services.compositor.outgoing import OutgoingPictures
 from services.compositor.reports import Reports
 from services.compositor.runner import Spawn, StreamRunner
 
@@ -89,7 +89,7 @@ class CompositorService:
         self._partition_of: dict[str, int] = {}
         self._partitions: frozenset[int] = frozenset()
         self._clock = clock
-        self._guard = GuardLooks(producer, metrics, clock)
+        self._guard = OutgoingPictures(producer, metrics, clock)
         self._reported_s = clock()
 
     @property

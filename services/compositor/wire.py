@@ -101,8 +101,8 @@ _TAGS = {topic.schema: tag for tag, topic in _TOPICS.items()}
 _encoder = msgspec.msgpack.Encoder()
 _settled = msgspec.msgpack.Decoder(Settled)
 _report = msgspec.msgpack.Decoder(Report)
-_look = msgspec.msgpack.Decoder(OutgoingPicture)
-_LOOK = b"L"
+_picture = msgspec.msgpack.Decoder(OutgoingPicture)
+_PICTURE_TAG = b"L"
 """No report begins so: it would be the number 76, where a list has to be."""
 _segment = msgspec.msgpack.Decoder(Segment)
 _SEGMENT_TAG = b"H"
@@ -157,9 +157,9 @@ def is_segment(data: bytes) -> bool:
     return data[:1] == _SEGMENT_TAG
 
 
-def encode_picture(look: OutgoingPicture) -> bytes:
-    """Return the bytes of a look."""
-    return _LOOK + _encoder.encode(look)
+def encode_picture(picture: OutgoingPicture) -> bytes:
+    """Return the bytes of a picture."""
+    return _PICTURE_TAG + _encoder.encode(picture)
 
 
 def from_child(data: bytes) -> Report | OutgoingPicture | Segment:
@@ -170,4 +170,4 @@ def from_child(data: bytes) -> Report | OutgoingPicture | Segment:
     """
     if is_segment(data):
         return _segment.decode(memoryview(data)[1:])
-    return _look.decode(data[1:]) if data[:1] == _LOOK else _report.decode(data)
+    return _picture.decode(data[1:]) if data[:1] == _PICTURE_TAG else _report.decode(data)

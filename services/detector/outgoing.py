@@ -1,6 +1,6 @@
-"""Looking at what goes out, for the output guard: with what time is left over, and never instead of a live frame.
+"""Checks what goes out, for the output guard: with what time is left over, and never instead of a live frame.
 
-Pure but for `look_at`: time is an argument.
+Pure but for `check_picture`: time is an argument.
 """
 
 from collections import Counter, OrderedDict
@@ -17,7 +17,7 @@ from services.detector.analysis import LARGEST_FACES, Failure
 WIDTH = 640
 """Pixels that a 16:9 picture's width has: see `bench/guard.py` for what is seen at it, and what it costs."""
 STALE_S = 1.0
-"""A look that had to wait so long is not taken any more: the next one tells more."""
+"""A picture that had to wait so long is dropped: the next one tells more."""
 
 DropReason = Literal["behind", "revoked"]
 
@@ -28,8 +28,8 @@ class _Waiting(NamedTuple):
     since_s: float
 
 
-class WaitingLooks:
-    """The newest picture of each stream that waits to be looked at. Not thread-safe: the caller locks."""
+class WaitingPictures:
+    """The newest picture of each stream that waits to be checked. Not thread-safe: the caller locks."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
@@ -73,7 +73,7 @@ class WaitingLooks:
         self._drops[stream_id, reason] += 1
 
 
-def look_at(detector: Detector, frame: OutgoingFrame) -> OutgoingFaces | Failure:
+def check_picture(detector: Detector, frame: OutgoingFrame) -> OutgoingFaces | Failure:
     """Return the faces in a picture that went out, in pixels of its frame, or why there is no answer."""
     try:
         picture = jpeg.decode(frame.jpeg)

@@ -48,7 +48,7 @@ class Reports:
         tally.counters[f"failed_{reason}"] += 1
 
     def dropped(self, stream_id: str, reason: str, count: int, now: float) -> None:
-        """Count frames that were never looked at."""
+        """Count frames that were never analysed."""
         self._tally(stream_id, now).counters[f"dropped_{reason}"] += count
 
     def due(self, now: float, at_ms: int) -> list[StatusReport]:

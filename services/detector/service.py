@@ -14,7 +14,7 @@ from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.logs import get_logger
 from mosaicast.runtime.metrics import Metrics, Timed
 from services.detector.analysis import Failure, analyse
-from services.detector.outgoing import WaitingLooks, look_at
+from services.detector.outgoing import WaitingPictures, check_picture
 from services.detector.reports import Reports
 from services.detector.waiting import Job, WaitingFrames
 
@@ -72,7 +72,7 @@ class DetectorService:
         producer: where detections and reports go.
         make_detector: called once in each worker, as a detector belongs to one thread.
         shape: how many of what.
-        make_guard: likewise, for looking at what goes out; by default it is looked at as live frames are.
+        make_guard: likewise, for checking what goes out; by default like the live one.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class DetectorService:
         self._metrics = metrics
         self._workers, self._batch = shape.workers, shape.batch
         self._waiting = WaitingFrames()
-        self._looks = WaitingLooks()
+        self._pictures = WaitingPictures()
         self._reports = Reports(shape.instance)
         self._changed = threading.Condition()
         """Guards all state; notified when frames arrive or the service stops."""
@@ -114,7 +114,7 @@ class DetectorService:
         with self._changed:
             self._partitions -= partitions
             self._waiting.forget_partitions(partitions)
-            self._looks.forget_partitions(partitions)
+            self._pictures.forget_partitions(partitions)
 
     def run(self, consumer: Consumer, stop: StopEvent) -> None:
         """Work until `stop` is set or a worker cannot go on (then `failure` says why)."""
@@ -139,7 +139,7 @@ class DetectorService:
                 if isinstance(received.message, SampledFrame):
                     self._waiting.offer(received.message, received.partition, now)
                 elif isinstance(received.message, OutgoingFrame):
-                    self._looks.offer(received.message, received.partition, now)
+                    self._pictures.offer(received.message, received.partition, now)
             self._changed.notify_all()
 
     def _report(self) -> None:
@@ -152,14 +152,14 @@ class DetectorService:
             for (stream_id, reason), count in drops.items():
                 self._reports.dropped(stream_id, reason, count, now)
                 self._metrics.queue_drops.labels("frames", reason).inc(count)
-            self._count_looks_dropped(now)
+            self._count_pictures_dropped(now)
             reports = self._reports.due(now, wall_ms())
         for report in reports:
             self._producer.send(STATUS, report)
 
-    def _count_looks_dropped(self, now: float) -> None:
-        self._looks.expire(now)
-        for (stream_id, reason), count in self._looks.drain_drops().items():
+    def _count_pictures_dropped(self, now: float) -> None:
+        self._pictures.expire(now)
+        for (stream_id, reason), count in self._pictures.drain_drops().items():
             self._reports.dropped(stream_id, f"guard_{reason}", count, now)
             self._metrics.queue_drops.labels("guard", reason).inc(count)
 
@@ -171,10 +171,10 @@ class DetectorService:
             with self._changed:
                 self._loaded += 1
             while not stop.is_set():
-                jobs, look = self._take()
+                jobs, outgoing = self._take()
                 self._run_jobs(detector, jobs)
-                if look is not None:
-                    self._run_look(guard, look)
+                if outgoing is not None:
+                    self._check_outgoing(guard, outgoing)
         except Exception as exc:  # a worker that dies silently would leave a service that looks alive
             text = str(exc) if isinstance(exc, ModelError) else repr(exc)
             _LOG.exception("worker_failed", error=text)
@@ -185,26 +185,26 @@ class DetectorService:
     def _take(self) -> tuple[list[Job], OutgoingFrame | None]:
         """Return live frames; or, where none waits, a picture that went out."""
         with self._changed:
-            jobs, look = self._next()
-            if not jobs and look is None:
+            jobs, outgoing = self._next()
+            if not jobs and outgoing is None:
                 with self._metrics.timed("wait"):
                     self._changed.wait(_IDLE_S)
-                jobs, look = self._next()
-            return jobs, look
+                jobs, outgoing = self._next()
+            return jobs, outgoing
 
     def _next(self) -> tuple[list[Job], OutgoingFrame | None]:
         jobs = self._waiting.take(self._batch)
-        return jobs, None if jobs or self._waiting.depth else self._looks.take(monotonic_s())
+        return jobs, None if jobs or self._waiting.depth else self._pictures.take(monotonic_s())
 
-    def _run_look(self, detector: Detector, look: OutgoingFrame) -> None:
+    def _check_outgoing(self, detector: Detector, frame: OutgoingFrame) -> None:
         started = monotonic_s()
         with self._metrics.timed("guard"):
-            answer = _seen(detector, look)
+            answer = _seen(detector, frame)
         if isinstance(answer, OutgoingFaces):
             self._producer.send(OUTGOING_FACES, answer)
         else:
             self._metrics.queue_drops.labels("guard", f"failed_{answer.reason}").inc()
-            _LOG.warning("no_look", stream=look.stream_id, reason=answer.reason, detail=answer.detail)
+            _LOG.warning("outgoing_not_checked", stream=frame.stream_id, reason=answer.reason, detail=answer.detail)
         self._metrics.model_seconds.labels(f"{detector.name}-guard").observe(monotonic_s() - started)
 
     def _run_jobs(self, detector: Detector, jobs: list[Job]) -> None:
@@ -244,10 +244,10 @@ def _answers(detector: Detector, jobs: list[Job], timed: Timed) -> list[Detectio
         return [Failure("bug", type(exc).__name__) for _ in jobs]
 
 
-def _seen(detector: Detector, look: OutgoingFrame) -> OutgoingFaces | Failure:
-    """Look at what went out, and survive our own mistakes: nobody live may be harmed by them."""
+def _seen(detector: Detector, frame: OutgoingFrame) -> OutgoingFaces | Failure:
+    """Check what went out, and survive our own mistakes: nobody live may be harmed by them."""
     try:
-        return look_at(detector, look)
+        return check_picture(detector, frame)
     except Exception as exc:
-        _LOG.exception("look_failed")
+        _LOG.exception("outgoing_check_failed")
         return Failure("bug", type(exc).__name__)

@@ -35,7 +35,7 @@ class EpochWriter(SourceEpoch):
         self.take_picture(picture)
 
     def end(self) -> None:
-        """Have the last picture looked at, whatever the grid says, and say that no packet of this epoch follows."""
+        """Have the last picture sampled, whatever the grid says, and say that no packet of this epoch follows."""
         self.finish(wall_ms())
 
 

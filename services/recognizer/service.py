@@ -1,4 +1,4 @@
-"""The recognizer's loop: detections in, verdicts out; looking happens on another thread."""
+"""The recognizer's loop: detections in, verdicts out; faces are embedded on another thread."""
 
 import queue
 from collections.abc import Callable, Mapping, Sequence

@@ -51,7 +51,7 @@ class People:
 class EmbeddingWorker:
     """One thread that embeds faces and asks the galleries; the vectors never leave it.
 
-    The first network looks at every face. The second, ten times as expensive, looks where a request asks for it and
+    The first network embeds every face. The second, ten times as expensive, embeds where a request asks for it and
     the first says yes.
 
     A gallery that is slow or away blocks this thread only: `gallery_seen_s` grows old, and by that everybody is
@@ -107,7 +107,7 @@ class EmbeddingWorker:
                 (self._urgent if request.urgent else self._others).append(request)
             while len(self._urgent) + len(self._others) > QUEUE:
                 dropped = (self._others or self._urgent).popleft()
-                self._metrics.queue_drops.labels("looks", "full").inc()
+                self._metrics.queue_drops.labels("embeddings", "full").inc()
                 self._on_event(Answer(dropped, None))
             self._note_depth()
             self._changed.notify()
@@ -145,7 +145,7 @@ class EmbeddingWorker:
         except Exception as exc:
             self.failure = type(exc).__name__
             # Its text may hold anything, a vector too.
-            _LOG.error("looker_failed", error=type(exc).__name__, places=places(exc))
+            _LOG.error("embedding_worker_failed", error=type(exc).__name__, places=places(exc))
         self.ready = False
 
     def work(self, matchers: Sequence[FaceMatcher]) -> None:
@@ -216,7 +216,7 @@ class EmbeddingWorker:
             return requests
 
     def _note_depth(self) -> None:
-        self._metrics.queue_depth.labels("looks").set(len(self._urgent) + len(self._others))
+        self._metrics.queue_depth.labels("embeddings").set(len(self._urgent) + len(self._others))
 
     def _face(self, request: EmbeddingRequest) -> Face | None:
         crop = request.face.crop

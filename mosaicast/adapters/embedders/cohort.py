@@ -2,7 +2,7 @@
 
 Networks trained mostly with Western faces find others all alike: a fixed threshold that keeps Korean strangers out
 hides everybody else's own face in most pictures. Held against a cohort (means of the faces of many people each, made by
-`python -m bench.make_cohort`), each look and each template brings a threshold of its own: score normalisation by a
+`python -m bench.make_cohort`), each face and each template brings a threshold of its own: score normalisation by a
 cohort, as in speaker verification.
 """
 
@@ -23,7 +23,7 @@ from mosaicast.adapters.models.registry import Matching
 
 Vectors = NDArray[np.float32]
 Scorer = Callable[[Vectors, Vectors], Vectors]
-"""Turns looks [n, dimension] and templates [m, dimension] into scores [n, m]; 0 is just enough."""
+"""Turns queries [n, dimension] and templates [m, dimension] into scores [n, m]; 0 is just enough."""
 
 COHORT_FILE = Path(__file__).with_name("crowd.npz")
 
@@ -37,15 +37,15 @@ class CohortScorer:
     cohort: Vectors | None = None
     """Means of length 1, [k, dimension]."""
 
-    def __call__(self, looks: Vectors, templates: Vectors) -> Vectors:
-        """Return how far each look's cosine to each template is above what the two need, [n, m].
+    def __call__(self, queries: Vectors, templates: Vectors) -> Vectors:
+        """Return how far each query's cosine to each template is above what the two need, [n, m].
 
         Vectors of length 1; anything that is not finite stays so, and is like nobody.
         """
-        cosines = looks @ templates.T
+        cosines = queries @ templates.T
         if self.cohort is None:
             return cosines - np.float32(self.floor)
-        nearest = np.maximum((looks @ self.cohort.T).max(axis=1)[:, None], (templates @ self.cohort.T).max(axis=1))
+        nearest = np.maximum((queries @ self.cohort.T).max(axis=1)[:, None], (templates @ self.cohort.T).max(axis=1))
         return np.asarray(cosines - np.maximum(self.floor, nearest + self.margin), np.float32)
 
 

@@ -89,7 +89,7 @@ async def enrol_person(request: Request, deps: D) -> PersonOut:
             elif len(judged) == MOST_PHOTOS:
                 raise PhotoCountError(f"at most {MOST_PHOTOS} photos")
             else:
-                judged.append(await run_in_threadpool(_look, deps, part))
+                judged.append(await run_in_threadpool(_judged, deps, part))
         form = _form(fields, deps)
         judged = await run_in_threadpool(_settled, deps, judged)
     person = Person(
@@ -191,11 +191,11 @@ def get_reindex(deps: D) -> ReindexOut:
     return ReindexOut.model_validate(deps.reindexer.progress(), from_attributes=True)
 
 
-def _look(deps: Deps, part: Part) -> Judged:
+def _judged(deps: Deps, part: Part) -> Judged:
     file = part.file or "photo"
     try:
         check_size(part.size)
-        return deps.enroller.look(file, part.content)
+        return deps.enroller.judge(file, part.content)
     except PhotoError as exc:
         return Judged(file, exc.fault, exc.detail)
     except ModelError as exc:

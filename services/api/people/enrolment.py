@@ -135,7 +135,7 @@ class Enroller:
         """The networks that templates are made with. Raises ModelError."""
         return self._models.networks
 
-    def look(self, file: str, data: bytes) -> Judged:
+    def judge(self, file: str, data: bytes) -> Judged:
         """Judge one photo by itself.
 
         Raises:

@@ -100,11 +100,11 @@ def _both(scores: Comparisons, fmr: float, votes: int) -> dict[str, Any]:
 def _tracks(scores: Comparisons, columns: tuple[int, ...], thresholds: tuple[float, ...], votes: int) -> dict[str, int]:
     """Count tracks of which `votes` pictures agree; pictures of a folder have no order, so any of them."""
 
-    def agree(looks: Scores) -> bool:
-        return int((looks[:, columns] >= thresholds).all(axis=1).sum()) >= votes
+    def agree(track: Scores) -> bool:
+        return int((track[:, columns] >= thresholds).all(axis=1).sum()) >= votes
 
-    own = [looks for looks in scores.own_tracks if len(looks) >= votes]
-    strangers = [looks for looks in scores.stranger_tracks if len(looks) >= votes]
+    own = [track for track in scores.own_tracks if len(track) >= votes]
+    strangers = [track for track in scores.stranger_tracks if len(track) >= votes]
     return {
         "votes": votes,
         "own": len(own),

@@ -68,7 +68,7 @@ class Comparisons:
 
 
 @dataclass(slots=True)
-class Looker:
+class PhotoEmbedder:
     """Finds, judges and embeds the one face of a picture, as the product does."""
 
     reader: Reader
@@ -83,7 +83,7 @@ class Looker:
         """Names, in the order of the columns."""
         return tuple(one.name for one in self.embedders)
 
-    def look(self, path: Path) -> list[Vectors] | None:
+    def embed(self, path: Path) -> list[Vectors] | None:
         """Return one vector for each network; None if the picture does not pass, which is counted."""
         try:
             picture = self.reader.read(path).picture
@@ -101,7 +101,7 @@ class Looker:
 
 
 def judge(picture: Picture, faces: Sequence[RawFace], policy: IdentityPolicy) -> Verdict:
-    """Return whether the recognizer would look at the one face of a picture, or why not."""
+    """Return whether the recognizer would embed the one face of a picture, or why not."""
     if not faces:
         return "no_face"
     first, *others = sorted(faces, key=lambda face: -face.box.area)
@@ -117,7 +117,7 @@ def judge(picture: Picture, faces: Sequence[RawFace], policy: IdentityPolicy) ->
     return "ok"
 
 
-def from_folder(folder: Path, looker: Looker, progress: Progress) -> Comparisons:
+def from_folder(folder: Path, photos: PhotoEmbedder, progress: Progress) -> Comparisons:
     """Compare all pictures below `folder` with all: of one sub-folder is genuine, of two is an impostor.
 
     Raises:
@@ -128,12 +128,12 @@ def from_folder(folder: Path, looker: Looker, progress: Progress) -> Comparisons
     vectors, labels = [], []
     persons = {path: place for place, paths in enumerate(named) for path in paths}
     for path in progress(list(persons)):
-        found = looker.look(path)
+        found = photos.embed(path)
         if found is not None:
             vectors.append(found)
             labels.append(persons[path])
-    _check(len(vectors), len(set(labels)), looker)
-    return _all_with_all(vectors, np.array(labels), looker)
+    _check(len(vectors), len(set(labels)), photos)
+    return _all_with_all(vectors, np.array(labels), photos)
 
 
 def _pictures(folder: Path) -> list[list[Path]]:
@@ -153,8 +153,8 @@ def _pictures(folder: Path) -> list[list[Path]]:
     return named
 
 
-def _check(pictures: int, persons: int, looker: Looker) -> None:
-    why = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in sorted(looker.verdicts.items()))
+def _check(pictures: int, persons: int, photos: PhotoEmbedder) -> None:
+    why = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in sorted(photos.verdicts.items()))
     if pictures == 0:
         raise CalibrationError(f"in none of the pictures is there one face that can be compared ({why})")
     if persons == 1:
@@ -163,8 +163,10 @@ def _check(pictures: int, persons: int, looker: Looker) -> None:
         raise CalibrationError(f"nobody has two pictures with a face that can be compared ({why})")
 
 
-def _all_with_all(vectors: Sequence[Sequence[Vectors]], labels: NDArray[np.int64], looker: Looker) -> Comparisons:
-    columns = range(len(looker.embedders))
+def _all_with_all(
+    vectors: Sequence[Sequence[Vectors]], labels: NDArray[np.int64], photos: PhotoEmbedder
+) -> Comparisons:
+    columns = range(len(photos.embedders))
     stacked = [np.stack([one[column] for one in vectors]) for column in columns]
     alike = [each @ each.T for each in stacked]
     first, second = np.triu_indices(len(labels), 1)
@@ -173,13 +175,13 @@ def _all_with_all(vectors: Sequence[Sequence[Vectors]], labels: NDArray[np.int64
     own, strangers = _tracks(alike, labels)
     persons = len(set(labels.tolist()))
     return Comparisons(
-        looker.networks,
+        photos.networks,
         scores[same],
         scores[~same],
         persons,
         persons * (persons - 1) // 2,
-        looker.verdicts,
-        looker.unreadable,
+        photos.verdicts,
+        photos.unreadable,
         own,
         strangers,
     )
@@ -195,14 +197,14 @@ def _tracks(alike: Sequence[Vectors], labels: NDArray[np.int64]) -> tuple[list[S
         best.append(np.maximum.reduceat(others, borders, axis=1))
     reached = np.stack(best, axis=2).astype(np.float64)
     own, strangers = [], []
-    for looks, person in zip(np.split(reached, borders[1:]), range(len(borders)), strict=True):
-        if len(looks) > 1:
-            own.append(looks[:, person])
-        strangers += [looks[:, other] for other in range(len(borders)) if other != person]
+    for track, person in zip(np.split(reached, borders[1:]), range(len(borders)), strict=True):
+        if len(track) > 1:
+            own.append(track[:, person])
+        strangers += [track[:, other] for other in range(len(borders)) if other != person]
     return own, strangers
 
 
-def from_pairs(listed: Path, folder: Path, looker: Looker, progress: Progress) -> Comparisons:
+def from_pairs(listed: Path, folder: Path, photos: PhotoEmbedder, progress: Progress) -> Comparisons:
     """Compare what a list names: CSV with the columns `file_a`, `file_b` and `same` (1 or 0), files inside `folder`.
 
     Raises:
@@ -210,7 +212,7 @@ def from_pairs(listed: Path, folder: Path, looker: Looker, progress: Progress) -
         ModelError: a model failed.
     """
     rows = _rows(listed, folder)
-    found = {path: looker.look(path) for path in progress(sorted({path for a, b, _ in rows for path in (a, b)}))}
+    found = {path: photos.embed(path) for path in progress(sorted({path for a, b, _ in rows for path in (a, b)}))}
     scores: dict[bool, list[list[float]]] = {True: [], False: []}
     for a, b, same in rows:
         one, other = found[a], found[b]
@@ -218,10 +220,10 @@ def from_pairs(listed: Path, folder: Path, looker: Looker, progress: Progress) -
             scores[same].append([float(x @ y) for x, y in zip(one, other, strict=True)])
     for same, word in ((True, "the same person"), (False, "two persons")):
         if not scores[same]:
-            raise CalibrationError(f"no pair of {word} can be compared ({dict(looker.verdicts)})")
+            raise CalibrationError(f"no pair of {word} can be compared ({dict(photos.verdicts)})")
     pairs = len(scores[False])
     genuine, impostor = np.array(scores[True]), np.array(scores[False])
-    return Comparisons(looker.networks, genuine, impostor, 0, pairs, looker.verdicts, looker.unreadable)
+    return Comparisons(photos.networks, genuine, impostor, 0, pairs, photos.verdicts, photos.unreadable)
 
 
 def _rows(listed: Path, folder: Path) -> list[tuple[Path, Path, bool]]:

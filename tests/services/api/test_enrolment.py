@@ -105,7 +105,7 @@ def test_every_verdict_has_a_plain_sentence() -> None:
 
 @pytest.mark.parametrize("name", ["astronaut", "admiral"])
 def test_a_good_photo_becomes_vectors_a_thumbnail_and_what_is_kept(enroller: Enroller, name: str) -> None:
-    judged = enroller.look("a.jpg", jpeg(portrait(name)))
+    judged = enroller.judge("a.jpg", jpeg(portrait(name)))
     assert (judged.verdict, judged.note) == ("ok", "")
     good = judged.good
     assert good is not None
@@ -120,7 +120,7 @@ def test_a_good_photo_becomes_vectors_a_thumbnail_and_what_is_kept(enroller: Enr
 
 
 def test_templates_made_again_are_the_same(enroller: Enroller) -> None:
-    good = enroller.look("a.jpg", jpeg(portrait("astronaut"))).good
+    good = enroller.judge("a.jpg", jpeg(portrait("astronaut"))).good
     assert good is not None
     again = enroller.templates_again(good.photo)
     assert again is not None
@@ -132,7 +132,7 @@ def test_templates_made_again_are_the_same(enroller: Enroller) -> None:
 def test_nothing_of_the_place_is_kept(enroller: Enroller) -> None:
     photo = jpeg(portrait("astronaut"), exif=1, comment=b"at home, 37.5 N 127.0 E")
     assert b"Exif" in photo
-    good = enroller.look("a.jpg", photo).good
+    good = enroller.judge("a.jpg", photo).good
     assert good is not None
     assert b"37.5" not in good.photo + good.thumbnail
     assert b"Exif" not in good.photo + good.thumbnail
@@ -155,7 +155,7 @@ def spoilt(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["no_face", "several_faces", "blurred", "too_dark", "too_small", "unreadable"])
 def test_a_spoilt_photo_is_told_apart(enroller: Enroller, kind: str) -> None:
-    judged = enroller.look("a.jpg", spoilt(kind))
+    judged = enroller.judge("a.jpg", spoilt(kind))
     assert (judged.verdict, judged.good) == (kind, None)
     assert judged.detail
 
@@ -163,13 +163,13 @@ def test_a_spoilt_photo_is_told_apart(enroller: Enroller, kind: str) -> None:
 @pytest.mark.parametrize(("orientation", "turn"), [(3, cv2.ROTATE_180), (6, cv2.ROTATE_90_COUNTERCLOCKWISE)])
 def test_a_photo_that_lay_on_its_side_is_used_and_noted(enroller: Enroller, orientation: int, turn: int) -> None:
     lying = np.asarray(cv2.rotate(portrait("astronaut"), turn), np.uint8)
-    judged = enroller.look("a.jpg", jpeg(lying, exif=orientation))
+    judged = enroller.judge("a.jpg", jpeg(lying, exif=orientation))
     assert judged.verdict == "ok"
     assert "EXIF" in judged.note
 
 
 def looked(enroller: Enroller, *pictures: Any) -> list[Judged]:
-    judged = [enroller.look(f"{i}.jpg", jpeg(picture)) for i, picture in enumerate(pictures)]
+    judged = [enroller.judge(f"{i}.jpg", jpeg(picture)) for i, picture in enumerate(pictures)]
     assert [one.verdict for one in judged] == ["ok"] * len(judged)
     return judged
 
@@ -286,6 +286,6 @@ def test_reference_photos_are_good_almost_always(enroller: Enroller) -> None:
         pytest.skip("MOSAICAST_DATA does not name the data folder")
     verdicts = []
     for person in sorted(Path(folder, "faces/kr_enrol_50").glob("person*"))[:12]:
-        judged = [enroller.look(path.name, path.read_bytes()) for path in sorted(person.glob("ref_*"))]
+        judged = [enroller.judge(path.name, path.read_bytes()) for path in sorted(person.glob("ref_*"))]
         verdicts += [one.verdict for one in enroller.settle(judged)]
     assert verdicts.count("ok") >= 0.95 * len(verdicts)

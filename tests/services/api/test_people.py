@@ -218,7 +218,7 @@ def _traces(vectors: Any) -> list[bytes]:
 
 def test_photos_lie_encrypted_and_erasing_leaves_no_byte_of_a_face(stored: PeopleDesk, tmp_path: Path) -> None:
     photo = jpeg(portrait("astronaut"))
-    judged = stored.deps.enroller.look("a.jpg", photo)
+    judged = stored.deps.enroller.judge("a.jpg", photo)
     assert judged.good is not None
     pictures = [photo, judged.good.photo, judged.good.thumbnail]
     answer = stored.enrolled(photo)

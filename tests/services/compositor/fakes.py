@@ -139,7 +139,7 @@ def packet(
     )  # fmt: skip
 
 
-def look(seq: int, *, epoch: int = 1, stream: str = STREAM) -> VerdictMessage:
+def verdict_of(seq: int, *, epoch: int = 1, stream: str = STREAM) -> VerdictMessage:
     return VerdictMessage(
         stream_id=stream,
         epoch=epoch,

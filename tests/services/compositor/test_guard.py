@@ -20,16 +20,16 @@ from mosaicast.core.types import Box, Disposition, Reason, Style
 from mosaicast.pipeline import paint as painting
 from services.compositor import engine
 from services.compositor.engine import Engine
-from services.compositor.guard import look_size
+from services.compositor.guard import outgoing_size
 from services.compositor.wire import OutgoingPicture, Tripped
-from services.detector.outgoing import WIDTH, look_at
+from services.detector.outgoing import WIDTH, check_picture
 from synthetic.cast import load_cast
 from tests.services.compositor.media import packets, spec, verdicts
 from tests.services.compositor.test_engine import Rig
 
 RATE, SECONDS = 15, 6
 ANSWER_S = 0.1
-"""From a look to its answer."""
+"""From a picture to its answer."""
 SIZE_WH = (640, 360)
 ANN, STRANGER = 0, 1
 
@@ -79,13 +79,13 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> list[MediaPacket]:
 
 
 class Guarded(Rig):
-    """An engine whose looks the detector answers a moment later."""
+    """An engine whose pictures the detector answers a moment later."""
 
     def __init__(self, detector: Detector | None, looks_per_s: float = 2.0) -> None:
         super().__init__()
         self.engine = Engine(self._open, lambda: self.wall_ms, looks_per_s)
         self.detector = detector
-        self.looks: list[OutgoingPicture] = []
+        self.pictures: list[OutgoingPicture] = []
         self.trips: list[tuple[float, Tripped]] = []
         self._answers: list[tuple[float, OutgoingFaces]] = []
 
@@ -94,10 +94,10 @@ class Guarded(Rig):
             self.engine.on_faces(self._answers.pop(0)[1], self.now)
         super().step()
         self.trips += [(self.now, trip) for trip in self.engine.guard.take_trips()]
-        for look in self.engine.guard.take_looks():
-            self.looks.append(look)
+        for picture in self.engine.guard.take_pictures():
+            self.pictures.append(picture)
             if self.detector is not None:
-                answer = look_at(self.detector, outgoing(look))
+                answer = check_picture(self.detector, outgoing(picture))
                 assert isinstance(answer, OutgoingFaces)
                 self._answers.append((self.now + ANSWER_S, answer))
 
@@ -111,10 +111,10 @@ class Guarded(Rig):
         return {outcome.reason for outcome in self.outcomes}
 
 
-def outgoing(look: OutgoingPicture) -> OutgoingFrame:
+def outgoing(picture: OutgoingPicture) -> OutgoingFrame:
     return OutgoingFrame(
-        stream_id="st-1", epoch=look.epoch, index=look.index, width=look.width, height=look.height,
-        threshold=look.threshold, jpeg=look.jpeg, sent_ms=1,
+        stream_id="st-1", epoch=picture.epoch, index=picture.index, width=picture.width, height=picture.height,
+        threshold=picture.threshold, jpeg=picture.jpeg, sent_ms=1,
     )  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def test_a_bug_in_the_painter_trips_full_mosaic(
     assert len(covered) >= GuardPolicy().hold_s * RATE - 1
     assert {outcome.disposition for outcome in covered} == {Disposition.FULL_MOSAIC}
     bare = [outcome for outcome in rig.outcomes if outcome.disposition is Disposition.MASKED]
-    assert len(bare) < len(rig.outcomes) / 3, "each time it shows for one look and its answer only"
+    assert len(bare) < len(rig.outcomes) / 3, "each time it shows for one picture and its answer only"
 
 
 def test_the_user_is_told_while_it_lasts(
@@ -199,7 +199,7 @@ def test_masks_trip_nothing(
 ) -> None:
     monkeypatch.setattr(engine, "paint", lambda frame, plan, _: painting.paint(frame, plan, style))
     rig = Guarded(detector).show(media, verdicts(media, *faces))
-    assert len(rig.looks) >= 2 * (SECONDS - 1) - 1
+    assert len(rig.pictures) >= 2 * (SECONDS - 1) - 1
     assert rig.trips == []
     assert "guard" not in rig.reasons()
     assert rig.engine.note == ""
@@ -213,7 +213,7 @@ def test_a_face_that_nobody_followed_trips(detector: Detector, media: list[Media
 
 def test_who_earned_it_trips_nothing(detector: Detector, media: list[MediaPacket], faces: list[Box]) -> None:
     rig = Guarded(detector).show(media, with_ann(verdicts(media, *faces)), {"ann": FOREVER_MS})
-    seen = look_at(detector, outgoing(rig.looks[len(rig.looks) // 2]))
+    seen = check_picture(detector, outgoing(rig.pictures[len(rig.pictures) // 2]))
     assert isinstance(seen, OutgoingFaces)
     assert [face.box.x1 < 320 for face in seen.faces] == [True], "she is seen, and the stranger is not"
     assert rig.trips == []
@@ -239,32 +239,32 @@ def test_a_guard_that_is_never_answered_changes_nothing(
 ) -> None:
     silent = Guarded(None).show(media, verdicts(media, *faces))
     off = Guarded(None, looks_per_s=0.0).show(media, verdicts(media, *faces))
-    assert silent.looks
-    assert off.looks == []
+    assert silent.pictures
+    assert off.pictures == []
     assert silent.outcomes == off.outcomes
     for one, other in zip(silent.frames, off.frames, strict=True):
         assert np.array_equal(one.luma, other.luma)
 
 
-def test_a_look_is_the_picture_as_it_left(media: list[MediaPacket], faces: list[Box]) -> None:
+def test_an_outgoing_picture_is_the_picture_as_it_left(media: list[MediaPacket], faces: list[Box]) -> None:
     rig = Guarded(None).show(media, verdicts(media, *faces))
-    look = rig.looks[0]
-    place = next(n for n, outcome in enumerate(rig.outcomes) if outcome.index == look.index)
+    picture = rig.pictures[0]
+    place = next(n for n, outcome in enumerate(rig.outcomes) if outcome.index == picture.index)
     assert rig.outcomes[place].disposition is Disposition.MASKED
-    pictured = cv2.cvtColor(jpeg.decode(look.jpeg), cv2.COLOR_BGR2GRAY).astype(int)
+    pictured = cv2.cvtColor(jpeg.decode(picture.jpeg), cv2.COLOR_BGR2GRAY).astype(int)
     assert np.abs(pictured - rig.frames[place].luma.astype(int)).mean() < 3
 
 
-def test_full_mosaic_needs_no_look(media: list[MediaPacket]) -> None:
+def test_full_mosaic_needs_no_check(media: list[MediaPacket]) -> None:
     rig = Guarded(None).show(media, {})
     assert rig.frames
-    assert rig.looks == []
+    assert rig.pictures == []
 
 
 @pytest.mark.parametrize(
-    ("size_wh", "look_wh"),
+    ("size_wh", "outgoing_wh"),
     [((1280, 720), (640, 360)), ((640, 360), (640, 360)), ((320, 180), (320, 180)), ((720, 1280), (360, 640)),
      ((3840, 2160), (640, 360)), ((16384, 2), (16384, 2)), ((2, 2), (2, 2))],
 )  # fmt: skip
-def test_a_look_has_the_shape_of_the_frame(size_wh: tuple[int, int], look_wh: tuple[int, int]) -> None:
-    assert look_size(*size_wh) == look_wh
+def test_an_outgoing_picture_has_the_shape_of_the_frame(size_wh: tuple[int, int], outgoing_wh: tuple[int, int]) -> None:
+    assert outgoing_size(*size_wh) == outgoing_wh

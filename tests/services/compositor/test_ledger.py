@@ -10,7 +10,7 @@ from mosaicast.core.types import Disposition
 from services.compositor.ledger import Ledger
 from services.compositor.replay import LARGEST_BYTES, MOST_VERDICTS, VERDICTS_S, Replay
 from services.compositor.wire import Outcome, Report, encode_report, from_child
-from tests.services.compositor.fakes import look
+from tests.services.compositor.fakes import verdict_of
 
 units = st.tuples(st.integers(1, 3), st.integers(0, 20))
 events = st.lists(
@@ -68,7 +68,7 @@ def test_the_replay_is_bounded() -> None:
         replay.add_packet(packet(index, size=1024 * 1024))
     assert sum(len(p.data) for p in replay.packets) <= LARGEST_BYTES
     for seq in range(5000):
-        replay.add_verdict(look(seq))
+        replay.add_verdict(verdict_of(seq))
     assert replay.verdicts[0].pts >= replay.verdicts[-1].pts - VERDICTS_S * 1000
 
 
@@ -76,7 +76,7 @@ def test_the_replay_keeps_the_verdicts_of_the_longest_delay() -> None:
     """64 were kept: 2 s at 30 looks a second, at a delay of 10 s."""
     replay = Replay()
     for seq in range(30 * 20):
-        replay.add_verdict(msgspec.structs.replace(look(seq), pts=seq * 1000 // 30))
+        replay.add_verdict(msgspec.structs.replace(verdict_of(seq), pts=seq * 1000 // 30))
     kept_s = (replay.verdicts[-1].pts - replay.verdicts[0].pts) / 1000
     assert kept_s >= 10 + MaskPolicy().hold_s
 
@@ -84,7 +84,7 @@ def test_the_replay_keeps_the_verdicts_of_the_longest_delay() -> None:
 def test_verdicts_with_lying_times_are_bounded_too() -> None:
     replay = Replay()
     for seq in range(5000):
-        replay.add_verdict(msgspec.structs.replace(look(seq), pts=7))
+        replay.add_verdict(msgspec.structs.replace(verdict_of(seq), pts=7))
     assert len(replay.verdicts) == MOST_VERDICTS
 
 

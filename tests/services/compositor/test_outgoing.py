@@ -9,14 +9,14 @@ from mosaicast.contracts.messages import LARGEST_OUTGOING_BYTES, OutgoingFace, O
 from mosaicast.core.types import Box
 from mosaicast.runtime import logs
 from mosaicast.runtime.metrics import Metrics
-from services.compositor.outgoing import MOST_PER_S, GuardLooks
+from services.compositor.outgoing import MOST_PER_S, OutgoingPictures
 from services.compositor.wire import OutgoingPicture, Report, Tripped, encode_picture, encode_report, from_child
 from tests.services.compositor.fakes import packet
 from tests.services.compositor.media import STREAM
 from tests.services.compositor.runner_stage import Stage as RunnerStage
 from tests.services.compositor.test_service import Stage
 
-LOOK = OutgoingPicture(1, 3, 320, 180, 0.5, b"\xff\xd8a picture")
+PICTURE = OutgoingPicture(1, 3, 320, 180, 0.5, b"\xff\xd8a picture")
 TRIP = Tripped(1, 3, (10, -20, 40, 50), 0.8125, 2)
 SEEN = OutgoingFaces(
     stream_id=STREAM, epoch=1, index=3, faces=(OutgoingFace(box=Box(1, 2, 3, 4), score=0.9),), sent_ms=5
@@ -36,7 +36,7 @@ class Guarded(Stage):
         return self.accepts
 
     @property
-    def looks(self) -> list[OutgoingFrame]:
+    def pictures(self) -> list[OutgoingFrame]:
         return [message for message in self.sent if isinstance(message, OutgoingFrame)]
 
     def counted(self, what: str) -> float:
@@ -55,11 +55,11 @@ def stage() -> Guarded:
     return stage
 
 
-def test_a_look_goes_to_the_detector_and_the_answer_to_the_child(stage: Guarded) -> None:
-    stage.child.connection.say(encode_picture(LOOK))
+def test_a_picture_goes_to_the_detector_and_the_answer_to_the_child(stage: Guarded) -> None:
+    stage.child.connection.say(encode_picture(PICTURE))
     stage.step()
-    (frame,) = stage.looks
-    assert (frame.stream_id, frame.epoch, frame.index, frame.jpeg) == (STREAM, 1, 3, LOOK.jpeg)
+    (frame,) = stage.pictures
+    assert (frame.stream_id, frame.epoch, frame.index, frame.jpeg) == (STREAM, 1, 3, PICTURE.jpeg)
     assert (frame.width, frame.height, frame.threshold) == (320, 180, 0.5)
     before = len(stage.child.connection.received)
     stage.step(SEEN)
@@ -93,16 +93,16 @@ def test_a_child_that_floods_is_held_back(stage: Guarded) -> None:
     for index in range(3 * MOST_PER_S):
         stage.child.connection.say(encode_picture(OutgoingPicture(1, index, 320, 180, 0.5, b"x")))
     stage.step()
-    assert len(stage.looks) == MOST_PER_S
+    assert len(stage.pictures) == MOST_PER_S
     assert stage.dropped("too_many") == 2 * MOST_PER_S
-    stage.child.connection.say(encode_picture(LOOK))
+    stage.child.connection.say(encode_picture(PICTURE))
     stage.step(seconds=1.0)
-    assert len(stage.looks) == MOST_PER_S + 1
+    assert len(stage.pictures) == MOST_PER_S + 1
 
 
-def test_a_full_bus_costs_looks_and_nothing_else(stage: Guarded) -> None:
+def test_a_full_bus_costs_pictures_and_nothing_else(stage: Guarded) -> None:
     stage.accepts = False
-    stage.child.connection.say(encode_picture(LOOK))
+    stage.child.connection.say(encode_picture(PICTURE))
     stage.step()
     assert stage.counted("looks") == 0
     assert stage.dropped("bus_full") == 1
@@ -110,7 +110,7 @@ def test_a_full_bus_costs_looks_and_nothing_else(stage: Guarded) -> None:
 
 
 def test_a_stream_that_is_gone_is_forgotten() -> None:
-    guard = GuardLooks(Guarded(), Metrics(), lambda: 1.0)
+    guard = OutgoingPictures(Guarded(), Metrics(), lambda: 1.0)
     guard.on_told(STREAM, TRIP)
     assert guard.counters(STREAM) == {"guard_trips": 1}
     guard.forget(STREAM)
@@ -118,7 +118,7 @@ def test_a_stream_that_is_gone_is_forgotten() -> None:
 
 
 def test_what_was_told_arrives() -> None:
-    assert from_child(encode_picture(LOOK)) == LOOK
+    assert from_child(encode_picture(PICTURE)) == PICTURE
     report = Report((), trips=(TRIP,))
     assert from_child(encode_report(report)) == report
 

@@ -11,7 +11,7 @@ from mosaicast.core.types import Disposition
 from mosaicast.runtime.children import ForkServer
 from services.compositor.runner import EPOCHS, PIPE_MESSAGES, SILENCE_S, STUCK_S, StreamRunner
 from services.compositor.wire import Outcome, Report, Settled, encode_report
-from tests.services.compositor.fakes import WAIT_S, look, packet, shown
+from tests.services.compositor.fakes import WAIT_S, packet, shown, verdict_of
 from tests.services.compositor.media import STREAM, spec
 from tests.services.compositor.runner_stage import DROPPED, Stage, group, published
 
@@ -25,13 +25,13 @@ def stage() -> Stage:
 
 def test_without_packets_there_is_no_child(stage: Stage) -> None:
     stage.after(10.0)
-    stage.runner.on_verdict(look(0))
+    stage.runner.on_verdict(verdict_of(0))
     assert stage.spawn.children == []
     assert stage.runner.child_pid == 0
 
 
 def test_everything_reaches_the_child_in_order(stage: Stage) -> None:
-    media, verdict, changed = group(0, 3), look(0), spec(2, panic=True)
+    media, verdict, changed = group(0, 3), verdict_of(0), spec(2, panic=True)
     stage.media(*media[:2])
     stage.runner.on_verdict(verdict)
     stage.media(media[2], packet(3, track="audio"))
@@ -144,12 +144,12 @@ def test_a_packet_does_not_cut_the_pause_short(stage: Stage) -> None:
 def test_the_next_child_begins_at_the_newest_keyframe_and_knows_what_was_shown(stage: Stage) -> None:
     media = [*group(0, 3), *group(3, 4), packet(7, track="audio")]
     stage.media(*media)
-    stage.runner.on_verdict(look(1))
+    stage.runner.on_verdict(verdict_of(1))
     stage.child.says(*shown(0, 1, 2, 3, 4))
     stage.after(0.02)
     stage.crash()
     child = stage.restarted()
-    assert child.takes(8) == [spec(), Settled(1, frozenset({3, 4})), *media[3:], look(1)]
+    assert child.takes(8) == [spec(), Settled(1, frozenset({3, 4})), *media[3:], verdict_of(1)]
     assert stage.counts() == {"taken": 7, "in_flight": 2, "masked": 5}
 
 

@@ -12,7 +12,7 @@ from mosaicast.core.types import Disposition
 from services.compositor.ledger import LOST
 from services.compositor.runner import STUCK_S, StreamRunner
 from services.compositor.wire import Outcome
-from tests.services.compositor.fakes import FakeSpawn, look, packet
+from tests.services.compositor.fakes import FakeSpawn, packet, verdict_of
 from tests.services.compositor.media import STREAM
 from tests.services.compositor.runner_stage import Stage, published
 
@@ -135,7 +135,7 @@ class Play(Stage):
         self.runner.on_spec(published(publication, self._revision))
 
     def do_verdict(self, epoch: int) -> None:
-        self.runner.on_verdict(look(0, epoch=epoch))
+        self.runner.on_verdict(verdict_of(0, epoch=epoch))
 
     def do_rest(self) -> None:
         if self.runner.idle(self.now, 5.0):

@@ -16,7 +16,7 @@ from services.compositor.hls import LONGEST_PAUSE_S, HlsOutput, Shelf
 from services.compositor.service import IDLE_S, REPORT_S, UNPUBLISHED_S, CompositorService
 from services.compositor.wire import Outcome, Segment, Settled, encode_segment
 from synthetic.session import wait_until
-from tests.services.compositor.fakes import FakeChild, FakeSpawn, look, packet, shown
+from tests.services.compositor.fakes import FakeChild, FakeSpawn, packet, shown, verdict_of
 from tests.services.compositor.media import STREAM, spec
 from tests.services.series import streams_in
 
@@ -108,7 +108,7 @@ def test_a_partition_that_goes_takes_its_streams_along_and_no_other(stage: Stage
 def test_packets_that_were_on_their_way_when_the_partition_went_start_nothing(stage: Stage) -> None:
     stage.step(packet(0, key=True), partition=1)
     stage.service.on_revoked(frozenset({1}))
-    stage.step(packet(1), look(0), partition=1)
+    stage.step(packet(1), verdict_of(0), partition=1)
     assert len(stage.spawn.children) == 1
     stage.service.on_assigned(frozenset({1}))
     stage.step(packet(2, key=True), partition=1)
@@ -116,7 +116,7 @@ def test_packets_that_were_on_their_way_when_the_partition_went_start_nothing(st
 
 
 def test_streams_have_children_of_their_own(stage: Stage) -> None:
-    stage.step(packet(0, key=True, stream="a"), packet(0, key=True, stream="b"), look(0, stream="a"))
+    stage.step(packet(0, key=True, stream="a"), packet(0, key=True, stream="b"), verdict_of(0, stream="a"))
     assert [child.stream_id for child in stage.spawn.children] == ["a", "b"]
     assert [m.stream_id for m in stage.spawn.children[0].takes(3)[1:]] == ["a", "a"]
     assert stage.spawn.children[1].takes(2)[1:] == [packet(0, key=True, stream="b")]
@@ -150,7 +150,7 @@ def test_only_newer_states_are_passed_on(stage: Stage) -> None:
 
 
 def test_verdicts_without_media_start_nothing(stage: Stage) -> None:
-    stage.step(look(0), look(1))
+    stage.step(verdict_of(0), verdict_of(1))
     assert stage.spawn.children == []
 
 
@@ -162,7 +162,7 @@ def test_a_deleted_stream_is_ended_and_late_packets_do_not_bring_it_back(stage: 
     assert stage.child.closed
     told = len(stage.reports)
     assert stage.report.state == "stopped"
-    stage.step(packet(1), look(0))
+    stage.step(packet(1), verdict_of(0))
     stage.step(packet(2, key=True), seconds=REPORT_S)
     assert len(stage.spawn.children) == 1
     assert len(stage.reports) == told

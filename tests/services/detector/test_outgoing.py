@@ -1,4 +1,4 @@
-"""Looking at what goes out: with what time is left over, and never instead of a live frame."""
+"""Checking what goes out: with what time is left over, and never instead of a live frame."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from mosaicast.contracts.messages import OutgoingFaces, OutgoingFrame
 from mosaicast.core.types import Box
 from mosaicast.runtime.metrics import Metrics
 from services.detector.analysis import Failure
-from services.detector.outgoing import STALE_S, WaitingLooks, look_at
+from services.detector.outgoing import STALE_S, WaitingPictures, check_picture
 from services.detector.service import DetectorService, Shape
 from tests.services.detector.test_service import Bus, sample
 
 
 @pytest.fixture
-def make_look(jpeg_of: Callable) -> Callable[..., OutgoingFrame]:
+def outgoing_frame(jpeg_of: Callable) -> Callable[..., OutgoingFrame]:
     blank = jpeg_of(np.full((36, 64, 3), 128, np.uint8))
 
     def make(index: int = 0, **changes: object) -> OutgoingFrame:
@@ -29,9 +29,11 @@ def make_look(jpeg_of: Callable) -> Callable[..., OutgoingFrame]:
     return make
 
 
-def test_boxes_are_in_pixels_of_the_frame(make_look: Callable, fake_detector: Callable, make_face: Callable) -> None:
+def test_boxes_are_in_pixels_of_the_frame(
+    outgoing_frame: Callable, fake_detector: Callable, make_face: Callable
+) -> None:
     detector = fake_detector([make_face(10, 5, 20, 15, 0.9), make_face(0, 0, 9, 9, 0.4)])
-    answer = look_at(detector, make_look(7))
+    answer = check_picture(detector, outgoing_frame(7))
     assert isinstance(answer, OutgoingFaces)
     assert (answer.stream_id, answer.epoch, answer.index, answer.sent_ms) == ("s", 1, 7, 5)
     assert [(face.box, face.score) for face in answer.faces] == [(Box(20, 10, 40, 30), 0.9)]
@@ -39,45 +41,45 @@ def test_boxes_are_in_pixels_of_the_frame(make_look: Callable, fake_detector: Ca
 
 @pytest.mark.parametrize(("blue", "reason"), [(None, "bad_picture"), (13, "model")])
 def test_no_answer_is_a_failure_and_never_nobody(
-    make_look: Callable, fake_detector: Callable, jpeg_of: Callable, blue: int | None, reason: str
+    outgoing_frame: Callable, fake_detector: Callable, jpeg_of: Callable, blue: int | None, reason: str
 ) -> None:
     picture = b"garbage" if blue is None else jpeg_of(np.full((36, 64, 3), blue, np.uint8))
-    answer = look_at(fake_detector(), make_look(jpeg=picture))
+    answer = check_picture(fake_detector(), outgoing_frame(jpeg=picture))
     assert isinstance(answer, Failure)
     assert answer.reason == reason
 
 
-def test_a_newer_look_takes_the_place_of_an_older_one(make_look: Callable) -> None:
-    looks = WaitingLooks()
+def test_a_newer_picture_takes_the_place_of_an_older_one(outgoing_frame: Callable) -> None:
+    waiting = WaitingPictures()
     for index in range(3):
-        looks.offer(make_look(index), 0, 1.0)
-    looks.offer(make_look(9, stream_id="t"), 0, 1.0)
-    taken = [looks.take(1.1), looks.take(1.1), looks.take(1.1)]
-    assert [look and (look.stream_id, look.index) for look in taken] == [("s", 2), ("t", 9), None]
-    assert looks.drain_drops() == Counter({("s", "behind"): 2})
-    assert looks.drain_drops() == Counter()
+        waiting.offer(outgoing_frame(index), 0, 1.0)
+    waiting.offer(outgoing_frame(9, stream_id="t"), 0, 1.0)
+    taken = [waiting.take(1.1), waiting.take(1.1), waiting.take(1.1)]
+    assert [frame and (frame.stream_id, frame.index) for frame in taken] == [("s", 2), ("t", 9), None]
+    assert waiting.drain_drops() == Counter({("s", "behind"): 2})
+    assert waiting.drain_drops() == Counter()
 
 
-def test_a_look_that_waited_too_long_is_skipped_and_counted(make_look: Callable) -> None:
-    looks = WaitingLooks()
-    looks.offer(make_look(), 0, 1.0)
-    looks.expire(1.0 + STALE_S)
-    assert looks.depth == 1
-    assert looks.take(1.1 + STALE_S) is None
-    assert looks.drain_drops() == Counter({("s", "behind"): 1})
+def test_a_picture_that_waited_too_long_is_skipped_and_counted(outgoing_frame: Callable) -> None:
+    waiting = WaitingPictures()
+    waiting.offer(outgoing_frame(), 0, 1.0)
+    waiting.expire(1.0 + STALE_S)
+    assert waiting.depth == 1
+    assert waiting.take(1.1 + STALE_S) is None
+    assert waiting.drain_drops() == Counter({("s", "behind"): 1})
 
 
-def test_looks_of_partitions_that_are_gone_are_dropped(make_look: Callable) -> None:
-    looks = WaitingLooks()
-    looks.offer(make_look(), 0, 1.0)
-    looks.offer(make_look(stream_id="t"), 1, 1.0)
-    looks.forget_partitions(frozenset({0}))
-    assert looks.depth == 1
-    assert looks.drain_drops() == Counter({("s", "revoked"): 1})
+def test_pictures_of_partitions_that_are_gone_are_dropped(outgoing_frame: Callable) -> None:
+    waiting = WaitingPictures()
+    waiting.offer(outgoing_frame(), 0, 1.0)
+    waiting.offer(outgoing_frame(stream_id="t"), 1, 1.0)
+    waiting.forget_partitions(frozenset({0}))
+    assert waiting.depth == 1
+    assert waiting.drain_drops() == Counter({("s", "revoked"): 1})
 
 
 class Log(list[str]):
-    """What a model looked at, in order."""
+    """What a model saw, in order."""
 
     def detector(self, name: str) -> object:
         log = self
@@ -96,9 +98,9 @@ class Log(list[str]):
         return Logged()
 
 
-def test_live_frames_go_first_whatever_came_before_them(make_look: Callable, make_frame: Callable) -> None:
+def test_live_frames_go_first_whatever_came_before_them(outgoing_frame: Callable, make_frame: Callable) -> None:
     log = Log()
-    bus = Bus([[make_look(1), *(make_frame(seq) for seq in range(4))]])
+    bus = Bus([[outgoing_frame(1), *(make_frame(seq) for seq in range(4))]])
     bus.done = lambda: any(isinstance(message, OutgoingFaces) for message in bus.sent)
     service = DetectorService(bus, lambda: log.detector("live"), Metrics(), Shape(), lambda: log.detector("guard"))
     service.on_assigned(frozenset({0}))
@@ -108,10 +110,12 @@ def test_live_frames_go_first_whatever_came_before_them(make_look: Callable, mak
     assert sample(service._metrics, "model_seconds_count", model="guard-guard") == 1
 
 
-def test_behind_looks_are_skipped_and_counted_and_no_live_frame_is(make_look: Callable, make_frame: Callable) -> None:
+def test_behind_pictures_are_skipped_and_counted_and_no_live_frame_is(
+    outgoing_frame: Callable, make_frame: Callable
+) -> None:
     """Whenever the model is free another live frame waits: nothing is left over for the guard."""
     log = Log()
-    bus = Bus([[make_look(0), make_frame(0), make_frame(1)]])
+    bus = Bus([[outgoing_frame(0), make_frame(0), make_frame(1)]])
     left = 12
 
     def more() -> object:
@@ -123,7 +127,7 @@ def test_behind_looks_are_skipped_and_counted_and_no_live_frame_is(make_look: Ca
             left -= 1
             if left > 0:
                 number = 13 - left
-                service._receive([_received(make_frame(number)), _received(make_look(number))])
+                service._receive([_received(make_frame(number)), _received(outgoing_frame(number))])
             return detect(batch, threshold)
 
         detector.detect = detect_and_refill
@@ -144,7 +148,7 @@ def _received(message: object) -> object:
     return type("Received", (), {"partition": 0, "message": message})()
 
 
-def test_a_look_that_fails_harms_nobody(make_look: Callable, make_frame: Callable) -> None:
+def test_a_picture_that_fails_harms_nobody(outgoing_frame: Callable, make_frame: Callable) -> None:
     class Broken:
         name = "broken"
 
@@ -155,7 +159,7 @@ def test_a_look_that_fails_harms_nobody(make_look: Callable, make_frame: Callabl
             raise RuntimeError("a bug")
 
     log = Log()
-    bus = Bus([[make_look(0)], [make_frame(0)]])
+    bus = Bus([[outgoing_frame(0)], [make_frame(0)]])
     bus.done = lambda: len(bus.detections) == 1 and sample(metrics, "queue_drops_total", **labels) == 1
     metrics, labels = Metrics(), {"queue": "guard", "reason": "failed_bug"}
     service = DetectorService(bus, lambda: log.detector("live"), metrics, Shape(), Broken)

@@ -247,7 +247,7 @@ def test_a_bug_that_quotes_a_vector_is_logged_by_place_only(scene):
     scene.worker.ask([EmbeddingRequest("s1", 1, TrackId(1), 1, ME, face(100, BUG))])
     scene.worker._run()
     assert scene.worker.failure == "ValueError"
-    assert "looker_failed" in scene.written.getvalue()
+    assert "embedding_worker_failed" in scene.written.getvalue()
     assert "test_secrecy.py" in scene.written.getvalue(), "where the bug is"
     assert BUG in scene.planters[0].embedded
     assert_nothing_in(scene.left())

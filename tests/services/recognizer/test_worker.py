@@ -40,7 +40,7 @@ class Stage:
 
     def dropped(self) -> float:
         return self.metrics.registry.get_sample_value(
-            "mosaicast_queue_drops_total", {"queue": "looks", "reason": "full"}
+            "mosaicast_queue_drops_total", {"queue": "embeddings", "reason": "full"}
         )
 
 
