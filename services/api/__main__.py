@@ -36,7 +36,7 @@ from services.api.background.upkeep import keep_up
 from services.api.deps import Addresses, Deps
 from services.api.edge_control import EdgeControl
 from services.api.http.app import create_app
-from services.api.people.enrolment import Enroller
+from services.api.people.enrollment import Enroller
 from services.api.people.face_models import ModelChild
 from services.api.people.face_models import load as load_models
 from services.api.people.records import announce

@@ -10,7 +10,7 @@ from mosaicast.adapters.database.storage import Person, Storage, Stream
 from mosaicast.adapters.vault import Vault
 from services.api.background.outbox import Teller
 from services.api.errors import NoSuchPersonError, NoSuchStreamError, NotToldError
-from services.api.people.enrolment import Enroller
+from services.api.people.enrollment import Enroller
 from services.api.people.reindex import Reindexer
 from services.api.people.templates import Templates
 from services.api.slots import Slots

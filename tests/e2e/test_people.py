@@ -1,7 +1,7 @@
 """People on a live stream: nobody is taken for somebody else, and what is said about them counts at once.
 
 What is judged is what a viewer of the masked stream sees: which frames, in which order. How soon is measured, by
-`python -m bench.enrol_latency`: a busy machine is slower than any bound that would be worth a promise.
+`python -m bench.enroll_latency`: a busy machine is slower than any bound that would be worth a promise.
 """
 
 import fcntl

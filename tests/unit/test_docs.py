@@ -185,7 +185,7 @@ SHOWN = (
     "services/ingest/child.py",
     "services/compositor",
     "services/api/status.py",
-    "services/api/people/enrolment.py",
+    "services/api/people/enrollment.py",
     "mosaicast/adapters/media/source.py",
     "mosaicast/adapters/media/source_errors.py",
     "mosaicast/adapters/media/allowed.py",

@@ -7,7 +7,7 @@ from mosaicast.adapters.database.storage import Person, Photo
 from mosaicast.core.consents import visible_until
 from services.api.http.schemas import to_moment
 from services.api.http.schemas_people import ConsentOut, PersonOut, PhotoOut
-from services.api.people.enrolment import DETAILS, Judged
+from services.api.people.enrollment import DETAILS, Judged
 
 
 def person_out(person: Person, now_ms: int, judged: Sequence[Judged] | None = None) -> PersonOut:

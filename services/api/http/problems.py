@@ -20,7 +20,7 @@ from services.api import errors
 from services.api.http import kinds
 from services.api.http.kinds import Kind
 from services.api.http.people_out import judged_out
-from services.api.people.enrolment import PhotosRefusedError, PhotosTooLargeError
+from services.api.people.enrollment import PhotosRefusedError, PhotosTooLargeError
 
 CONTENT_TYPE = "application/problem+json"
 COMMON = (kinds.TOKEN_WANTED, kinds.NOT_VALID, kinds.DATABASE_AWAY)

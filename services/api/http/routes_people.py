@@ -26,7 +26,7 @@ from services.api.http.schemas import Owner, to_ms
 from services.api.http.schemas_people import EnrolForm, PersonList, PersonOut, PersonPatch, ReindexIn, ReindexOut
 from services.api.http.uploads import Part, read_parts
 from services.api.people import records as people
-from services.api.people.enrolment import Judged, PhotosRefusedError, PhotosTooLargeError
+from services.api.people.enrollment import Judged, PhotosRefusedError, PhotosTooLargeError
 from services.api.people.items import thumbnail_item
 from services.api.secrets import new_id
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from services.api.http.schemas import Moment, Name, Owner, Page, Strict, shown
-from services.api.people.enrolment import Verdict
+from services.api.people.enrollment import Verdict
 
 _END = "2030-12-31T09:00:00Z"
 _STREAM_ID = "sQ3zWx1kPm8Tn5aLd"

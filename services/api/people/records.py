@@ -10,7 +10,7 @@ from mosaicast.contracts.messages import MOST_PEOPLE
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps, must_be_told
 from services.api.errors import BeingErasedError, StoreAwayError, TooManyPeopleError, VaultForeignError
-from services.api.people.enrolment import Judged
+from services.api.people.enrollment import Judged
 from services.api.people.items import WHOLE, photo_item, thumbnail_item
 from services.api.secrets import new_id
 

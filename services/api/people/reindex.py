@@ -11,7 +11,7 @@ from mosaicast.adapters.media.jpeg import JpegError
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import Vault, VaultDamagedError, VaultError
 from mosaicast.runtime.logs import get_logger
-from services.api.people.enrolment import Enroller
+from services.api.people.enrollment import Enroller
 from services.api.people.face_models import Vectors
 from services.api.people.items import photo_item
 from services.api.people.templates import Templates

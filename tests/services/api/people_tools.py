@@ -18,7 +18,7 @@ from mosaicast.adapters.media.photos import Decoded, read
 from mosaicast.core.types import PersonId
 from mosaicast.runtime.settings import RecognitionSettings
 from services.api.http.app import create_app
-from services.api.people.enrolment import Enroller
+from services.api.people.enrollment import Enroller
 from services.api.people.face_models import LocalModels, Network, load
 from services.api.people.records import announce
 from services.api.people.reindex import Reindexer

@@ -10,7 +10,7 @@ from services.api import errors
 from services.api.errors import DomainError
 from services.api.http.kinds import KINDS, of_status
 from services.api.http.problems import KIND_OF, kind_of
-from services.api.people.enrolment import Judged, PhotosRefusedError, PhotosTooLargeError
+from services.api.people.enrollment import Judged, PhotosRefusedError, PhotosTooLargeError
 from tests.services.api.fakes import Desk
 
 ROOT = Path(__file__).parents[3]

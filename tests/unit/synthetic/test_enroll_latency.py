@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from bench.enrol_latency import LatencyError, Round, Rounds, percentiles, summary
+from bench.enroll_latency import LatencyError, Round, Rounds, percentiles, summary
 from mosaicast.core.types import Box
 from synthetic.cast import Person
 from synthetic.oracle import FaceFinding, Judgement, Kind

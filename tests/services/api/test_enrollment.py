@@ -20,7 +20,7 @@ from mosaicast.runtime.children import ForkServer
 from mosaicast.runtime.sandbox import Access
 from services.api.people import enrolment
 from services.api.people.agreement import likeness, odd_ones_out
-from services.api.people.enrolment import (
+from services.api.people.enrollment import (
     DETAILS,
     Enroller,
     Judged,

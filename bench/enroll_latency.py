@@ -1,6 +1,6 @@
 """How long enrolling and revoking take on a live stream, by what a viewer sees.
 
-usage: python -m bench.enrol_latency [--by person|consent] [--runs 20] [--delay 1.0] [--out FILE]
+usage: python -m bench.enroll_latency [--by person|consent] [--runs 20] [--delay 1.0] [--out FILE]
 
 A whole product on free ports, a synthetic broadcast of two people, one of them enrolled and erased again and again, or
 (`--by consent`) enrolled once, and her consent to be seen on this stream taken back and given again. A viewer reads the
@@ -196,7 +196,7 @@ def percentiles(values_s: Iterable[float]) -> dict[str, Any]:
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.enrol_latency", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.enroll_latency", description=__doc__)
     parser.add_argument("--by", choices=("person", "consent"), default="person", help="what is given and taken back")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--delay", type=float, default=1.0, help="of the stream, seconds")
