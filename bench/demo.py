@@ -72,7 +72,7 @@ def _run(arguments: argparse.Namespace, folder: Path, console: Console, stop: St
         console.print("✓ five services, the edge and the broker run")
         with ApiClient(addresses.api_url, token) as api:
             session = Session(stack, api, folder)
-            session.enrol("Eileen Collins", people[ENROLLED])
+            session.enroll("Eileen Collins", people[ENROLLED])
             console.print("✓ one of them is enrolled: Eileen Collins, the astronaut")
             stream = session.create("Demo")
             oracle = FollowingOracle([SourceClip.load(clip)], [ENROLLED])

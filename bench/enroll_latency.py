@@ -53,7 +53,7 @@ class LatencyError(Exception):
 class Round:
     """One person enrolled and revoked; seconds, see the module."""
 
-    enrol_s: float
+    enroll_s: float
     revoke_s: float
 
 
@@ -74,14 +74,14 @@ class Rounds:
         self._person, self._owner, self._delay_s = person, owner, delay_s
 
     def measure(self) -> Round:
-        """Enrol and revoke once.
+        """Enroll and revoke once.
 
         Raises:
             LatencyError: the stream shows the person before, or did not go on.
             TimeoutError: the person is not seen.
         """
-        enrol_s, person_id = self.enrol()
-        return Round(enrol_s, self.revoke(f"/v1/people/{person_id}"))
+        enroll_s, person_id = self.enroll()
+        return Round(enroll_s, self.revoke(f"/v1/people/{person_id}"))
 
     def measure_consent(self, path: str) -> Round:
         """Give and take back the consent at `path` of a person who is enrolled and refused there.
@@ -90,21 +90,21 @@ class Rounds:
             LatencyError, TimeoutError: as `measure`.
         """
         self._session.api.delete(path)
-        enrol_s = self.seen_since(monotonic_s())
+        enroll_s = self.seen_since(monotonic_s())
         self._session.api.put(path, {"allowed": False})
-        return Round(enrol_s, self.masked_since(monotonic_s()))
+        return Round(enroll_s, self.masked_since(monotonic_s()))
 
     def refused(self) -> str:
-        """Enrol the person, refuse this stream, and return the path of that consent."""
-        person_id = self._session.enrol(self._person.name, self._person, owner=self._owner)
+        """Enroll the person, refuse this stream, and return the path of that consent."""
+        person_id = self._session.enroll(self._person.name, self._person, owner=self._owner)
         path = f"/v1/people/{person_id}/consents/{self._stream.stream_id}"
         self._session.api.put(path, {"allowed": False})
         self._wait_for_frames(monotonic_s() + self._delay_s + WATCHED_S)
         return path
 
-    def enrol(self) -> tuple[float, str]:
-        """Enrol; return `enrol_s` and the person's id."""
-        person_id = self._session.enrol(self._person.name, self._person, owner=self._owner)
+    def enroll(self) -> tuple[float, str]:
+        """Enroll; return `enrol_s` and the person's id."""
+        person_id = self._session.enroll(self._person.name, self._person, owner=self._owner)
         answered_s = monotonic_s()
         return self.seen_since(answered_s), person_id
 
@@ -178,7 +178,7 @@ def summary(rounds: Sequence[Round], delay_s: float, load_average: float) -> dic
     return {
         "runs": len(rounds),
         "delay_s": delay_s,
-        "enrol_s": percentiles(one.enrol_s for one in rounds),
+        "enrol_s": percentiles(one.enroll_s for one in rounds),
         "revoke_s": percentiles(one.revoke_s for one in rounds),
         "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "load_average_before": load_average},
     }
@@ -209,10 +209,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _arguments(argv)
     load_average = round(os.getloadavg()[0], 2)
     rounds = []
-    with tempfile.TemporaryDirectory(prefix="enrol-latency-") as folder:
+    with tempfile.TemporaryDirectory(prefix="enroll-latency-") as folder:
         for one in measured(Path(folder), arguments.runs, arguments.delay, arguments.by):
             rounds.append(one)
-            print(f"{len(rounds):3d}  enrolled {one.enrol_s:+.3f} s  revoked {one.revoke_s:+.3f} s", flush=True)
+            print(f"{len(rounds):3d}  enrolled {one.enroll_s:+.3f} s  revoked {one.revoke_s:+.3f} s", flush=True)
     result = summary(rounds, arguments.delay, load_average)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

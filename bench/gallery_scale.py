@@ -1,4 +1,4 @@
-"""The gallery's local mode with 10,000 people of 1,000 owners: start, search, enrolment, erasure, memory.
+"""The gallery's local mode with 10,000 people of 1,000 owners: start, search, enrollment, erasure, memory.
 
 usage: python -m bench.gallery_scale [--people 10000] [--owners 1000] [--largest 1000] [--out FILE]
 One owner has `largest` people, the others share the rest. Vectors are random, of the two packaged networks'
@@ -78,7 +78,7 @@ def drawn(dimension: int, count: int = _POOL) -> Vectors:
 
 
 def fill(config: GalleryConfig, population: Population) -> None:
-    """Enrol everybody, an owner at once: one by one it would take minutes and end with the same files."""
+    """Enroll everybody, an owner at once: one by one it would take minutes and end with the same files."""
     pool, seal = drawn(config.dimension), Seal(KEY, config.collection, config.dimension)
     for owner, count in population.owned():
         QdrantGallery(config).upsert_templates(owner, f"{owner}-0", pool[:TEMPLATES])
@@ -165,7 +165,7 @@ def write(folder: Path, count: int) -> dict[str, object]:
         for number in range(count):
             person, faces = f"new-{number}", [vectors[number : number + TEMPLATES] for vectors in looks]
 
-            def enrol(owner: OwnerId = owner, person: str = person, faces: Sequence[Vectors] = faces) -> None:
+            def enroll(owner: OwnerId = owner, person: str = person, faces: Sequence[Vectors] = faces) -> None:
                 for gallery, vectors in zip(galleries, faces, strict=True):
                     gallery.delete_person(owner, person)
                     gallery.upsert_templates(owner, person, vectors)
@@ -175,7 +175,7 @@ def write(folder: Path, count: int) -> dict[str, object]:
                     assert reader.check()
                     reader.refresh(owner)
 
-            note(f"enrol_into_{size}", enrol)
+            note(f"enrol_into_{size}", enroll)
             note(f"reread_{size}", reread)
             note(f"erase_from_{size}", lambda owner=owner, person=person: galleries[0].erase_person(owner, person))  # type: ignore[misc]
             reread()

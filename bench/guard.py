@@ -1,4 +1,4 @@
-"""What the output guard sees, at what cost: `python -m bench.guard CLIP... [--enrol CLIP=FOLDER] [--sheets FOLDER]`.
+"""What the output guard sees, at what cost: `python -m bench.guard CLIP... [--enroll CLIP=FOLDER] [--sheets FOLDER]`.
 
 Runs each clip through the product's own parts in media time, as `bench.replay` does, and lets the guard look at what
 comes out, several times a second so that a short clip tells more, each look on its own. Frames with a mask are also
@@ -163,7 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument(
-        "--enrol", action="append", default=[], metavar="CLIP=FOLDER", help="photos of who is in a clip"
+        "--enroll", action="append", default=[], metavar="CLIP=FOLDER", help="photos of who is in a clip"
     )
     parser.add_argument("--sheets", type=Path, help="write what trips, and what nearly does, here")
     arguments = parser.parse_args()
@@ -172,9 +172,9 @@ def main() -> None:
     looks = trips = 0
     for path in arguments.clips:
         gallery = MemoryGallery()
-        for clip, _, folder in (text.partition("=") for text in arguments.enrol):
+        for clip, _, folder in (text.partition("=") for text in arguments.enroll):
             if clip == path.stem:
-                gallery.enrol(Path(folder))
+                gallery.enroll(Path(folder))
         found = looked_at(path, gallery, detector, arguments.sheets)
         looks, trips = looks + found.looks, trips + found.trips
         print(json.dumps({"clip": path.name, **found.summary()}), flush=True)

@@ -1,4 +1,4 @@
-"""Judges real clips: `python -m bench.replay CLIP... --judge YUNET.onnx [--enrol PHOTOS_FOLDER] [--sheets FOLDER]`.
+"""Judges real clips: `python -m bench.replay CLIP... --judge YUNET.onnx [--enroll PHOTOS_FOLDER] [--sheets FOLDER]`.
 
 Runs each clip through the product's own parts (sampling, detector, recognition, delay line) in media time instead of
 real time, so that a busy machine changes nothing, and has a second, independent detector look at every source frame.
@@ -103,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--judge", type=Path, required=True, help="YuNet, face_detection_yunet_2023mar.onnx")
-    parser.add_argument("--enrol", type=Path, action="append", default=[], help="a folder of one person's photos")
+    parser.add_argument("--enroll", type=Path, action="append", default=[], help="a folder of one person's photos")
     parser.add_argument("--sheets", type=Path, help="write frames with slips, and a sample of all, here")
     parser.add_argument("--arcface", type=Path, help="recognise with this ONNX file instead of the packaged networks")
     parser.add_argument("--threshold", type=float, default=0.45, help="its cosine")
@@ -114,12 +114,12 @@ def main() -> None:
     judge = Judge(arguments.judge)
     gallery = MemoryGallery((arguments.arcface, arguments.threshold) if arguments.arcface else None)
     known = MemoryGallery((arguments.witness, arguments.witness_threshold)) if arguments.witness else None
-    for folder in arguments.enrol:
-        gallery.enrol(folder)
+    for folder in arguments.enroll:
+        gallery.enroll(folder)
         if known:
-            known.enrol(folder)
+            known.enroll(folder)
     for path in arguments.clips:
-        witness = Witness(known) if known and arguments.enrol else None
+        witness = Witness(known) if known and arguments.enroll else None
         found = judged(path, judge, gallery, arguments.sheets, witness)
         print(json.dumps({"clip": path.name, **found}), flush=True)
 

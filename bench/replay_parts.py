@@ -109,8 +109,8 @@ class MemoryGallery:
             self.policy = policy_for(["arcface"])
         self._people: list[dict[PersonId, NDArray[np.float32]]] = [{} for _ in self.embedders]
 
-    def enrol(self, folder: Path) -> None:
-        """Enrol the one person whose photos lie in a folder: the largest face of each."""
+    def enroll(self, folder: Path) -> None:
+        """Enroll the one person whose photos lie in a folder: the largest face of each."""
         faces = []
         for path in sorted(folder.iterdir()):
             picture = read_picture(path)

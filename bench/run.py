@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _measure_ours(folder: Path, clip: Path, source: SourceClip, seconds: float) -> Ours:
     with _running(folder) as (process, api, ports):
-        api.enrol("enrolled", [folder / "enrolled.jpg"])
+        api.enroll("enrolled", [folder / "enrolled.jpg"])
         stream = api.post("/v1/streams", {"name": "bench"})
         edge = f"rtmp://127.0.0.1:{ports['rtmp']}"
         token = (folder / "data" / "edge.token").read_text().strip()

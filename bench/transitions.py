@@ -165,7 +165,7 @@ def enrolled_gallery(people: dict[str, Person]) -> MemoryGallery:
         photos = Path(folder) / ENROLLED
         photos.mkdir()
         (photos / "1.jpg").write_bytes(jpeg(people[ENROLLED].photo))
-        gallery.enrol(photos)
+        gallery.enroll(photos)
     return gallery
 
 

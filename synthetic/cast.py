@@ -36,7 +36,7 @@ class Person:
 
     Attributes:
         name: id used in scripts and truth.
-        photo: uint8 [H, W, 3] BGR with this one face in it, to enrol the person from.
+        photo: uint8 [H, W, 3] BGR with this one face in it, to enroll the person from.
         cutout: uint8 [h, w, 3] BGR, head and shoulders.
         alpha: float32 [h, w], 1 where the cut-out is opaque.
         face: the face in pixels of the cut-out, hairline to chin and cheek to cheek, measured by eye.
@@ -149,7 +149,7 @@ def load_cast(assets_dir: Path | None = None) -> dict[str, Person]:
 
 
 def jpeg(photo: NDArray[np.uint8]) -> bytes:
-    """Encode a BGR photograph as JPEG, to upload it for enrolment."""
+    """Encode a BGR photograph as JPEG, to upload it for enrollment."""
     done, data = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, 95])
     if not done:
         raise CastError("the photograph does not encode as JPEG")

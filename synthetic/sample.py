@@ -13,7 +13,7 @@ from synthetic.clip import write_clip
 from synthetic.scene import Script
 
 CLIP, PHOTO = "broadcast.flv", "astronaut.jpg"
-"""H.264 and AAC, to be published as they are; a photo to enrol the astronaut from."""
+"""H.264 and AAC, to be published as they are; a photo to enroll the astronaut from."""
 
 
 def main(argv: list[str] | None = None) -> int:

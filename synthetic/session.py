@@ -58,11 +58,11 @@ class Session:
         """Publish a clip with a real ffmpeg."""
         return Publisher(clip, f"{self.stack.addresses.publish_url}/{stream.key}", loop=loop)
 
-    def enrol(self, name: str, person: Person, *, owner: str = "default") -> str:
-        """Enrol a person from the photograph and return the person's id."""
+    def enroll(self, name: str, person: Person, *, owner: str = "default") -> str:
+        """Enroll a person from the photograph and return the person's id."""
         path = self._folder / f"{name}.jpg"
         path.write_bytes(jpeg(person.photo))
-        return str(self.api.enrol(name, [path], owner=owner)["person_id"])
+        return str(self.api.enroll(name, [path], owner=owner)["person_id"])
 
     def status(self, stream: LiveStream) -> dict[str, Any]:
         """Return what /v1/status says of a stream."""

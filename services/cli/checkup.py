@@ -149,7 +149,7 @@ def _people(patient: Patient) -> Iterator[Finding]:
     yield _counted("photos", "kept of nobody that the database knows", tuple(sorted(found.vault_orphans)), erase)
     yield _counted("templates", "kept of nobody that the database knows", gallery_orphans, erase)
     yield _counted(
-        "photos", "missing of enrolled people", tuple(sorted(found.without_photos)), "enrol them again some day"
+        "photos", "missing of enrolled people", tuple(sorted(found.without_photos)), "enroll them again some day"
     )
     yield _counted(
         "templates",

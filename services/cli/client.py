@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import httpx
 
-_ENROL_S = 120.0
+_ENROLL_S = 120.0
 """Twenty photos take the api 7 s, after the 2 s that its models need at first; the rest is for the way there."""
 
 
@@ -81,8 +81,8 @@ class ApiClient:
         """Delete what is at `path`."""
         self._call("DELETE", path)
 
-    def enrol(self, name: str, photos: list[Path], *, owner: str = "default", expires_at: str | None = None) -> Any:
-        """Enrol a person from photo files and return the answer with a verdict for each photo.
+    def enroll(self, name: str, photos: list[Path], *, owner: str = "default", expires_at: str | None = None) -> Any:
+        """Enroll a person from photo files and return the answer with a verdict for each photo.
 
         Args:
             expires_at: when the consent runs out, RFC 3339; None: never.
@@ -99,7 +99,7 @@ class ApiClient:
                     file.seek(0)
             except OSError as exc:
                 raise ApiError(f"can't read {exc.filename or 'a photo'}: {exc.strerror}") from exc
-            return self._call("POST", "/v1/people", data=fields, files=files, timeout=_ENROL_S)
+            return self._call("POST", "/v1/people", data=fields, files=files, timeout=_ENROLL_S)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         answer = self._ask(method, path, **arguments)

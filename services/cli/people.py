@@ -47,10 +47,10 @@ def enroll(  # noqa: PLR0913, PLR0917 - a parameter an option
     api_url: ApiUrl = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Enrol a person from photos: this face stays visible. Exit status 1 if no photo can be used."""
+    """Enroll a person from photos: this face stays visible. Exit status 1 if no photo can be used."""
     try:
         with ApiClient(api_url, token) as api:
-            person = api.enrol(name, photos, owner=owner, expires_at=until)
+            person = api.enroll(name, photos, owner=owner, expires_at=until)
     except ApiError as exc:
         if as_json and exc.problem:
             print_json(exc.problem)
@@ -78,7 +78,7 @@ def people_list(token: Token, owner: Owner = "default", api_url: ApiUrl = DEFAUL
 
 @people.command("delete")
 def people_delete(person_id: PersonId, token: Token, yes: Yes = False, api_url: ApiUrl = DEFAULT_URL) -> None:
-    """Un-enrol a person and erase photos and templates, after a question: masked again at once."""
+    """Un-enroll a person and erase photos and templates, after a question: masked again at once."""
     refuse_unasked(yes, f"the person {person_id} is not erased")
     with ApiClient(api_url, token) as api:
         if not yes:
@@ -130,7 +130,7 @@ def reindex(
     if as_json:
         print_json(state)
     for person_id in state["skipped"] if not as_json else []:
-        out.print(f"{person_id}: no kept photo can be used; enrol this person again", markup=False)
+        out.print(f"{person_id}: no kept photo can be used; enroll this person again", markup=False)
     if state["state"] != "done":
         raise ApiError(f"not finished: {state['reason']}")
 

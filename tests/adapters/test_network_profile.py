@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from mosaicast.adapters.detectors import make_detector, require_detector
-from mosaicast.adapters.detectors.factory import enrol_score
+from mosaicast.adapters.detectors.factory import enroll_score
 from mosaicast.adapters.embedders import DlibResnet, FacenetCasia, make_embedder
 from mosaicast.adapters.gallery.store import GalleryConfig
 from mosaicast.adapters.models import Registry, load, profile_of
@@ -58,10 +58,10 @@ def test_the_list_says_what_a_network_is_shown(kind: type[DlibResnet | FacenetCa
 
 def test_the_thresholds_are_those_of_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     detector = load().get("centerface")
-    assert enrol_score() == 0.5
+    assert enroll_score() == 0.5
     changed = msgspec.structs.replace(detector, thresholds={"mask": 0.2, "enrol": 0.7})
     monkeypatch.setattr("mosaicast.adapters.detectors.factory.load", lambda: Registry((changed,)))
-    assert enrol_score() == 0.7
+    assert enroll_score() == 0.7
 
 
 def test_a_policy_masks_from_the_score_that_the_list_says() -> None:

@@ -159,7 +159,7 @@ def _ours(pid: int) -> set[str]:
 
 
 def broadcast(folder: Path, clip: Path) -> dict[str, object]:
-    """Run a stack, enrol a person, publish and watch for a while; return what was seen."""
+    """Run a stack, enroll a person, publish and watch for a while; return what was seen."""
     lead_everything_to_loopback()
     witness = Witness()
     call_strangers()
@@ -170,7 +170,7 @@ def broadcast(folder: Path, clip: Path) -> dict[str, object]:
         addresses = stack.start()
         with ApiClient(addresses.api_url, TOKEN) as api:
             session = Session(stack, api, folder)
-            session.enrol("Eileen", load_cast()["astronaut"])
+            session.enroll("Eileen", load_cast()["astronaut"])
             stream = session.create("offline")
             oracle = Oracle([SourceClip.load(clip)], ["astronaut"])
             with session.publish(clip, stream), LiveWatch(stream.rtmp_url, oracle) as watch:

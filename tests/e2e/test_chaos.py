@@ -66,7 +66,7 @@ def test_whatever_the_log_loses_repeats_or_mixes_up_nobody_is_shown(
     chaotic: Session, people: Mapping[str, Person], make_clip: MakeClip
 ) -> None:
     clip = make_clip("restless", presets.restless(["astronaut", "admiral"], "coach"))
-    chaotic.enrol("Eileen", people["astronaut"], owner="chaos")
+    chaotic.enroll("Eileen", people["astronaut"], owner="chaos")
     stream = chaotic.create("chaos", owner="chaos")
     with (
         chaotic.publish(clip, stream) as publisher,
@@ -100,7 +100,7 @@ def test_a_source_whose_clock_goes_back_shows_nobody_and_plays_on(
     session: Session, people: Mapping[str, Person], make_clip: MakeClip
 ) -> None:
     clip = make_clip("restless", presets.restless(["astronaut", "admiral"], "coach"))
-    session.enrol("Eileen", people["astronaut"], owner="stepping")
+    session.enroll("Eileen", people["astronaut"], owner="stepping")
     stream = session.create("stepping", owner="stepping")
     url = f"{session.stack.addresses.publish_url}/{stream.key}"
     with (

@@ -29,7 +29,7 @@ ENDED = {"refused", "ended", "quarantined", "error"}
 
 @pytest.fixture(scope="module")
 def owner(quick_session: Session, people: Mapping[str, Person]) -> str:
-    quick_session.enrol("Eileen", people["astronaut"], owner="edges")
+    quick_session.enroll("Eileen", people["astronaut"], owner="edges")
     return "edges"
 
 

@@ -179,7 +179,7 @@ class OnAir:
 def on_air(
     session: Session, products: Products, people: Mapping[str, Person], pair_clip: Path, pair_oracle: Oracle
 ) -> Iterator[OnAir]:
-    session.enrol("Eileen", people["astronaut"], owner="faults")
+    session.enroll("Eileen", people["astronaut"], owner="faults")
     on_air = OnAir(products, session, pair_clip, pair_oracle)
     yield on_air
     on_air.end()

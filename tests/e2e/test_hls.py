@@ -14,7 +14,7 @@ from tests.e2e.hls_watch import HlsWatch
 
 @pytest.fixture(scope="module")
 def ann(quick_session: Session, people: Mapping[str, Person]) -> str:
-    return quick_session.enrol("Eileen", people["astronaut"], owner="hls")
+    return quick_session.enroll("Eileen", people["astronaut"], owner="hls")
 
 
 def pictures(session: Session) -> set[str]:

@@ -16,7 +16,7 @@ from tests.e2e.conftest import MakeClip
 
 @pytest.fixture(scope="module")
 def owner(session: Session, people: Mapping[str, Person]) -> str:
-    session.enrol("Eileen", people["astronaut"], owner="pair")
+    session.enroll("Eileen", people["astronaut"], owner="pair")
     return "pair"
 
 
@@ -54,7 +54,7 @@ def test_three_streams_do_not_leak_into_each_other(
     source = SourceClip.load(clip)
     streams: dict[str, LiveStream] = {}
     for name in names:
-        session.enrol(name, people[name], owner=f"only-{name}")
+        session.enroll(name, people[name], owner=f"only-{name}")
         streams[name] = session.create(name, owner=f"only-{name}")
         session.api.patch(f"/v1/streams/{streams[name].stream_id}/policy", {"delay_s": 3.0, "analysis_fps": 5.0})
     with ExitStack() as publishing:

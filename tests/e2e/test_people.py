@@ -42,7 +42,7 @@ HARDEST = ("swap", "cross", "take_over_at_the_heels", "cut_within_a_shot")
 
 @pytest.fixture(scope="module")
 def encounter_owner(quick_session: Session, people: Mapping[str, Person]) -> str:
-    quick_session.enrol("Eileen", people[ENROLLED], owner="encounters")
+    quick_session.enroll("Eileen", people[ENROLLED], owner="encounters")
     return "encounters"
 
 
@@ -89,7 +89,7 @@ def runs_clear(watch: LiveWatch, since_s: float = 0.0) -> bool:
 
 @dataclass(frozen=True)
 class Broadcast:
-    """A stream on air with one person to enrol and a stranger, and its viewer."""
+    """A stream on air with one person to enroll and a stranger, and its viewer."""
 
     session: Session
     stream: LiveStream
@@ -151,7 +151,7 @@ def test_what_is_said_about_a_person_counts_on_the_frames_that_wait_and_on_no_ot
         on_air(quick_session, two_clip, "said", name="other") as other,
     ):
         assert not any(seen.shown for on in (mine, other) for seen in on.watch.sightings()), "before she is enrolled"
-        person_id = quick_session.enrol("Eileen", people[ENROLLED], owner="said")
+        person_id = quick_session.enroll("Eileen", people[ENROLLED], owner="said")
         mine.seen_again()
         other.seen_again()
         consent = f"/v1/people/{person_id}/consents/{mine.stream.stream_id}"
@@ -209,7 +209,7 @@ def test_without_the_gallery_everybody_is_masked_and_it_heals(
     quick_session: Session, people: Mapping[str, Person], two_clip: Path, failure: Failure
 ) -> None:
     owner = f"gallery-{failure.__name__}"
-    quick_session.enrol("Eileen", people[ENROLLED], owner=owner)
+    quick_session.enroll("Eileen", people[ENROLLED], owner=owner)
     with on_air(quick_session, two_clip, owner) as broadcast:
         broadcast.seen_again()
         with failure(quick_session):
@@ -228,7 +228,7 @@ def test_a_gallery_that_lost_everything_is_filled_again_and_nobody_is_seen_until
     quick_session: Session, people: Mapping[str, Person], two_clip: Path
 ) -> None:
     owner = "gallery-emptied"
-    quick_session.enrol("Eileen", people[ENROLLED], owner=owner)
+    quick_session.enroll("Eileen", people[ENROLLED], owner=owner)
     with on_air(quick_session, two_clip, owner) as broadcast:
         broadcast.seen_again()
         gone_s = time.monotonic()

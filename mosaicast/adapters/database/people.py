@@ -20,7 +20,7 @@ PersonState = Literal["enrolling", "kept", "erasing"]
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One photo of an enrolment and its verdict."""
+    """One photo of an enrollment and its verdict."""
 
     file: str
     verdict: str
@@ -77,7 +77,7 @@ class PeopleTables(OutboxTables):
                 _must_tell(session, person.owner_id)
 
     def keep_person(self, person_id: str, templates: str) -> bool:
-        """Note that all of an enrolment is kept: from now on the person may be seen; False: it was given up."""
+        """Note that all of an enrollment is kept: from now on the person may be seen; False: it was given up."""
         with self._session() as session:
             enrolling = update(PersonRow).where(PersonRow.id == person_id, PersonRow.state == "enrolling")
             if not rows(session.execute(enrolling.values(state="kept", templates=templates))):

@@ -40,8 +40,8 @@ def make_detector(
     return CenterFace(width)
 
 
-def enrol_score() -> float:
-    """Return the lowest score of a face to enrol with, of the detector that enrolls.
+def enroll_score() -> float:
+    """Return the lowest score of a face to enroll with, of the detector that enrolls.
 
     Un-masking wants certainty, so it is far above the one that masks. The faces of 140 reference photos (75 of Korean
     public figures, the Johns of dlib, the clips' people) score 0.79 and more.

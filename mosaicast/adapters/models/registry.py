@@ -117,7 +117,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of what an embedder is shown. Raise it when that changes: it is in the version, under which vectors are kept."""
     matching: Matching = Matching()
     thresholds: dict[Literal["mask", "enrol"], Cosine] = {}
-    """Of a detector: the lowest score of a face to mask (a stream's policy may say another one), and to enrol."""
+    """Of a detector: the lowest score of a face to mask (a stream's policy may say another one), and to enroll."""
     rates: dict[Literal["far_1", "far_4", "authors"], Cosine] = {}
     """Of an embedder, to know, not to decide by: cosines at a false-match rate in percent, or the authors' advice."""
     note: str = ""

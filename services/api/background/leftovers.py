@@ -1,4 +1,4 @@
-"""Enrolments and erasures that were cut off are erased to the end, and the three places of people are compared."""
+"""Enrollments and erasures that were cut off are erased to the end, and the three places of people are compared."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from services.api.people.items import WHOLE
 
 CHECK_S = 5.0
 ENROLLING_MS = 60_000
-"""Writing an enrolment down takes a second, 20 s when every store is as slow as it may be; older ones were cut off."""
+"""Writing an enrollment down takes a second, 20 s when every store is as slow as it may be; older ones were cut off."""
 _LOG = get_logger(__name__)
 
 
@@ -71,11 +71,11 @@ class Leftovers:
         return person.state == "enrolling" and 0 <= self._deps.wall_ms() - person.created_ms < ENROLLING_MS
 
     def _was_kept(self, person: Person) -> bool:
-        """Whether the enrolment came to its end after all, and this database is a copy that was made before."""
+        """Whether the enrollment came to its end after all, and this database is a copy that was made before."""
         kept = person.state == "enrolling" and self._deps.vault.has(person.person_id, WHOLE)
         if kept and person.person_id not in self._in_doubt:
             self._in_doubt.add(person.person_id)
-            _LOG.warning("enrolment_in_doubt", person=person.person_id, help="enrol anew, or delete the person")
+            _LOG.warning("enrollment_in_doubt", person=person.person_id, help="enroll anew, or delete the person")
         return kept
 
     def _finish(self, person: Person) -> None:

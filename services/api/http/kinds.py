@@ -108,7 +108,7 @@ BEING_ERASED = Kind(
     HTTPStatus.CONFLICT,
     "The person is being erased",
     "An erasure has begun; it can't be stopped, and nothing can be changed any more.",
-    "Enrol the person anew when it is done.",
+    "Enroll the person anew when it is done.",
 )
 CHANGED_MEANWHILE = Kind(
     "changed-meanwhile",
@@ -121,7 +121,7 @@ TOO_LARGE = Kind(
     "too-large",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "The request is too large",
-    "A body may have 1 MB, an enrolment 420 MB.",
+    "A body may have 1 MB, an enrollment 420 MB.",
     "Send less.",
 )
 PHOTOS_TOO_LARGE = Kind(
@@ -135,7 +135,7 @@ FORM_WANTED = Kind(
     "form-wanted",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "A form is wanted",
-    "An enrolment is a form of the type `multipart/form-data`.",
+    "An enrollment is a form of the type `multipart/form-data`.",
     "Send `name` and `photos` as its parts.",
 )
 NOT_VALID = Kind(
@@ -157,13 +157,13 @@ OTHER_OWNER = Kind(
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "The stream is another owner's",
     "People are visible on the streams of their own owner only.",
-    "Enrol the person for the stream's owner too.",
+    "Enroll the person for the stream's owner too.",
 )
 MOMENT_PASSED = Kind(
     "moment-passed",
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "That moment has passed",
-    "The consent would have run out before the enrolment. Nobody was enrolled.",
+    "The consent would have run out before the enrollment. Nobody was enrolled.",
     "Send an `expires_at` in the future, or none.",
 )
 PHOTO_COUNT = Kind(
@@ -192,7 +192,7 @@ TOO_MANY_PEOPLE = Kind(
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "This owner can't have more people",
     "A stream can be told of so many people and no more.",
-    "Erase somebody, or enrol for another owner.",
+    "Erase somebody, or enroll for another owner.",
 )
 OUR_MISTAKE = Kind(
     "our-mistake",
@@ -243,7 +243,7 @@ BUSY = Kind(
     "busy",
     HTTPStatus.SERVICE_UNAVAILABLE,
     "Others are sending photos",
-    "Two enrolments are read at once, and none of them ended within 10 s.",
+    "Two enrollments are read at once, and none of them ended within 10 s.",
     "Ask again.",
     retry_after_s=10,
 )

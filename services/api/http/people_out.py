@@ -14,7 +14,7 @@ def person_out(person: Person, now_ms: int, judged: Sequence[Judged] | None = No
     """Return a person as an answer.
 
     Args:
-        judged: of an enrolment just made: its sentences and notes.
+        judged: of an enrollment just made: its sentences and notes.
     """
     sayings = [(one.detail, one.note) for one in judged] if judged else [("", "")] * len(person.photos)
     return PersonOut(

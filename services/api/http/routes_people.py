@@ -1,4 +1,4 @@
-"""People who stay visible: enrol, list, change, delete; the faces of their photos; templates made again."""
+"""People who stay visible: enroll, list, change, delete; the faces of their photos; templates made again."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ from services.api.http.depends import D, require_admin
 from services.api.http.people_out import person_out
 from services.api.http.problems import COMMON, responses
 from services.api.http.schemas import Owner, to_ms
-from services.api.http.schemas_people import EnrolForm, PersonList, PersonOut, PersonPatch, ReindexIn, ReindexOut
+from services.api.http.schemas_people import EnrollForm, PersonList, PersonOut, PersonPatch, ReindexIn, ReindexOut
 from services.api.http.uploads import Part, read_parts
 from services.api.people import records as people
 from services.api.people.enrollment import Judged, PhotosRefusedError, PhotosTooLargeError
@@ -38,7 +38,7 @@ gallery = APIRouter(
     prefix="/v1/gallery", tags=["people"], dependencies=[Depends(require_admin)], responses=responses(*COMMON)
 )
 _STORES = (kinds.STORE_AWAY, kinds.VAULT_FOREIGN)
-_ENROLS = responses(
+_ENROLLS = responses(
     *COMMON, *_STORES, kinds.NOT_READABLE, kinds.TOO_SLOW, kinds.TOO_LARGE, kinds.PHOTOS_TOO_LARGE, kinds.FORM_WANTED,
     kinds.MOMENT_PASSED, kinds.PHOTO_COUNT, kinds.PHOTOS_REFUSED, kinds.PHOTOS_DISAGREE, kinds.TOO_MANY_PEOPLE,
     kinds.MODELS_BROKEN, kinds.BUSY,
@@ -73,11 +73,11 @@ _FORM = {
 """Written out, because the form is read part by part and not by the framework: see `uploads`."""
 
 
-@router.post("", status_code=201, responses=_ENROLS, openapi_extra=_FORM, operation_id="enrol_person")
-async def enrol_person(request: Request, deps: D) -> PersonOut:
-    """Enrol a person from 1 to 20 photos; each gets a verdict. At least one must be good, and most the same person's.
+@router.post("", status_code=201, responses=_ENROLLS, openapi_extra=_FORM, operation_id="enrol_person")
+async def enroll_person(request: Request, deps: D) -> PersonOut:
+    """Enroll a person from 1 to 20 photos; each gets a verdict. At least one must be good, and most the same person's.
 
-    `expires_at` says when the consent runs out. Two enrolments are read at once: 503 after a wait for one of them, 408
+    `expires_at` says when the consent runs out. Two enrollments are read at once: 503 after a wait for one of them, 408
     for a sender that is too slow.
     """
     fields: dict[str, str] = {}
@@ -99,7 +99,7 @@ async def enrol_person(request: Request, deps: D) -> PersonOut:
         created_ms=deps.wall_ms(),
         expires_ms=to_ms(form.expires_at) if form.expires_at else None,
     )
-    kept = await run_in_threadpool(people.enrol, deps, person, judged)
+    kept = await run_in_threadpool(people.enroll, deps, person, judged)
     return person_out(kept, deps.wall_ms(), judged)
 
 
@@ -146,7 +146,7 @@ def change_person(person_id: str, body: PersonPatch, deps: D) -> PersonOut:
     operation_id="delete_person",
 )
 def delete_person(person_id: str, deps: D) -> None:
-    """Un-enrol a person and erase photos and templates: masked again at once, also on running streams.
+    """Un-enroll a person and erase photos and templates: masked again at once, also on running streams.
 
     503 says what is not done yet: it is tried until it is, and asking again tells whether it is.
     """
@@ -216,9 +216,9 @@ def _settled(deps: Deps, judged: list[Judged]) -> list[Judged]:
     return settled
 
 
-def _form(fields: dict[str, str], deps: Deps) -> EnrolForm:
+def _form(fields: dict[str, str], deps: Deps) -> EnrollForm:
     try:
-        form = EnrolForm.model_validate(fields)
+        form = EnrollForm.model_validate(fields)
     except ValidationError as exc:
         errors = exc.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError([{**error, "loc": ("body", *error["loc"])} for error in errors]) from exc

@@ -45,8 +45,8 @@ class PhotoOut(BaseModel):
     thumbnail: str | None = Field(default=None, description="Where the aligned face is: a path, administrators only.")
 
 
-class EnrolForm(Strict):
-    """The fields of an enrolment beside the photos."""
+class EnrollForm(Strict):
+    """The fields of an enrollment beside the photos."""
 
     name: Name
     owner: Owner = "default"
@@ -129,4 +129,4 @@ class ReindexOut(BaseModel):
     )
     total: int = Field(description="People in this run.")
     done: int = Field(description="Of them finished, the skipped ones too.")
-    skipped: list[str] = Field(description="Ids of people of whom no photo can be used any more: enrol them again.")
+    skipped: list[str] = Field(description="Ids of people of whom no photo can be used any more: enroll them again.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import cv2
 import numpy as np
 
-from mosaicast.adapters.detectors.factory import enrol_score
+from mosaicast.adapters.detectors.factory import enroll_score
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.photos import Decoded, PhotoError
 from mosaicast.core.pose import pitch_ratio, yaw_ratio
@@ -146,7 +146,7 @@ class Enroller:
         except PhotoError as exc:
             return Judged(file, exc.fault, exc.detail)
         note = TURNED_NOTE if photo.turned else ""
-        found = sorted(self._models.find(photo.picture, enrol_score()), key=lambda face: -face.box.area)
+        found = sorted(self._models.find(photo.picture, enroll_score()), key=lambda face: -face.box.area)
         verdict = judge(photo.picture, found)
         if verdict != "ok":
             return Judged(file, verdict, DETAILS[verdict], note)
@@ -177,7 +177,7 @@ class Enroller:
             ModelError: a model failed.
             JpegError: it is not what was kept.
         """
-        return self._models.embed_largest(jpeg.decode(photo), enrol_score())
+        return self._models.embed_largest(jpeg.decode(photo), enroll_score())
 
     def _use(self, picture: Picture, face: "RawFace") -> GoodFace | None:
         kept = crop_square(picture, face.box, growth=KEPT_GROWTH, largest=KEPT_SIDE)

@@ -1,4 +1,4 @@
-"""The face models, in a child: what they take, half a gigabyte, goes back when nobody enrols."""
+"""The face models, in a child: what they take, half a gigabyte, goes back when nobody enrolls."""
 
 import threading
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """What the vault keeps of a person, by name."""
 
 WHOLE = "whole"
-"""Item of the vault: all of the person's enrolment was kept. A copy of the database that was made in between does not
+"""Item of the vault: all of the person's enrollment was kept. A copy of the database that was made in between does not
 know that, and takes it for cut off."""
 
 

@@ -17,7 +17,7 @@ from services.api.secrets import new_id
 _LOG = get_logger(__name__)
 
 
-def enrol(deps: Deps, person: Person, judged: Sequence[Judged]) -> Person:
+def enroll(deps: Deps, person: Person, judged: Sequence[Judged]) -> Person:
     """Keep a person with the good ones of these photos, and tell the others.
 
     The row comes first, so that no picture and no template is without an owner who can erase it, and says that nobody
@@ -115,10 +115,10 @@ def _fill(deps: Deps, person: Person, judged: Sequence[Judged]) -> None:
 
 
 def _undo(deps: Deps, person: Person) -> None:
-    """Erase a failed enrolment; what can't be erased now stays in the database, without consent, until it is."""
+    """Erase a failed enrollment; what can't be erased now stays in the database, without consent, until it is."""
     try:
         deps.storage.begin_erasing(person.person_id)
         erase_kept(deps, person)
         deps.storage.delete_person(person.person_id)
     except (GalleryUnavailable, VaultError, StorageError) as exc:
-        _LOG.error("enrolment_left_over", person=person.person_id, error=str(exc))
+        _LOG.error("enrollment_left_over", person=person.person_id, error=str(exc))

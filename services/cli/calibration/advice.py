@@ -169,16 +169,16 @@ def _people_figures(
 
 
 def about_detection(found: Detections, fmr: float) -> Advice:
-    """Recommend scores: to mask (at a bearable price), and to enrol (a false face is as rare as was asked for)."""
+    """Recommend scores: to mask (at a bearable price), and to enroll (a false face is as rare as was asked for)."""
     curve = calibration.precision_recall(found.true, found.false, found.missed)
     best_f1, balanced = curve.best_f1
     mask = _lowest(found, int(NEEDLESS * found.pictures))
-    enrol = calibration.threshold_for(found.worst_false, fmr)
+    enroll = calibration.threshold_for(found.worst_false, fmr)
     advised = {
         "mask": _at(found, mask),
         "balanced": _at(found, balanced) | {"f1": best_f1},
-        "enrol": _at(found, min(1.0, enrol.threshold))
-        | {"false_picture_rate_below": enrol.rate_at_most, "proven": enrol.proven},
+        "enrol": _at(found, min(1.0, enroll.threshold))
+        | {"false_picture_rate_below": enroll.rate_at_most, "proven": enroll.proven},
     }
     figures = {
         "kind": "detection",
@@ -191,7 +191,7 @@ def about_detection(found: Detections, fmr: float) -> Advice:
         "average_precision": curve.average_precision,
         "thresholds": advised,
     }
-    return Advice(figures, _detection_sentences(advised, enrol), _detection_figures(found, curve, advised))
+    return Advice(figures, _detection_sentences(advised, enroll), _detection_figures(found, curve, advised))
 
 
 def _lowest(found: Detections, false: int) -> float:
@@ -210,15 +210,15 @@ def _at(found: Detections, threshold: float) -> dict[str, Any]:
     }
 
 
-def _detection_sentences(advised: Mapping[str, Any], enrol: calibration.Recommendation) -> tuple[str, ...]:
+def _detection_sentences(advised: Mapping[str, Any], enroll: calibration.Recommendation) -> tuple[str, ...]:
     def shown(one: Mapping[str, Any]) -> str:
         return f"{one['threshold']:.3f}: recall {one['recall']:.1%}, precision {one['precision']:.1%}"
 
-    proof = "" if enrol.proven else "; there are too few pictures to prove the rate that was asked for"
+    proof = "" if enroll.proven else "; there are too few pictures to prove the rate that was asked for"
     return (
         f"To mask, {shown(advised['mask'])}; at most {NEEDLESS} needless masks in a picture.",
         f"Balanced, {shown(advised['balanced'])} (largest F1).",
-        f"To enrol, {shown(advised['enrol'])}; a picture shows a false face at a rate below {enrol.rate_at_most:.2g} "
+        f"To enroll, {shown(advised['enrol'])}; a picture shows a false face at a rate below {enroll.rate_at_most:.2g} "
         f"({CONFIDENCE:.0%} sure{proof}).",
     )
 

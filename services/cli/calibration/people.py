@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import Detector, RawFace
-from mosaicast.adapters.detectors.factory import enrol_score
+from mosaicast.adapters.detectors.factory import enroll_score
 from mosaicast.adapters.embedders import Embedder, Face
 from mosaicast.adapters.media.photos import Decoded, PhotoError
 from mosaicast.core.identity import IdentityPolicy
@@ -91,7 +91,7 @@ class PhotoEmbedder:
             self.verdicts["unreadable"] += 1
             self.unreadable.append(f"{path.name}: {exc}")
             return None
-        faces = self.detector.detect([picture], enrol_score())[0]
+        faces = self.detector.detect([picture], enroll_score())[0]
         verdict = judge(picture, faces, self.policy)
         self.verdicts[verdict] += 1
         if verdict != "ok":

@@ -1,4 +1,4 @@
-"""An api that enrols: real face models and vault, a gallery in memory, photographs that ship inside packages."""
+"""An api that enrolls: real face models and vault, a gallery in memory, photographs that ship inside packages."""
 
 import io
 from collections.abc import Callable
@@ -103,7 +103,7 @@ class FakeGallery:
 
 @dataclass
 class PeopleDesk(Desk):
-    """An api that can enrol."""
+    """An api that can enroll."""
 
     galleries: dict[str, Any] = field(default_factory=lambda: {n.name: FakeGallery() for n in models().networks})
     wrap: Callable[[Network], Network] = lambda network: network
@@ -119,15 +119,15 @@ class PeopleDesk(Desk):
         self.anyone = Client(self.app)
         self.admin = Client(self.app, {"Authorization": f"Bearer {ADMIN_TOKEN}"})
 
-    def enrol(self, *photos: bytes | tuple[str, bytes], **fields: str) -> httpx.Response:
-        """Ask to enrol Ann from photos."""
+    def enroll(self, *photos: bytes | tuple[str, bytes], **fields: str) -> httpx.Response:
+        """Ask to enroll Ann from photos."""
         named = [photo if isinstance(photo, tuple) else (f"{i}.jpg", photo) for i, photo in enumerate(photos)]
         files = [("photos", photo) for photo in named]
         return self.admin.post("/v1/people", data={"name": "Ann", **fields}, files=files)
 
     def enrolled(self, *photos: bytes, **fields: str) -> dict[str, Any]:
-        """Enrol Ann and return the answer."""
-        answer = self.enrol(*(photos or (jpeg(portrait("astronaut")),)), **fields)
+        """Enroll Ann and return the answer."""
+        answer = self.enroll(*(photos or (jpeg(portrait("astronaut")),)), **fields)
         assert answer.status_code == 201, answer.text
         body: dict[str, Any] = answer.json()
         return body

@@ -14,7 +14,7 @@ from tests.services.api.conftest import storage  # noqa: F401 - a fixture
 from tests.services.api.people_tools import PeopleDesk, jpeg, portrait
 
 
-def test_a_copy_that_was_made_during_an_enrolment_wipes_no_photos(
+def test_a_copy_that_was_made_during_an_enrollment_wipes_no_photos(
     tmp_path: Path,
     storage: Storage,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -30,7 +30,7 @@ def test_a_copy_that_was_made_during_an_enrolment_wipes_no_photos(
             source.backup(target)
 
     monkeypatch.setattr(desk.deps.vault, "put", put_and_back_up)
-    person_id = desk.enrol(jpeg(portrait("astronaut"))).json()["person_id"]
+    person_id = desk.enroll(jpeg(portrait("astronaut"))).json()["person_id"]
     assert desk.admin.get(f"/v1/people/{person_id}").json()["erasing"] is False, "enrolled in order"
 
     restored = Storage(f"sqlite:///{backup}")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mosaicast.adapters.detectors import RawFace
-from mosaicast.adapters.detectors.factory import enrol_score
+from mosaicast.adapters.detectors.factory import enroll_score
 from mosaicast.adapters.media import jpeg as jpegs
 from mosaicast.adapters.media.photos import PhotoDecoder
 from mosaicast.adapters.models.errors import InferenceError, ModelUnavailableError
@@ -18,7 +18,7 @@ from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks
 from mosaicast.runtime.children import ForkServer
 from mosaicast.runtime.sandbox import Access
-from services.api.people import enrolment
+from services.api.people import enrollment
 from services.api.people.agreement import likeness, odd_ones_out
 from services.api.people.enrollment import (
     DETAILS,
@@ -87,7 +87,7 @@ def test_the_verdict_on_a_photo(picture: Any, found: list[RawFace], verdict: Ver
 
 def test_light_does_not_count_as_sharpness() -> None:
     half = (portrait("astronaut") // 3).astype(np.uint8)
-    found = models().find(half, enrol_score())
+    found = models().find(half, enroll_score())
     assert judge(half, found) == "ok"
 
 
@@ -112,7 +112,7 @@ def test_a_good_photo_becomes_vectors_a_thumbnail_and_what_is_kept(enroller: Enr
     assert [v.shape for v in good.vectors] == [(128,), (512,)]
     assert all(abs(float(np.linalg.norm(v)) - 1) < 1e-4 for v in good.vectors)
     assert jpegs.size_wh(good.thumbnail) == (112, 112)
-    assert max(jpegs.size_wh(good.photo)) <= enrolment.KEPT_SIDE
+    assert max(jpegs.size_wh(good.photo)) <= enrollment.KEPT_SIDE
     found = models().find(cv2.resize(jpegs.decode(good.thumbnail), (336, 336)), 0.5)
     assert len(found) == 1, "the thumbnail shows a face"
     eyes = np.array(found[0].landmarks[:4]).reshape(2, 2)

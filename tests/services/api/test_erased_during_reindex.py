@@ -21,7 +21,7 @@ def test_no_template_of_an_erased_person_stays(
     desk = PeopleDesk(tmp_path, storage)
     desk.build()
     assert bind(storage, desk.deps.vault) is None
-    person_id = desk.enrol(jpeg(portrait("astronaut"))).json()["person_id"]
+    person_id = desk.enroll(jpeg(portrait("astronaut"))).json()["person_id"]
     keep = desk.deps.templates.keep
 
     def erased_meanwhile(*what: Any) -> None:

@@ -83,8 +83,8 @@ def test_a_stranger_among_the_photos_is_left_out(desk: PeopleDesk) -> None:
     assert all(len(gallery.held["default", answer["person_id"]]) == 2 for gallery in desk.galleries.values())
 
 
-def test_two_photos_of_two_people_enrol_nobody(desk: PeopleDesk) -> None:
-    told = problem(desk.enrol(jpeg(portrait("astronaut")), jpeg(portrait("admiral"))), 422)
+def test_two_photos_of_two_people_enroll_nobody(desk: PeopleDesk) -> None:
+    told = problem(desk.enroll(jpeg(portrait("astronaut")), jpeg(portrait("admiral"))), 422)
     assert "same person" in told["detail"]
     assert desk.nothing_is_kept()
     assert desk.producer.sent == []
@@ -109,7 +109,7 @@ def test_erasing_takes_photos_templates_and_the_name(desk: PeopleDesk) -> None:
 def test_a_gallery_that_is_away_keeps_nobody(desk: PeopleDesk) -> None:
     for gallery in desk.galleries.values():
         gallery.away = True
-        told = problem(desk.enrol(jpeg(portrait("astronaut"))), 503)
+        told = problem(desk.enroll(jpeg(portrait("astronaut"))), 503)
         gallery.away = False
         assert "gallery" in told["detail"]
         Leftovers(desk.deps).check()
@@ -121,7 +121,7 @@ def test_a_vault_that_fails_keeps_nobody(desk: PeopleDesk, monkeypatch: pytest.M
         raise VaultError("No space left on device")
 
     monkeypatch.setattr(desk.deps.vault, "put", fail)
-    problem(desk.enrol(jpeg(portrait("astronaut"))), 503)
+    problem(desk.enroll(jpeg(portrait("astronaut"))), 503)
     assert desk.nothing_is_kept()
 
 
@@ -147,7 +147,7 @@ def test_models_that_fail_are_503(desk: PeopleDesk, monkeypatch: pytest.MonkeyPa
         raise InferenceError("dead")
 
     monkeypatch.setattr(models(), "find", fail)
-    problem(desk.enrol(jpeg(portrait("astronaut"))), 503)
+    problem(desk.enroll(jpeg(portrait("astronaut"))), 503)
     assert desk.nothing_is_kept()
 
 
@@ -182,7 +182,7 @@ def test_an_owner_has_no_more_people_than_a_stream_can_be_told_of(
 ) -> None:
     monkeypatch.setattr(people, "MOST_PEOPLE", 1)
     desk.enrolled()
-    assert "1 people" in problem(desk.enrol(jpeg(portrait("astronaut"))), 422)["detail"]
+    assert "1 people" in problem(desk.enroll(jpeg(portrait("astronaut"))), 422)["detail"]
     desk.enrolled(owner="town")
     assert len(desk.storage.people_ids()) == 2
 

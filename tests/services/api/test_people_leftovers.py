@@ -1,4 +1,4 @@
-"""A failed enrolment leaves nothing, whichever step fails, and a wrong database never wipes the photos."""
+"""A failed enrollment leaves nothing, whichever step fails, and a wrong database never wipes the photos."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_whichever_step_fails_nobody_is_seen_and_nothing_stays(
     with monkeypatch.context() as broken:
         for target, name, error in (breaking(desk, place), UNDOING[undoing](desk)):
             broken.setattr(target, name, _raising(error), raising=False)
-        problem(desk.enrol(jpeg(portrait("astronaut"))), 500 if place == "bug" else 503)
+        problem(desk.enroll(jpeg(portrait("astronaut"))), 500 if place == "bug" else 503)
         assert desk.storage.visible_people("default", stream_id, desk.now_ms) == {}
     assert desk.storage.people_without("other") == [], "reindex makes no templates of what is left"
     desk.now_ms += ENROLLING_MS
@@ -88,7 +88,7 @@ def test_what_a_gallery_keeps_is_erased_when_it_answers_and_its_row_stays_until_
         raise GalleryUnavailable("away")
 
     second.upsert_templates = keep_and_go
-    problem(desk.enrol(jpeg(portrait("astronaut"))), 503)
+    problem(desk.enroll(jpeg(portrait("astronaut"))), 503)
     (left,) = desk.admin.get("/v1/people").json()["people"]
     assert (left["erasing"], left["expired"]) == (True, True)
     assert first.held
@@ -128,7 +128,7 @@ def test_an_erasure_is_not_over_before_the_others_know_of_it(desk: PeopleDesk) -
     assert desk.nothing_is_kept()
 
 
-def test_an_enrolment_at_work_is_left_alone_and_one_that_was_cut_off_is_not(desk: PeopleDesk) -> None:
+def test_an_enrollment_at_work_is_left_alone_and_one_that_was_cut_off_is_not(desk: PeopleDesk) -> None:
     desk.storage.create_person(Person("ann", "default", "Ann", desk.now_ms, state="enrolling"))
     desk.deps.vault.put("ann", "p1", b"x")
     Leftovers(desk.deps).check()
@@ -138,7 +138,7 @@ def test_an_enrolment_at_work_is_left_alone_and_one_that_was_cut_off_is_not(desk
     assert desk.nothing_is_kept()
 
 
-def test_an_enrolment_that_was_given_up_meanwhile_is_not_kept(
+def test_an_enrollment_that_was_given_up_meanwhile_is_not_kept(
     desk: PeopleDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put = desk.deps.vault.put
@@ -149,7 +149,7 @@ def test_an_enrolment_that_was_given_up_meanwhile_is_not_kept(
         Leftovers(desk.deps).check()
 
     monkeypatch.setattr(desk.deps.vault, "put", slow)
-    problem(desk.enrol(jpeg(portrait("astronaut"))), 503)
+    problem(desk.enroll(jpeg(portrait("astronaut"))), 503)
     Leftovers(desk.deps).check()
     assert desk.nothing_is_kept()
 
@@ -206,14 +206,14 @@ def test_an_empty_or_wrong_database_wipes_nothing(desk: PeopleDesk) -> None:
         refuses = bind(other.storage, other.deps.vault)
         assert refuses == REFUSES
         Leftovers(other.deps).check()
-        assert refuses in problem(other.enrol(jpeg(portrait("astronaut"))), 503)["detail"]
+        assert refuses in problem(other.enroll(jpeg(portrait("astronaut"))), 503)["detail"]
         assert other.admin.get("/v1/status").json()["problems"] == [refuses]
         for write in (lambda o=other: o.deps.vault.put("ann", "p1", b"x"), lambda o=other: o.deps.vault.erase(kept[0])):
             with pytest.raises(VaultError, match="another database"):
                 write()
         if people_of:
             assert other.admin.delete(f"/v1/people/{people_of}").status_code == 204, "nothing of hers is in there"
-        assert other.storage.people_ids() == frozenset(), "the failed enrolment left nothing"
+        assert other.storage.people_ids() == frozenset(), "the failed enrollment left nothing"
         other.storage.close()
     after = {path: path.read_bytes() for path in (desk.folder / "vault").rglob("*") if path.is_file()}
     assert after == before
@@ -281,7 +281,7 @@ def test_the_operator_may_bind_them_all_the_same(desk: PeopleDesk) -> None:
     other = other_database(desk, "empty.db")
     assert bind(other.storage, other.deps.vault) is not None
     assert bind(other.storage, other.deps.vault, force=True) is None
-    assert other.enrol(jpeg(portrait("astronaut"))).status_code == 201
+    assert other.enroll(jpeg(portrait("astronaut"))).status_code == 201
     assert kept in other.deps.vault.people()
     assert bind(desk.storage, desk.deps.vault) == REFUSES, "the photos have one master"
     other.storage.close()
@@ -291,7 +291,7 @@ def test_names_of_people_are_in_no_log(desk: PeopleDesk, monkeypatch: pytest.Mon
     monkeypatch.setattr(desk.deps.vault, "put", _raising(VaultError("full")))
     monkeypatch.setattr(desk.deps.vault, "erase", _raising(VaultError("ill")))
     with structlog.testing.capture_logs() as logged:
-        desk.enrol(jpeg(portrait("astronaut")), name="Annabel")
+        desk.enroll(jpeg(portrait("astronaut")), name="Annabel")
         desk.now_ms += ENROLLING_MS
         Leftovers(desk.deps).check()
     assert logged

@@ -1,4 +1,4 @@
-"""What is sent to enrol somebody: read part by part, bounded, and nothing kept of what is no photo."""
+"""What is sent to enroll somebody: read part by part, bounded, and nothing kept of what is no photo."""
 
 import io
 import struct
@@ -65,7 +65,7 @@ def bomb() -> bytes:
 def test_what_is_no_photo_is_refused_with_a_sentence_and_nothing_is_kept(
     desk: PeopleDesk, data: bytes, status: int, says: str
 ) -> None:
-    told = problem(desk.enrol(("a.jpg", data)), status)
+    told = problem(desk.enroll(("a.jpg", data)), status)
     assert told["detail"].startswith("no photo can be used; a.jpg: ")
     verdict = told["photos"][0]
     assert verdict["verdict"] == ("too_large" if status == 413 else "unreadable")
@@ -87,13 +87,13 @@ def test_what_is_no_photo_is_refused_with_a_sentence_and_nothing_is_kept(
     ],
 )
 def test_unusual_photos_are_used(desk: PeopleDesk, name: str, data: bytes) -> None:
-    answer = desk.enrol((name, data))
+    answer = desk.enroll((name, data))
     assert answer.status_code == 201, answer.text
     assert answer.json()["photos"][0]["file"] == name
 
 
 def test_a_bad_photo_among_good_ones_is_left_out(desk: PeopleDesk) -> None:
-    answer = desk.enrol(jpeg(portrait("astronaut")), bytes(LARGEST_PHOTO_BYTES + 1), b"GIF89a").json()
+    answer = desk.enroll(jpeg(portrait("astronaut")), bytes(LARGEST_PHOTO_BYTES + 1), b"GIF89a").json()
     assert [photo["verdict"] for photo in answer["photos"]] == ["ok", "too_large", "unreadable"]
 
 
@@ -131,7 +131,7 @@ def test_nobody_without_the_token_gets_a_byte_read(desk: PeopleDesk) -> None:
 
 @pytest.mark.parametrize("count", [0, 21])
 def test_1_to_20_photos(desk: PeopleDesk, count: int) -> None:
-    told = problem(desk.enrol(*[b"x"] * count), 422 if count else 415)
+    told = problem(desk.enroll(*[b"x"] * count), 422 if count else 415)
     assert "20 photos" in told["detail"] or "form" in told["detail"]
     files = [("photos", ("a", b"x"))] * count or [("other", ("a", b""))]
     problem(desk.admin.post("/v1/people", data={"name": "Ann"}, files=files), 422)
@@ -139,7 +139,7 @@ def test_1_to_20_photos(desk: PeopleDesk, count: int) -> None:
 
 
 def test_twenty_photos_are_taken(desk: PeopleDesk) -> None:
-    answer = desk.enrol(*[jpeg(portrait("astronaut"))] * 2, *[b"x"] * 18)
+    answer = desk.enroll(*[jpeg(portrait("astronaut"))] * 2, *[b"x"] * 18)
     assert answer.status_code == 201, answer.text
     assert len(answer.json()["photos"]) == 20
 
@@ -162,8 +162,8 @@ def test_twenty_photos_are_taken(desk: PeopleDesk) -> None:
         ({"name": "x" * 20_000}, "too long"),
     ],
 )
-def test_fields_that_are_wrong_enrol_nobody(desk: PeopleDesk, fields: dict[str, str], says: str) -> None:
-    told = desk.enrol(jpeg(portrait("astronaut")), **fields)
+def test_fields_that_are_wrong_enroll_nobody(desk: PeopleDesk, fields: dict[str, str], says: str) -> None:
+    told = desk.enroll(jpeg(portrait("astronaut")), **fields)
     assert says in problem(told, 413 if says == "too long" else 422)["detail"]
     assert desk.nothing_is_kept()
 

@@ -100,7 +100,7 @@ def test_whoever_finds_no_slot_is_told_to_come_again(desk: PeopleDesk) -> None:
             assert answer.headers["retry-after"]
 
     asyncio.run(scene())
-    assert desk.enrol(jpeg(portrait("astronaut"))).status_code == 201, "the slot is free again"
+    assert desk.enroll(jpeg(portrait("astronaut"))).status_code == 201, "the slot is free again"
 
 
 async def chunks(*sizes: int, pause_s: float = 0.0, forever: bool = False) -> AsyncIterator[bytes]:

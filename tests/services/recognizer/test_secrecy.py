@@ -98,7 +98,7 @@ class Scene(Stage):
         self.producer = self.service._producer = EncodingProducer()
         self.specs.put(stream_spec())
 
-    def enrol(self, person: str, grey: int) -> None:
+    def enroll(self, person: str, grey: int) -> None:
         for planter, config in zip(self.planters, self.configs, strict=True):
             QdrantGallery(config).upsert_templates(ME, person, planted(grey, planter.network)[None])
         self.changed()
@@ -193,7 +193,7 @@ def test_a_key_would_be_found():
 
 
 def test_a_broadcast_leaves_nothing_but_the_enrolled_in_the_gallery(scene):
-    scene.enrol("ana", ANA)
+    scene.enroll("ana", ANA)
     people = [face(100, ANA), face(600, STRANGER), face(900, FAILING)]
     assert clear(scene.watch(15, *people)[-1]) == [True, False, False], "it does recognise"
     for planter, greys in zip(scene.planters, ({ANA, STRANGER, FAILING}, {ANA}), strict=True):
@@ -210,7 +210,7 @@ def test_a_broadcast_leaves_nothing_but_the_enrolled_in_the_gallery(scene):
 
 
 def test_a_gallery_that_fails_in_every_way_leaves_nothing(scene):
-    scene.enrol("ana", ANA)
+    scene.enroll("ana", ANA)
     assert clear(scene.watch(12, face(100, ANA), face(600, STRANGER))[-1]) == [True, False]
     files = [path for path in scene.folder.rglob("templates.sqlite") if path.is_file()]
     contents = [file.read_bytes() for file in files]
@@ -232,7 +232,7 @@ def test_a_gallery_that_fails_in_every_way_leaves_nothing(scene):
 
 
 def test_erased_on_a_running_stream_nothing_is_left(scene):
-    scene.enrol("ana", ANA)
+    scene.enroll("ana", ANA)
     assert clear(scene.watch(12, face(100, ANA), face(600, STRANGER))[-1]) == [True, False]
     scene.erase("ana")
     assert clear(scene.watch(12, face(100, ANA), face(600, STRANGER))[-1]) == [False, False]
@@ -254,7 +254,7 @@ def test_a_bug_that_quotes_a_vector_is_logged_by_place_only(scene):
 
 
 def test_vectors_of_strangers_are_forgotten_when_nobody_comes_any_more(scene):
-    scene.enrol("ana", ANA)
+    scene.enroll("ana", ANA)
     scene.watch(3, face(600, STRANGER))
     recent = scene.matchers[0].recent
     assert len(recent) == 1

@@ -83,7 +83,7 @@ class Stage:
     """When looks at clear tracks were asked for."""
 
     def __post_init__(self) -> None:
-        """Enrol Ana."""
+        """Enroll Ana."""
         self._tracker, self._machine = Tracker(), IdentityMachine()
         self._machine.handle(PeopleChanged({ANA: "1"}), 0.0)
         self._asked: list[tuple[EmbeddingWanted, str]] = []

@@ -60,7 +60,7 @@ def test_the_cutout_is_cut_out(person: Person) -> None:
     assert 0.3 < person.alpha.mean() < 0.95
 
 
-def test_the_photo_to_enrol_from_is_the_person(person: Person) -> None:
+def test_the_photo_to_enroll_from_is_the_person(person: Person) -> None:
     """The cut-out's face is found in the photo, at its full size."""
     x1, y1, x2, y2 = (int(edge) for edge in person.face)
     score = cv2.matchTemplate(person.photo, person.cutout[y1:y2, x1:x2], cv2.TM_CCOEFF_NORMED)

@@ -1,4 +1,4 @@
-"""The sample of docs/tutorial.md: a broadcast that can be published as it is, and a photo to enrol somebody from."""
+"""The sample of docs/tutorial.md: a broadcast that can be published as it is, and a photo to enroll somebody from."""
 
 from pathlib import Path
 
