@@ -21,9 +21,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, Literal
 
-import structlog
-
 from mosaicast.runtime import sandbox
+from mosaicast.runtime.log_events import Log
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.sandbox import Access, Support
 
@@ -85,15 +84,15 @@ class ForkServer:
         with _cleared_environment():
             multiprocessing.forkserver.ensure_running()
 
-    def tell_layers(self, log: structlog.typing.FilteringBoundLogger, metrics: Metrics) -> None:
+    def tell_layers(self, log: Log, metrics: Metrics) -> None:
         """Log once, and show, how children are held back and what this kernel lacks for it."""
         metrics.child_layers.labels("landlock").set(self.layers.landlock_abi)
         metrics.child_layers.labels("seccomp").set(self.layers.seccomp)
-        layers = {"landlock_abi": self.layers.landlock_abi, "seccomp": self.layers.seccomp}
-        if self.layers.missing:
-            log.warning("children are held back in part", **layers, missing=self.layers.missing)
+        landlock, seccomp, missing = self.layers.landlock_abi, self.layers.seccomp, self.layers.missing
+        if missing:
+            log.warning("children_held_back_in_part", landlock_abi=landlock, seccomp=seccomp, missing=missing)
         else:
-            log.info("children are held back", **layers)
+            log.info("children_held_back", landlock_abi=landlock, seccomp=seccomp)
 
     def spawn(
         self,

@@ -12,6 +12,8 @@ from typing import Any, cast
 import structlog
 from structlog.stdlib import ProcessorFormatter
 
+from mosaicast.runtime.log_events import Log
+
 REDACTED = "[redacted]"
 LONGEST_TEXT = 500
 FORBIDDEN_KEYS = frozenset(
@@ -71,9 +73,9 @@ def _install(formatter: logging.Formatter, level: int) -> None:
     logging.raiseExceptions = False  # a line that can't be formatted would be printed as it is
 
 
-def get_logger(module: str) -> structlog.typing.FilteringBoundLogger:
+def get_logger(module: str) -> Log:
     """Return a logger that says which module speaks."""
-    return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger(module=module))
+    return cast("Log", structlog.get_logger(module=module))
 
 
 def places(exc: BaseException) -> list[str]:

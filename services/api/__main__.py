@@ -75,7 +75,7 @@ def run(settings: ApiServiceSettings) -> None:
     metrics = Metrics()
     children.tell_layers(_LOG, metrics)
     for sentence in rights.mend(settings.data_dir):
-        _LOG.warning("rights", found=sentence)
+        _LOG.warning("rights_mended", detail=sentence)
     storage = _storage(settings)
     ensure_topics(kafka_config(settings, "api"))
     producer = _producer(settings, metrics)
@@ -188,7 +188,7 @@ def _deps(
     )
     refuses = bind(storage, vault)
     if refuses is not None:
-        _LOG.error("vault_refuses", reason=refuses)
+        _LOG.error("vault_refuses", detail=refuses)
     return deps
 
 

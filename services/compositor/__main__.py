@@ -30,7 +30,7 @@ def main() -> int:
     try:
         run(settings, StopEvent().install())
     except BusError as exc:
-        logs.get_logger(__name__).error("bus_failed", error=str(exc))
+        logs.get_logger(__name__).error("cannot_go_on", error=str(exc))
         return 1
     return 0
 
@@ -77,7 +77,7 @@ def _hls_maker(settings: CompositorServiceSettings) -> Callable[[str], HlsOutput
     try:
         folder.claim()
     except HlsStoreError as exc:
-        logs.get_logger(__name__).error("hls_off", folder=str(folder.root), reason=str(exc))
+        logs.get_logger(__name__).error("hls_off", folder=str(folder.root), error=str(exc))
         return lambda _: None
 
     def make(stream_id: str) -> HlsOutput:

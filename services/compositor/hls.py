@@ -244,7 +244,7 @@ class HlsOutput:
     def _fail(self, exc: HlsStoreError) -> None:
         """Clear away what is there (players would take it for live) and pause."""
         self.note = f"HLS pauses: its folder can't be written ({exc}); RTMP goes on"
-        _LOG.error("hls_store_failed", reason=str(exc), pause_s=self._pause_s)
+        _LOG.error("hls_store_failed", error=str(exc), pause_s=self._pause_s)
         self._retry_s = self._clock() + self._pause_s
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
         self._unclean = True

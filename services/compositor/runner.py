@@ -105,7 +105,7 @@ class StreamRunner:
         self._restart_s = 0.0
         self._link: _Link | None = None
         self._reports: queue.SimpleQueue[tuple[_Link, Report | OutgoingPicture | Segment]] = queue.SimpleQueue()
-        self._log = logs.get_logger(__name__)
+        self._log = logs.get_logger(__name__).bind(stream=stream_id)
 
     @property
     def epoch(self) -> int:
@@ -175,7 +175,7 @@ class StreamRunner:
         """Book the video packets that are missing before this one."""
         missing = self._numbers.missing(packet)
         if missing > MOST_MISSED:
-            self._log.warning("numbers_jump", stream=self.stream_id, missing=missing)
+            self._log.warning("numbers_jump", missing=missing)
         elif missing:
             self._tell(self.ledger.miss(packet.epoch, missing))
 
@@ -281,13 +281,13 @@ class StreamRunner:
         self._restart_s = now + EDGE_PAUSE_S  # not the media's fault: it counts for no quarantine
         self._restarted("edge_silent")
         self._note = "the edge does not answer; trying again"
-        self._log.warning("the edge does not answer", stream=self.stream_id)
+        self._log.warning("edge_silent")
 
     def _crashed(self, link: _Link, how: str, now: float) -> None:
         self._end(link)
         self._restarted(how)
         step = self._state.crashed(now)
-        self._log.error("a child ended", stream=self.stream_id, how=how, quarantined=isinstance(step, Quarantine))
+        self._log.error("child_ended", reason=how, quarantined=isinstance(step, Quarantine))
         if isinstance(step, Quarantine):
             self.quarantined = True
             self._tell(self.ledger.drop("quarantined"))

@@ -27,7 +27,7 @@ def main() -> int:
     try:
         return run(settings, StopEvent().install())
     except BusError as exc:
-        logs.get_logger(__name__).error("bus_failed", error=str(exc), fault=exc.fault, retry=exc.retry)
+        logs.get_logger(__name__).error("cannot_go_on", error=str(exc), fault=exc.fault, retry=exc.retry)
         return 1
 
 
@@ -64,7 +64,7 @@ def run(settings: DetectorServiceSettings, stop: StopEvent, make: Callable[[], D
         producer.close()
         health.close()
     if service.failure is not None:
-        logs.get_logger(__name__).error("stopped", error=service.failure)
+        logs.get_logger(__name__).error("cannot_go_on", error=service.failure)
         return 1
     return 0
 

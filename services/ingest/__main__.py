@@ -30,7 +30,7 @@ def main() -> int:
     try:
         run(settings, StopEvent().install())
     except BusError as exc:
-        logs.get_logger("services.ingest").error("the message log refuses", problem=str(exc))
+        logs.get_logger(__name__).error("cannot_go_on", error=str(exc))
         return 1
     return 0
 
@@ -42,7 +42,7 @@ def run(settings: IngestServiceSettings, stop: StopEvent) -> None:
         BusError: the message log refuses us for good.
         OSError: the port of the health server is taken.
     """
-    log = logs.get_logger("services.ingest")
+    log = logs.get_logger(__name__)
     children = ForkServer(preload=[entry.PRELOAD])  # before anything that starts a thread
     metrics, kafka = Metrics(), kafka_config(settings, "ingest")
     children.tell_layers(log, metrics)
@@ -59,7 +59,7 @@ def run(settings: IngestServiceSettings, stop: StopEvent) -> None:
     service = IngestService(context)
     consumer, reports = _consumer(kafka, service, metrics), TailReader(kafka, STATUS, on_bad=count_bad(metrics))
     health = health_server(settings, metrics, lambda: service.ready).start()
-    log.info("ingest runs", metrics_port=health.port)
+    log.info("service_runs", metrics_port=health.port)
     try:
         service.run(consumer, reports, stop)
     finally:

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-import structlog
-
 from mosaicast.contracts.messages import Message
 from mosaicast.contracts.topics import Topic
 from mosaicast.core.epochs import KnownEpochs
 from mosaicast.core.restarts import RestartPolicy
 from mosaicast.runtime.children import Exit
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
+from mosaicast.runtime.log_events import Log
 from mosaicast.runtime.metrics import Metrics
 from services.ingest.plan import Planner
 from services.ingest.wire import Job
@@ -49,7 +48,7 @@ class IngestContext:
     spawn: Callable[[Job], Child]
     bus: Bus
     metrics: Metrics
-    log: structlog.typing.FilteringBoundLogger
+    log: Log
     instance: str
     """Names this process in status reports."""
     restarts: RestartPolicy = field(default_factory=RestartPolicy)

@@ -198,7 +198,7 @@ class StreamRunner:
         self._context.metrics.child_restarts.labels(reason).inc()
         decision = restarts.crashed(self._context.now_s())
         if isinstance(decision, Quarantine):
-            self._log.error("stream quarantined", crashes=decision.crashes, last=reason)
+            self._log.error("stream_quarantined", crashes=decision.crashes, reason=reason)
             return False
         self._start_at_s = decision.at_s
         return True
@@ -218,5 +218,5 @@ class StreamRunner:
     def _note(self, event: Event, reason: str) -> None:
         state = after(self._state, event)
         if (state, reason) != (self._state, self._reason):
-            self._log.info(f"stream {state}", reason=reason, epoch=self._newest_epoch())
+            self._log.info("stream_state", state=state, reason=reason, epoch=self._newest_epoch())
         self._state, self._reason = state, reason

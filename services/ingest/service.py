@@ -126,7 +126,7 @@ class IngestService:
     def _may_read(self, now_s: float) -> bool:
         if not self._told and now_s >= self._assigned_at_s + REPORTS_S:
             self._told = True
-            self._context.log.warning("the epochs known before are not told; the clock decides")
+            self._context.log.warning("epochs_unknown")
         return self._told and now_s >= self._settled_at_s
 
     def _take_changes(self) -> None:

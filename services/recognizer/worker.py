@@ -145,7 +145,7 @@ class EmbeddingWorker:
         except Exception as exc:
             self.failure = type(exc).__name__
             # Its text may hold anything, a vector too.
-            _LOG.error("embedding_worker_failed", error=type(exc).__name__, places=places(exc))
+            _LOG.error("embedding_worker_failed", exception=type(exc).__name__, places=places(exc))
         self.ready = False
 
     def work(self, matchers: Sequence[FaceMatcher]) -> None:
@@ -226,7 +226,7 @@ class EmbeddingWorker:
             with self._metrics.timed("decode"):
                 return face_in(jpeg, crop, request.face.landmarks)
         except jpeg.JpegError as exc:
-            _LOG.warning("no_embedding", stream=request.stream_id, error=type(exc).__name__)
+            _LOG.warning("no_embedding", stream=request.stream_id, exception=type(exc).__name__)
             return None
 
     def _embed(self, matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face]]) -> list[Vector | None]:
@@ -235,7 +235,7 @@ class EmbeddingWorker:
             with self._metrics.timed("network"):
                 vectors: Sequence[Vector] = list(embedder.embed([face for _, face in faces]))
         except ModelError as exc:
-            _LOG.warning("no_embedding", stream=faces[0][0].stream_id, error=type(exc).__name__)
+            _LOG.warning("no_embedding", stream=faces[0][0].stream_id, exception=type(exc).__name__)
             return [None] * len(faces)
         now = self._clock()
         self._metrics.embeddings.labels(embedder.name).inc(len(faces))
@@ -271,7 +271,7 @@ class EmbeddingWorker:
             self._stale.add(owner)
             self._seen_s.pop(owner, None)
         self._metrics.gallery_errors.labels(str(exc)).inc()
-        _LOG.warning("an owner's gallery is unavailable", owner=owner, error=str(exc))
+        _LOG.warning("owner_gallery_unavailable", owner=owner, error=str(exc))
 
     def _note_away(self, exc: GalleryUnavailable) -> None:
         with self._changed:

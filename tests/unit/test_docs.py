@@ -193,8 +193,8 @@ SHOWN = (
     "mosaicast/adapters/media/photos.py",
 )
 """Where the sentences of a stream's status and of a photo's verdict are made."""
-NOT_SHOWN = {"queue.Queue[Item | None]", "the edge does not answer", "a child ended"}
-"""What is for the log, or no sentence."""
+NOT_SHOWN = {"queue.Queue[Item | None]"}
+"""What is no sentence."""
 
 
 def sentences(room: str) -> set[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from services.api.http import reference as api
 from services.cli import reference as cli
-from tools.reference import metrics, settings, topics
+from tools.reference import logs, metrics, settings, topics
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "python -m tools.reference"
@@ -18,6 +18,7 @@ COMMAND = "python -m tools.reference"
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings.page,
     "docs/reference/metrics.md": metrics.page,
+    "docs/reference/logs.md": logs.page,
     "docs/reference/topics.yaml": topics.page,
     "docs/reference/cli.md": cli.page,
     "docs/reference/problems.md": api.problems,

@@ -39,7 +39,7 @@ class Refusals:
             _log.debug("client_error", error=error.name())
             return
         if text != self._text:
-            _log.error("refused", error=text)
+            _log.error("broker_refused", error=text)
             self._text, self._first_s = text, self._now_s()
         self._last_s = self._now_s()
 

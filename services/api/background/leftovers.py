@@ -27,7 +27,7 @@ async def keep_clean(deps: Deps) -> None:
         except (StorageError, GalleryUnavailable, VaultError) as exc:
             _LOG.warning("leftovers_not_checked", error=str(exc))
         except Exception as exc:
-            _LOG.error("bug", error=type(exc).__name__, exc_info=exc)
+            _LOG.error("bug", exc_info=exc)
         await asyncio.sleep(CHECK_S)
 
 

@@ -23,7 +23,7 @@ async def keep_templates(deps: Deps) -> None:
             # Nothing was lost that could be told now; who is away is reported by the recognizer.
             _LOG.warning("templates_not_checked", error=str(exc))
         except Exception as exc:
-            _LOG.error("bug", error=type(exc).__name__, exc_info=exc)
+            _LOG.error("bug", exc_info=exc)
         await asyncio.sleep(CHECK_S)
 
 

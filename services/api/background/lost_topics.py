@@ -36,5 +36,5 @@ async def keep_topics(deps: Deps, topics: Topics) -> None:
         except (BusError, StorageError) as exc:
             _LOG.error("topics_not_restored", error=str(exc))
         except Exception as exc:
-            _LOG.error("bug", error=type(exc).__name__, exc_info=exc)
+            _LOG.error("bug", exc_info=exc)
         await asyncio.sleep(CHECK_S)

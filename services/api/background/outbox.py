@@ -116,7 +116,7 @@ class Teller:
             except StorageError as exc:
                 _LOG.error("outbox_failed", error=str(exc))
             except Exception as exc:
-                _LOG.error("bug", error=type(exc).__name__, exc_info=exc)
+                _LOG.error("bug", exc_info=exc)
             self._awake.wait(RETRY_S)
             self._awake.clear()
 

@@ -24,7 +24,7 @@ async def keep_up(deps: Deps) -> None:
             _LOG.error("upkeep_failed", error=str(exc))
         except Exception as exc:
             # One stream that cannot be announced must not end the care for all others.
-            _LOG.error("bug", error=type(exc).__name__, exc_info=exc)
+            _LOG.error("bug", exc_info=exc)
         turn += 1
         await asyncio.sleep(CHECK_S)
 

@@ -177,7 +177,7 @@ class _Bugs:
         try:
             await self._app(scope, receive, send_noting)
         except Exception as exc:
-            _LOG.error("bug", error=type(exc).__name__, places=_places(exc))
+            _LOG.error("bug", exception=type(exc).__name__, places=_places(exc))
             if started or scope["type"] != "http":
                 raise
             await _answer(kinds.OUR_MISTAKE, "this is our mistake; it has been logged")(scope, receive, send)

@@ -114,7 +114,7 @@ class Reindexer:
             _LOG.error("reindex_failed", error=str(exc))
             return self._end("failed", "the gallery, the photos, the database or the models failed; see the log")
         except Exception as exc:
-            _LOG.error("bug", error=type(exc).__name__, exc_info=exc)
+            _LOG.error("bug", exc_info=exc)
             return self._end("failed", "this is our mistake; it has been logged")
         return self._end("done", "")
 
