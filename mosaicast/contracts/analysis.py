@@ -34,7 +34,7 @@ class FrameHeader(Message, frozen=True, kw_only=True):
     scene_cut: bool = False
     """First frame of a new scene."""
     fingerprint: Fingerprint
-    """Of the picture that was looked at: the compositor holds it against the one that it decoded."""
+    """Of the sampled picture: the compositor holds it against the one that it decoded."""
 
     @property
     def time(self) -> MediaTime:
@@ -95,7 +95,7 @@ class AnswerHeader(FrameHeader, frozen=True, kw_only=True):
 
 
 class Detections(AnswerHeader, frozen=True, kw_only=True):
-    """All faces of one sampled frame. Empty means looked and saw nobody."""
+    """All faces of one sampled frame. Empty: the detector saw nobody."""
 
     model: Identifier
     faces: Annotated[tuple[FaceDetection, ...], Meta(max_length=2000)]

@@ -36,10 +36,10 @@ class MediaPacket(Message, frozen=True, kw_only=True):
     unit: NonNegative
     """Video packets of this epoch before this message: a reader that lost some knows how many."""
     since_epoch: NonNegative = 0
-    """At every video keyframe: the first epoch of this stream that this ingest has read ..."""
+    """At every video keyframe: the first epoch of this stream that this ingest has read."""
     units_since: NonNegative = 0
-    """... and how many video packets it read from there until this epoch began. The last packets of an epoch may be
-    lost with its end, and whole epochs too; so their reader knows how many."""
+    """At every video keyframe: video packets that it read from `since_epoch` until this epoch began. Whole epochs may
+    be lost, or the end of one; by this the reader knows how many packets."""
     track: Literal["video", "audio"]
     pts: int
     dts: int

@@ -12,7 +12,7 @@ LARGEST_OUTGOING_BYTES = 512 * 1024
 
 
 class OutgoingFrame(Message, frozen=True, kw_only=True):
-    """One masked picture as it went out, about once a second of a stream, for the detector to look at."""
+    """One masked picture as it went out, about once a second of a stream, for the detector to check."""
 
     stream_id: Identifier
     epoch: EpochNumber
@@ -43,7 +43,7 @@ class OutgoingFace(Message, frozen=True, kw_only=True):
 
 
 class OutgoingFaces(Message, frozen=True, kw_only=True):
-    """What the detector saw in one picture that went out. Empty means looked and saw nobody."""
+    """What the detector saw in one picture that went out. Empty: it saw nobody."""
 
     stream_id: Identifier
     epoch: EpochNumber

@@ -24,7 +24,7 @@ frames of somebody who takes an enrolled person's place left before the next re-
 SETTABLE_DELAY_S = Limits(round(MaskPolicy().lead_s + ANSWER_S, 3), DELAY_S.most)
 """Seconds, of a policy that is set: with less, a frame would leave before it is known who enters after it."""
 ANALYSIS_FPS = Limits(4.0, 30.0)
-"""Sampled frames a second; below 4 the gap between two looks would exceed `max_gap` (0.25 s)."""
+"""Sampled frames a second; below 4 the gap between two samples would exceed `max_gap` (0.25 s)."""
 DETECTION_THRESHOLD = Limits(0.05, 0.6)
 """Detection score from which a face is masked."""
 Preset = Literal["superfast", "veryfast", "faster", "fast", "medium"]

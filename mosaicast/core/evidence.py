@@ -4,11 +4,11 @@ A verdict is a claim about a picture that somebody else decoded. It counts for t
 
 - it speaks of the picture that we hold: the fingerprints are alike;
 - no verdict is missing between it and the next one: that one may have told a scene cut;
-- both sides of a scene cut were sampled: elsewhere a busy detector may leave a sample out, for whoever comes into the
-  picture between two samples is found at the next one, but whoever comes in right before a cut has no next one;
+- both sides of a scene cut were sampled. Elsewhere a busy detector may leave a sample out: who comes into the picture
+  meanwhile is found at the next one. Who comes in right before a cut has no next one;
 - no video packet is missing since the last keyframe;
 - the verdicts reach `lead` beyond the frame, or to the end of its epoch or, at a clean cut, of its scene, without a
-  hole: whoever comes into the picture right after it is known by then, and was perhaps in it already, turned away.
+  hole. Who comes into the picture right after the frame is known by then, and may have been in it, turned away.
 """
 
 from bisect import bisect_left, bisect_right

@@ -18,9 +18,9 @@ from mosaicast.core.types import Box, MediaTime, PersonId, TrackVerdict, Verdict
 Luma = NDArray[np.uint8]
 
 CELLS = 8
-"""Averages across a face that count as hidden: what is left of its detail beyond them is what a mask must take."""
+"""A mosaic of so many cells across a face counts as hidden: a mask must remove all finer detail."""
 MOST_KEPT = 4
-"""Pictures that wait for their answer: seconds. What is older than the newest few is not answered any more."""
+"""Pictures that wait for their answer. Older ones are some seconds old, and nobody answers them any more."""
 LEAST_DETAIL = 0.5
 """Grey levels. A box with less detail than a codec's noise shows nobody: it counts as hidden in proportion."""
 

@@ -13,7 +13,7 @@ def binding(vault_id: str | None, database_id: str | None, in_vault: Set[str], i
     Args:
         vault_id: which the vault bears; None: it was never bound.
         database_id: which the database names; None: none yet.
-        in_vault: of whom something is kept.
+        in_vault: people of whom the vault has something.
         in_database: who is enrolled.
 
     Returns:
@@ -46,7 +46,7 @@ class Differences:
     """Where the three places disagree."""
 
     vault_orphans: frozenset[str] = frozenset()
-    """Of whom there are photos, and whom the database does not know."""
+    """People who have photos and whom the database does not know."""
     gallery_orphans: frozenset[tuple[str, str]] = frozenset()
     """Owner and person of templates that the database does not know."""
     without_photos: frozenset[str] = frozenset()
@@ -76,7 +76,7 @@ class Differences:
 def compare(in_vault: Set[str], in_gallery: Set[tuple[str, str]], people: Mapping[str, Enrolled]) -> Differences:
     """Compare what was read of the vault, then of the gallery, then of the database.
 
-    In this order, whoever is enrolled meanwhile is no orphan: the row comes first and goes last.
+    The order matters: a person's row comes first and goes last, so nobody who is enrolled meanwhile is an orphan.
 
     Args:
         in_gallery: owner and person.

@@ -146,9 +146,9 @@ class Request:
     """While it waits for its answer; answers to any other are void."""
     asked_s: float = 0.0
     face_px: float = 0.0
-    """The face's shorter side ..."""
+    """The face's shorter side."""
     turned: float = math.inf
-    """... and how far it was turned."""
+    """The size of its yaw_ratio."""
     asks_second: bool = False
     """It asks the second network too."""
     aside: bool = False

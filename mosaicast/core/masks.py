@@ -10,7 +10,7 @@ EDGE_REACH = 0.2
 cut by the edge, and detectors put their box on the part that they understand: a profile walking in at a face width in
 0.1 s was boxed up to 30 px inside of where its visible part ended."""
 EDGE_GROWTH = 0.2
-"""Share of its longer side by which such a mask grows on all sides: the same boxes were a quarter too low."""
+"""Share of its longer side by which such a mask grows on all sides: these boxes were a quarter too low."""
 
 
 def reach_edges(regions: Iterable[Region], width: int, height: int) -> tuple[Region, ...]:

@@ -300,8 +300,8 @@ class Timeline:
     def _around_odd_steps(self, sightings: Sequence[Sighting], at_s: float) -> Iterator[Box]:
         """Return masks at both ends of each step that does not follow from the steps around it, as far as masks reach.
 
-        Of a face that a wipe covers or uncovers a detector boxes a part, or it goes over from the one face to the other
-        with less than a leap. The masks stay where they are, for it is not the face that moves.
+        When a wipe covers or uncovers a face, the detector boxes a part of it, or its box passes from one face to the
+        other by less than a leap. The face itself does not move, so the masks stay where they are.
         """
         since_s, until_s = at_s - self.policy.hold_s - _ROUNDING_S, at_s + self.policy.lead_s + _ROUNDING_S
         leap, most_resized, most_swerve = self.policy.leap, self.policy.resized, self.policy.swerve

@@ -30,11 +30,11 @@ class TrackingPolicy:
     forget_s: float = 0.35
     """A face unseen for so long begins a new track: its identity must be earned again."""
     strong_score: float = 0.5
-    """Detections at least so sure choose their tracks first, the weak ones take what is left (ByteTrack, Zhang et al.
-    2022): a false detection does not take a track from its face."""
+    """Detections at least so sure are matched to tracks first, weaker ones to the tracks that are left (ByteTrack,
+    Zhang et al. 2022). So a false detection does not take a track from its face."""
     rival_share: float = 0.5
-    """Another track or box with this share of a match's score makes it ambiguous, if it has a match of its own; one
-    that has none does so wherever it could have been the one."""
+    """Another track or box with this share of a match's score makes it ambiguous, if it has a match of its own. One
+    without a match makes every match ambiguous that it could have had."""
     overlap: float = 0.15
     """Two tracks whose boxes share so much (intersection over the smaller) may be confused."""
     jump: float = 0.5

@@ -36,11 +36,11 @@ class TransitionPolicy:
     least_difference: float = 4.0
     """Of the two ends, on average. A dissolve of 1.5 s changes by 4 to 15 in 0.4 s."""
     changed: float = 6.0
-    """A pixel that differs by more has changed ..."""
+    """A pixel that differs by more has changed."""
     least_changed: float = 0.5
-    """... and so much of the picture has: one person who moves changes less."""
+    """At least this share of the pixels has changed. One person who moves changes less."""
     agreeing: float = 0.65
-    """Of what has changed, so much is the same mixture of the ends (see `slack`). Crossings of a crowd reach 0.6."""
+    """Of what has changed, so much is the same mixture of the ends (see `slack`). Many people who cross reach 0.6."""
     slack: tuple[float, float] = (0.15, 1.5)
     """Two mixtures are the same if the shares differ by less than this, or the pixel by so many levels."""
     every: int = 3
@@ -56,12 +56,12 @@ class TransitionPolicy:
     bridge_s: Fraction = Fraction(3, 10)
     """Two blends no further apart are one transition: people who move hide a part of it."""
     churn_s: Fraction = Fraction(2, 15)
-    """A transition goes on for as long as within so much ..."""
+    """The span in which `least_churning` is measured."""
     least_churning: float = 0.4
-    """... at least this share of the picture changes: no mixture of others explains the coarsest frames of a pixelating
-    one, and no detector sees the faces in them ..."""
+    """A transition goes on while at least this share of the picture changes. The coarsest frames of a pixelating one
+    are no mixture of others, and no detector sees the faces in them."""
     longest_churn_s: Fraction = Fraction(3, 2)
-    """... but no longer than this after the last frame that is seen to be a mixture: motion is no transition."""
+    """It goes on no longer than this after the last frame that is a mixture: motion alone is no transition."""
     margin: int = 3
     """Frames on both sides of a blend that belong to it: faces of a tenth of the weight are there already."""
     pure: float = 0.12

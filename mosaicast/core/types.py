@@ -69,7 +69,7 @@ class Reason(StrEnum):
 
     ENROLLED = "enrolled"
     PENDING = "pending"  # not judged yet: too few votes
-    UNKNOWN = "unknown"  # judged, and nobody whom the owner enrolled
+    UNKNOWN = "unknown"  # judged: nobody whom the owner enrolled
     TOO_SMALL = "too_small"
     DOUBTFUL = "doubtful"  # blurred, turned away, weak margin, disagreeing votes
     CONFLICT = "conflict"  # two tracks in one frame claim the same person, or overlap with a stranger's

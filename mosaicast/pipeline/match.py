@@ -48,9 +48,9 @@ class EmbeddingRequest:
     face: FaceDetection
     urgent: bool = False
     since: int = 0
-    """The oldest ask of this track whose face is surely the same ..."""
+    """The oldest request of this track whose face is surely the same."""
     window: int = 1
-    """... of which the newest so many, this one included, are averaged."""
+    """So many of the newest requests since then are averaged, this one included."""
     second_from: float | None = None
     """Ask the second network if the first one's best match reaches this; None: do not."""
 

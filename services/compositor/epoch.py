@@ -12,12 +12,13 @@ from mosaicast.core.types import MediaTime
 from mosaicast.pipeline.frames import EpochFrames, Lost, Ready, Wanted
 
 AHEAD_S = 0.45
-"""Decoded so long before it is due. A frame leaves only when the picture of the next verdict (0.2 s later at most) has
-been decoded too and found to be the sampled one, and what follows for 0.3 s, to tell whether it is one of a
-blend; the rest is for a stall of the scheduler."""
+"""Decoded so long before it is due. A frame leaves only when the next sampled picture (0.2 s later at most) is decoded
+too and proved to be the one that its verdict speaks of, and when the next 0.3 s tell whether the frame is part of a
+blend. The rest is for a stall of the scheduler."""
 MOST_HELD_BYTES = 256 * 1024 * 1024
 """Decoded pictures that may wait: 20 of 4K (8 bit 4:2:0), which is `AHEAD_S` at 60 a second. A source whose pictures
-are shown long after they are decoded would hold more; beyond it decoding waits, and what comes too late is dropped."""
+are shown long after they are decoded would need more. Then decoding waits, and pictures that come too late are
+dropped."""
 MOST_ENCODED_BYTES = 256 * 1024 * 1024
 """Packets that may wait for their time: 10 s (the longest delay) at 200 Mbit a second."""
 

@@ -21,9 +21,9 @@ from services.compositor.wire import Segment
 WAITING = 4
 """Segments that may wait for the disk, 8 s of a stream; what comes then is left out."""
 ENDED_S = 10.0
-"""After the last segment of a source that has ended: a publisher that reconnects finds its viewers still waiting ..."""
+"""Files stay for so long after a source has ended, so that viewers are still there if the publisher reconnects."""
 STALLED_S = 60.0
-"""... and so long when nobody said that it ended."""
+"""The same if nobody said that the source has ended."""
 GONE_S = 60.0
 """Players may load the last segments for so long after the end."""
 FIRST_PAUSE_S = 2.0

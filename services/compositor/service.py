@@ -18,9 +18,9 @@ from services.compositor.runner import Spawn, StreamRunner
 POLL_S = 0.02
 REPORT_S = 1.0
 IDLE_S = 60.0
-"""A child without packets for so long is let go; the next packet starts another ..."""
+"""A child without packets for so long is stopped; the next packet starts another."""
 UNPUBLISHED_S = 5.0
-"""... and so long after its publisher has gone: a reconnecting one finds it, and viewers stay connected."""
+"""The same after its publisher has gone. One who reconnects sooner finds the child, and viewers stay connected."""
 
 
 class Received(Protocol):

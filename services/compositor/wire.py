@@ -103,10 +103,10 @@ _settled = msgspec.msgpack.Decoder(Settled)
 _report = msgspec.msgpack.Decoder(Report)
 _picture = msgspec.msgpack.Decoder(OutgoingPicture)
 _PICTURE_TAG = b"L"
-"""No report begins so: it would be the number 76, where a list has to be."""
+"""No report begins with it: in MessagePack it is the number 76, and a report is a list."""
 _segment = msgspec.msgpack.Decoder(Segment)
 _SEGMENT_TAG = b"H"
-"""Nor so."""
+"""No report begins with it either: it is the number 72."""
 
 
 def to_child(message: MediaPacket | VerdictMessage | StreamSpec | OutgoingFaces | Settled) -> bytes:

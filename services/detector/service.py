@@ -72,7 +72,7 @@ class DetectorService:
         producer: where detections and reports go.
         make_detector: called once in each worker, as a detector belongs to one thread.
         shape: how many of what.
-        make_guard: likewise, for checking what goes out; by default like the live one.
+        make_guard: makes the detector for outgoing pictures; by default the same as for live frames.
     """
 
     def __init__(

@@ -46,9 +46,9 @@ class _Stream:
     dropped_seqs: set[int] = field(default_factory=set)
     busy: bool = False
     published: MediaTime | None = None
-    """Time of the newest frame whose detections went out ..."""
+    """Time of the newest frame whose detections went out."""
     published_seq: int = -1
-    """... and its number."""
+    """Its number."""
     lost_cut_seq: int = -1
     """The newest frame that is lost and was, or may have been, a scene cut."""
     cropped: MediaTime | None = None

@@ -1,7 +1,7 @@
-"""What the parent believes of a child: it decodes strangers' media, and may have been taken over.
+"""What the parent accepts from a child, which decodes strangers' media and may have been taken over.
 
-Encoded packets and their parameters are bytes that the compositor hands to a decoder, in a child of its own; so only
-what a source may be gets that far. Of pictures, JPEGs of the one size and kind that our child makes.
+The compositor hands encoded packets and their parameters to a decoder, in a child of its own. So only codecs and sizes
+that a source may have get that far. Sampled frames must be JPEGs of the size and kind that our child makes.
 """
 
 from mosaicast.contracts.messages import CodecParameters, MediaPacket, SampledFrame

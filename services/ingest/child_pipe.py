@@ -18,9 +18,9 @@ from services.ingest.wire import LARGEST_PIPE_BYTES, End, Job, Report, unpack
 MOST_SKIPPED = 1000
 """Video packets in a row that were too large to be passed on: half a minute. More is a lie."""
 AHEAD_MS = HOUR_MS
-"""A child's clock is ours, but may be set between its look and ours ..."""
+"""An epoch's number may be so far ahead of our clock: the machine's clock may have been set meanwhile."""
 MOST_EPOCHS = 1_000
-"""... and it counts on from what it had. Further up, a hostile child would leave its successors no numbers."""
+"""A child may raise its epoch by so much. A hostile one that went further would leave its successors no numbers."""
 
 
 class Total(NamedTuple):

@@ -20,7 +20,7 @@ SILENT_AFTER_S = 20.0
 EXIT_PATIENCE_S = 1.0
 """From the end of a child's pipe to the end of its process."""
 OVERTAKE_EVERY_S = 10.0
-"""A child whose epoch is not the newest is restarted at most so often, whoever makes the others up."""
+"""A child whose epoch is not the newest is restarted at most so often: somebody may invent newer ones."""
 
 
 class StreamRunner:

@@ -172,8 +172,8 @@ class Storage(PeopleTables):
     def outlive(self, known: StreamSpec, ended_ms: Mapping[str, int]) -> None:
         """Raise a stream's revision above one that the other parts know already, and note that it must be told.
 
-        They ignore what is older than what they know: after an older copy of the database was restored, a panic too.
-        What they know to be forbidden since that copy was made stays forbidden: whoever wants otherwise says it again.
+        They ignore revisions older than what they know. After an older copy of the database was restored they would
+        ignore even a panic. What was forbidden since that copy was made stays forbidden until somebody allows it again.
 
         Args:
             known: what they know.

@@ -29,9 +29,9 @@ _ROOM_MS = 2_000
 """For a machine that is busy."""
 _ASK_S = 1.0
 _REFUSED_S = 2.0
-"""At a start nobody waits long for a broker that says no ..."""
+"""A broker that refuses is waited for so long at a start."""
 _MAKE_S = 60.0
-"""... but making topics may take a busy one its time."""
+"""A busy broker may take so long to make topics."""
 
 _log = get_logger(__name__)
 

@@ -102,6 +102,6 @@ def note_differences(held: Mapping[str, StreamSpec], storage: Storage, now_ms: i
 
 
 def _ended(own: StreamSpec, known: StreamSpec) -> dict[str, int]:
-    """Return until when people may be seen, by what is known, of whom the database says that they may be for longer."""
+    """Return the known ends of consents that the database has later ends for, wall ms by person."""
     until = {person: known.visible_until.get(person, NEVER_MS) for person in own.visible_until}
     return {person: end_ms for person, end_ms in until.items() if end_ms < own.visible_until[person]}

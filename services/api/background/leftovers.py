@@ -32,7 +32,10 @@ async def keep_clean(deps: Deps) -> None:
 
 
 class Leftovers:
-    """Finds what was cut off, and erases it; says what it did. Erases nobody of whom the database knows nothing."""
+    """Finds enrollments and erasures that were cut off, erases what they left, and logs it.
+
+    It erases nobody whom the database does not know.
+    """
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps

@@ -28,7 +28,7 @@ async def keep_templates(deps: Deps) -> None:
 
 
 class Restorer:
-    """Finds people who may be seen on a live stream, of whom there were templates, and there are none."""
+    """Finds people who may be seen on a live stream and whose templates are lost."""
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps

@@ -1,7 +1,7 @@
-"""Telling the other parts: what is told was acknowledged by the broker, and what was not is tried until it is.
+"""Tells the other services what has changed, and tries again until the broker has acknowledged it.
 
 A change of a stream, or of who may be seen, notes in its own transaction that it must be told (`storage_outbox`). Here
-the newest state is read, sent, and the note taken away when the broker has acknowledged it.
+the newest state is read and sent. The note is deleted when the broker has acknowledged it.
 """
 
 import threading

@@ -183,7 +183,7 @@ class Enroller:
         kept = crop_square(picture, face.box, growth=KEPT_GROWTH, largest=KEPT_SIDE)
         assert kept is not None, "judged ok, so box and picture meet"
         photo = jpeg.encode(kept.picture, KEPT_QUALITY)
-        # From what is kept, and found in it anew, so that making them again gives the same.
+        # From the kept photo, with the face found anew in it: so a reindex gives the same templates.
         vectors = self.templates_again(photo)
         return None if vectors is None else GoodFace(vectors, photo, _thumbnail(picture, face.landmarks))
 

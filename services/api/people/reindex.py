@@ -34,7 +34,7 @@ class Reindexing:
     done: int = 0
     """Of them finished, the skipped ones too."""
     skipped: tuple[str, ...] = ()
-    """Ids of people of whom no photo can be used any more."""
+    """Ids of people who have no photo that can still be used."""
 
 
 class Reindexer:

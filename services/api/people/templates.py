@@ -90,7 +90,7 @@ class Templates:
             raise failed
 
     def everybody(self) -> frozenset[tuple[str, str]]:
-        """Return owner and person of everybody of whom there is any template, of whichever network.
+        """Return owner and person of everybody who has a template of any network.
 
         Raises:
             GalleryUnavailable: one does not answer.
