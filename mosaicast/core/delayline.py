@@ -84,8 +84,8 @@ class DelayLine:
     ) -> list[Command]:
         """Take in a decoded frame. In a live line its packet must have been observed by the pacer.
 
-        Frames come in presentation order. One that does not was sampled by nobody, for the sampler expects that order
-        too; it is dropped, as is one that comes when its place is past.
+        Frames come in presentation order. The sampler expects that order too, so a frame out of order was not sampled:
+        it is dropped. So is a frame that comes when its turn is over.
 
         Args:
             fingerprint: of its luma; empty where the picture could not be read.
@@ -158,7 +158,7 @@ class DelayLine:
             return now >= self._pacer.due(time)
         if self._ended:
             return True
-        # The pictures that verdicts speak of are among them: one that is not here by then never comes.
+        # The sampled pictures are among them: one that is not here by then never comes.
         return not self._timeline.can_change(time) and self._transitions.reach(time)
 
     def _release(self, time: MediaTime) -> Release:

@@ -6,8 +6,8 @@ from mosaicast.core.types import Epoch, StreamId
 LARGEST_EPOCH = FOREVER_MS
 """Epochs are wall milliseconds, or one more than the epoch before: no clock says more than the year 9999."""
 BELIEVED_EPOCH = LARGEST_EPOCH // 2
-"""A report of a higher one (the year 6000) is not believed. Whoever made one up can so push a stream far ahead, but
-10^14 readings of its source are still left to it."""
+"""A report of a higher one (the year 6000) is not believed. An invented report can push a stream that far ahead; then
+10^14 readings of its source are still left."""
 MOST_STREAMS = 10_000
 
 
@@ -35,7 +35,7 @@ class EpochGate:
 
 
 class KnownEpochs:
-    """The newest epoch that anybody reported of each stream, for whoever must begin a newer one.
+    """The newest epoch that anybody reported of each stream, so that a newer one can be begun.
 
     Bounded: of more than MOST_STREAMS streams it forgets the one that was reported longest ago.
     """

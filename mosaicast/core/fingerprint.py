@@ -31,7 +31,7 @@ def fingerprint(luma: NDArray[np.uint8]) -> bytes:
 
 
 def cells(data: bytes) -> NDArray[np.uint8] | None:
-    """Return a fingerprint's cells, uint8 [9, 16]; None for what is no fingerprint."""
+    """Return a fingerprint's cells, uint8 [9, 16]; None if it has another length."""
     if len(data) != FINGERPRINT_BYTES:
         return None
     return np.frombuffer(data, np.uint8).reshape(FINGERPRINT_WH[::-1])
@@ -40,7 +40,7 @@ def cells(data: bytes) -> NDArray[np.uint8] | None:
 def difference(one: bytes, other: bytes) -> int:
     """Return by how many grey levels the worst cell of two fingerprints differs, 0 to 255.
 
-    What is no fingerprint (an empty one, say) is as different as can be.
+    An empty or broken fingerprint is as different as can be.
     """
     if len(one) != FINGERPRINT_BYTES or len(other) != FINGERPRINT_BYTES:
         return 255

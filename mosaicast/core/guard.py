@@ -99,7 +99,7 @@ class Guard:
         self._kept: OrderedDict[FrameId, Explanation] = OrderedDict()
 
     def sees_from(self, masked_from: float) -> None:
-        """Follow the policy of the stream: what scores less than its masks begin at is left bare on purpose."""
+        """Follow the policy of the stream: faces that score less than its threshold are left bare on purpose."""
         score = max(self._policy.least_score, masked_from + self._policy.score_margin)
         self.policy = replace(self._policy, least_score=min(1.0, score))
 
@@ -180,7 +180,7 @@ def _in_cells(luma: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def clear_boxes(a: Verdict, b: Verdict, time: MediaTime, visible: Collection[PersonId]) -> tuple[Box, ...]:
-    """Return where those are at `time` who may be seen: clear, as the same person, in both verdicts around it."""
+    """Return the boxes at `time` of people who may be seen: clear, as one person, in both verdicts around it."""
     later = {track.track_id: track for track in b.tracks}
     span = b.time - a.time
     weight = float((time - a.time) / span) if span > 0 else 0.0

@@ -17,9 +17,9 @@ def binding(vault_id: str | None, database_id: str | None, in_vault: Set[str], i
         in_database: who is enrolled.
 
     Returns:
-        `bound`: they do. `bind`: they shall from now on: nothing is in the vault, or photos of people of this database
-        (their ids are random, so that one is proof). `refuse`: another database's photos are in it, and this one must
-        not take them for forgotten.
+        `bound`: they do. `bind`: they shall from now on. The vault is empty, or has photos of people of this database
+        (ids are random, so one photo is proof). `refuse`: it has another database's photos, and this one must not take
+        them for left-overs.
     """
     if vault_id is not None and database_id is not None:
         return "bound" if vault_id == database_id else "refuse"

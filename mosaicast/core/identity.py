@@ -4,8 +4,8 @@ Masking needs nothing; un-masking needs several agreeing votes over time, a marg
 is large and sharp enough, nobody else who claims the same person, and no doubt since. All of it is forgotten at the
 first doubt. The machine takes events and returns commands; it reads no clock and does nothing itself.
 
-Its time is the time of the pictures: of samples that come in a burst, the last ones are as far from a confirmation as
-the picture is, however quickly they were worked off.
+Time is the pictures' media time. When samples come in a burst, the time since a confirmation is what lies between the
+pictures, however quickly they are worked off.
 
 `core.identity_states.TRANSITIONS` is the table of where each track may stand and what leads where.
 """
@@ -134,7 +134,7 @@ class IdentityMachine:
                 del self._states[track_id]
 
     def _exclude_rivals(self, tracks: Sequence[Track], now: float) -> None:
-        """Nobody is in a picture twice: who claims a person whom another claims is masked, and so is the other."""
+        """Nobody is in a picture twice: two tracks that claim one person are both masked."""
         claims: dict[PersonId, list[Track]] = {}
         for track in tracks:
             if track.claim is not None:

@@ -12,7 +12,7 @@ class IdentityPolicy:
     """How much un-masking needs. Times in seconds of monotonic time.
 
     Similarities are cosines above what the network's cohort scorer asks of the two faces: 0 is just enough. The first
-    network (dlib's) looks at every face, the second (FaceNet) where the first says yes; both must name the same person.
+    network (dlib's) embeds every face, the second (FaceNet) where the first says yes; both must name the same person.
     Measured by `python -m bench.recognition` and `python -m bench.replay` (docs/recognition.md).
     """
 
@@ -25,7 +25,8 @@ class IdentityPolicy:
     """Enough of the first network at a re-check of who is clear already: below it is doubt."""
     second_stay: float = -0.06
     drop: float = -0.03
-    """A re-check below masks at once; one between may be a blurred instant, and is tried once more."""
+    """A re-check below this masks at once. One between this and `stay` may be a blurred instant: it is tried once
+    more."""
     second_recheck_s: float = 1.8
     """A re-check asks the second network too when it was last asked so long ago: it costs ten times the first."""
     window: int = 5
@@ -46,10 +47,9 @@ class IdentityPolicy:
     first_interval_s: float = 0.12
     """Between embeddings of a track that is not judged yet."""
     patience: int = 4
-    """After so many embeddings without agreement a track counts as unknown. Then it is embedded less and less often:"""
+    """After so many embeddings without agreement a track counts as unknown. Then it is embedded ever less often."""
     retry_s: tuple[float, float] = (0.3, 2.0)
-    """the first pause, then twice as long each time, up to the second. Of many faces each costs one embedding in 2
-    s."""
+    """The first pause, doubled each time up to the second. So of many faces each costs one embedding in 2 s."""
     retry_share_s: float = 0.25
     """But the unknown faces of a picture share four embeddings a second, so that one of a few that turns to the camera
     does not wait long."""
@@ -71,7 +71,7 @@ class IdentityPolicy:
     gallery_trust_s: float = 0.6
     """If the gallery was last heard of longer ago, everybody is masked: with the next sample, within 1 s."""
     forget_s: float = 1.0
-    """A track that is not seen for so long is gone; the tracker gives it up earlier."""
+    """A track that is not seen for so long is forgotten; the tracker gives it up earlier."""
 
 
 @dataclass(frozen=True, slots=True)

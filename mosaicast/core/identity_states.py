@@ -1,7 +1,7 @@
 """Where a track may stand, and all ways from one standing to another.
 
-`TRANSITIONS` is the whole of it: what is not in it raises `IllegalTransition` and changes nothing. Below it, what is
-remembered of a track; `core.identity` turns samples and answers into signals.
+`TRANSITIONS` has all of them: anything else raises `IllegalTransition` and changes nothing. Below it are the fields of
+a track. `core.identity` turns samples and answers into signals.
 """
 
 import math

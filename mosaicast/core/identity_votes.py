@@ -40,5 +40,5 @@ def agrees(person: PersonId, second: Sequence[Match] | None, needed: float) -> b
 
 
 def names_another(matches: Sequence[Match], person: PersonId | None, needed: float) -> bool:
-    """Return whether an embedding is most like somebody else, and enough: whether that one may be seen here or not."""
+    """Return whether an embedding is most like somebody else, and enough, also if that person may not be seen here."""
     return bool(matches) and matches[0].person_id != person and matches[0].similarity >= needed

@@ -6,9 +6,9 @@ from mosaicast.core.regions import Region
 from mosaicast.core.types import Box
 
 EDGE_REACH = 0.2
-"""Share of a mask's longer side: a mask that ends so near the edge goes on to it. A face that enters or leaves is
-cut by the edge, and detectors put their box on the part that they understand: a profile walking in at a face width in
-0.1 s was boxed up to 30 px inside of where its visible part ended."""
+"""Share of a mask's longer side: a mask that ends so near the edge goes on to it. The edge cuts
+faces that enter or leave, and detectors box only a part of them: a profile that walked in, a face width in 0.1 s, was
+boxed up to 30 px inside of where its visible part ended."""
 EDGE_GROWTH = 0.2
 """Share of its longer side by which such a mask grows on all sides: these boxes were a quarter too low."""
 

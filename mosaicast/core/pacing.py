@@ -20,7 +20,7 @@ class Pacer:
     """Ties media time to monotonic time for one epoch.
 
     The tie is the smallest `arrival - media time` seen: a reader that joins late gets a burst of old packets first,
-    and only the ones that arrive without waiting tell the truth. If for a whole window every packet is later than
+    and only packets that did not wait show the real difference. If for a whole window every packet is later than
     the tie by more than the slack (the source's clock is slow, it stalled, or one packet lied about its time), the tie
     moves to the earliest of them. It never moves beyond what has arrived, so that no frame waits longer than the delay.
     """

@@ -33,7 +33,7 @@ class Playlist:
 
     def __init__(self, first_sequence: int) -> None:
         self._sequence = first_sequence
-        self._discontinuities = first_sequence  # it counts some of the segments, so it does not go back either
+        self._discontinuities = first_sequence  # it counts some of the segments, so it must not go back either
         self._target_s = TARGET_S
         self._entries: deque[Entry] = deque()
         self._leaving: deque[str] = deque()

@@ -58,7 +58,7 @@ class Decision:
 class Sampler:
     """Decides frame by frame, for one epoch. Frames come in presentation order.
 
-    A grid instead of "so long since the last one": at 15 frames a second and 10 samples, the latter gives 7.5.
+    It uses a grid. With a pause since the last sample instead, 15 frames and 10 samples a second would give 7.5.
     """
 
     def __init__(self, policy: SamplingPolicy) -> None:

@@ -64,8 +64,8 @@ class StreamRecognition:
             now: on the clock of `gallery_seen_s`, seconds.
         """
         # Holes in the sequence are frames that the detector dropped when it was behind. It never drops a scene cut
-        # silently (the next answer says that it begins a scene), so people are followed across short holes. An answer
-        # of the detector that is lost on the way here is another thing: it may have told a cut.
+        # silently (the next answer says that it begins a scene), so people are followed across short holes. But an
+        # answer that was lost on its way here may have told a cut.
         lost = detections.after_seq != self.newest_seq
         self.newest_seq = detections.seq
         tracked = self._tracker.update(

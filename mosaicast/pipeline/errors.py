@@ -1,4 +1,4 @@
-"""What an adapter raises where a part of the pipeline goes on without an answer: that is never taken for "nobody"."""
+"""Errors of adapters after which the pipeline goes on without an answer. No answer never means "nobody"."""
 
 from typing import Literal
 

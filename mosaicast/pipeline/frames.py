@@ -109,7 +109,7 @@ class EpochFrames:
     def end(self, units: int) -> None:
         """The source has ended after so many video packets; what waits leaves in its time.
 
-        If the last of them are missing, somebody may have come in with them: verdicts must reach as far as ever.
+        If the last of them are missing, somebody may have come in with them: then verdicts must reach as far as usual.
         """
         self.ended = True
         if self._last is not None and self._whole and units == self._next_unit:
@@ -190,7 +190,7 @@ class EpochFrames:
 
     def _hold(self, pts: int, frame: Frame, now: float) -> list[Ready | Lost]:
         unit = self._decoding.pop(pts, None)
-        if unit is None:  # a second field or a frame that the decoder made up: nobody ingested it
+        if unit is None:  # a second field, or a frame that the decoder invented: it was never ingested
             return []
         packet = unit.packet
         if packet.time in self._held:
@@ -250,8 +250,8 @@ class JobFrames(EpochFrames):
 class Chain:
     """Which packets have all that they build on: none is missing since a keyframe.
 
-    Pictures that a keyframe's group shows before it (open groups) build on the group before, too. And some encoders
-    call keyframe what refreshes a picture bit by bit (x264's intra-refresh): only a new decoder says when it is whole.
+    In open groups, pictures shown before the keyframe build on the group before, too. And some encoders call a frame a
+    keyframe that refreshes the picture bit by bit (x264's intra-refresh): only a new decoder tells when it is whole.
     """
 
     def __init__(self) -> None:

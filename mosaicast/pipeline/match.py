@@ -65,7 +65,7 @@ class RecentVectors:
     """Of one track: more than any window."""
     TRACKS = 256
     LIFE_S = 0.8
-    """Older vectors are not averaged: a burst of them shows one face in one pose, those before a pause maybe not."""
+    """Older vectors are not averaged: those before a pause may show another face or pose."""
 
     def __init__(self) -> None:
         self._tracks: OrderedDict[tuple[str, int, TrackId], deque[tuple[int, float, Vector]]] = OrderedDict()
@@ -74,7 +74,7 @@ class RecentVectors:
         return len(self._tracks)
 
     def averaged(self, request: EmbeddingRequest, vector: Vector, now: float) -> Vector:
-        """Take in the vector of a request and return the mean, of length 1, that its answer speaks of."""
+        """Take in the vector of a request and return the mean to search for, of length 1."""
         self.forget_before(now - self.LIFE_S)
         key = (request.stream_id, request.epoch, request.track_id)
         recent = self._tracks.setdefault(key, deque(maxlen=self.KEPT))

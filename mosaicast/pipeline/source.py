@@ -134,7 +134,7 @@ class SourceEpoch:
             self._sample(self._previous)
         if decision.current:
             self._sample(seen)
-        # Of two pictures of one time the first counts, for the compositor too; what the second began, the next tells.
+        # Of two pictures of one time the first counts, for the compositor too. The next one tells a cut at the second.
         self._cut_untold = seen.begins_scene and not decision.current
         if self._previous is None or picture.time > self._previous.picture.time:
             self._previous = seen
@@ -158,7 +158,7 @@ class SourceEpoch:
         cut = self._cuts.update(thumbnail)
         self._transitions.add(picture.time, thumbnail)
         self._transitions.forget_before(picture.time)
-        # After a gradual transition another shot has begun, though no two of its frames told so.
+        # After a gradual transition another shot has begun, though no two frames in a row show it.
         return _Seen(picture, fingerprint(thumbnail), cut or self._transitions.just_over())
 
     def _sample(self, seen: "_Seen") -> None:

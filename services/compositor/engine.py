@@ -21,8 +21,8 @@ from services.compositor.wire import Outcome, Settled
 UNKNOWN_RATE = 30.0
 """Frames a second for rate control, where the source does not say."""
 LATE_S = 0.5
-"""A frame that could not be sent so long after it was due is dropped: late pictures would only grow the delay. So is
-sound: after a stop of 10 s the burst of it made players take the stream for one without pictures."""
+"""A frame that could not be sent so long after it was due is dropped: late pictures would only grow the delay. Late
+sound is dropped too: after a stop of 10 s its burst made players take the stream for one without pictures."""
 
 
 class Engine:
@@ -70,7 +70,7 @@ class Engine:
                 self._lose(packet.epoch, Lost(packet.index, "old_epoch"))
         elif packet.end_of_epoch:
             run.end(packet.unit)
-        elif run.ended:  # it said that nothing follows, and the look ahead relies on it
+        elif run.ended:  # it said that nothing follows, and frames have left by that
             if packet.track == "video":
                 self._lose(packet.epoch, Lost(packet.index, "after_the_end"))
         elif packet.track == "audio":

@@ -1,6 +1,6 @@
 """The output guard inside a child: pictures of what goes out, and full mosaic when the detector sees a bare face.
 
-It checks the frame that the encoder takes: not at what encoder and edge make of it, nor at a full mosaic.
+It checks the frame that the encoder takes: neither what encoder and edge make of it, nor a full mosaic.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""How many video packets of a stream the log lost, by the numbers that those that came bear."""
+"""How many video packets of a stream the log lost, by the numbers of those that came."""
 
 from mosaicast.contracts.messages import MediaPacket
 
@@ -9,8 +9,8 @@ EPOCHS = 1000
 class Numbers:
     """The numbers of one stream's video packets, over its epochs.
 
-    What was before the first packet that we see is another instance's, all that follows is ours: the rest of its epoch,
-    and every later one from its beginning on.
+    Packets before the first one that we see are another instance's. All later ones are ours: the rest of that epoch,
+    and later epochs from their beginning on.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Numbers:
         return lost + max(0, packet.unit - known)
 
     def told(self, packet: MediaPacket) -> bool:
-        """Whether a video packet was told as missing: it comes too late, its epoch is over."""
+        """Whether a video packet was already told as missing: it is late, and its epoch is over."""
         return packet.unit < self._next.get(packet.epoch, 0)
 
     def _before(self, packet: MediaPacket) -> int:

@@ -17,7 +17,7 @@ from services.compositor.wire import (
 )
 
 REPORTS = 64
-"""Reports that may wait; one more waits for room, and with it the child: its parent hangs."""
+"""Reports that may wait. With one more the child waits too: its parent hangs."""
 SEGMENTS = 4
 """Segments that may wait; one more is lost, to HLS alone."""
 _CLOSE_S = 1.0

@@ -127,7 +127,7 @@ class StreamRunner:
         old, self._spec = self._spec, spec
         if self._hls is not None and takes_away(old, spec):
             self._hls.purge(spec.revision)
-            # Two specs may bear one revision: a consent that runs out is no change. What began before is out anyway.
+            # Two specs may have one revision: a consent that ends changes none. Older segments are left out anyway.
             self._hls.purge_until(wall_ms())
         if self.quarantined and (old is None or old.publication != spec.publication):
             self.quarantined = False
@@ -243,7 +243,7 @@ class StreamRunner:
         if self._spec is not None:
             self._send(self._spec)
         video = frozenset((p.epoch, p.index) for p in self._replay.packets if p.track == "video")
-        # What the child before was given and this one is not (a keyframe came in between) has no other end.
+        # Frames that only the child before was given (a keyframe came since) are booked here, or they never are.
         self._tell(self.ledger.drop("compositor_crash", keep=video))
         shown = frozenset(index for epoch, index in video if self.ledger.is_settled(epoch, index))
         self._send(Settled(self._replay.epoch, shown))

@@ -85,7 +85,7 @@ class CompositorService:
         self._deleted: set[str] = set()
         self._runners: dict[str, StreamRunner] = {}
         self._leftovers: dict[str, HlsOutput] = {}
-        """HLS of streams that are not ours any more, of which files could not be deleted yet."""
+        """HLS of streams that are not ours any more and whose files could not be deleted yet."""
         self._partition_of: dict[str, int] = {}
         self._partitions: frozenset[int] = frozenset()
         self._clock = clock

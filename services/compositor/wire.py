@@ -21,7 +21,7 @@ from mosaicast.contracts.topics import MEDIA, OUTGOING_FACES, STREAMS, VERDICTS,
 from mosaicast.core.types import Disposition
 
 Reason = Annotated[str, msgspec.Meta(max_length=32, pattern=r"^[a-z_]*\Z")]
-"""It becomes a label of metrics: a child that hostile media has taken over shall not write there what it likes."""
+"""It becomes a label of metrics. The pattern keeps a child that was taken over from writing anything there."""
 Pixels = Annotated[int, msgspec.Meta(ge=-100_000, le=100_000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]
 """Neither NaN nor infinite (those spoil sums of metrics and the status page), whatever the wall clocks say."""
@@ -87,7 +87,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True):
     """A segment of HLS, made by a child in memory, for its parent to write."""
 
     revision: Annotated[int, msgspec.Meta(ge=0)]
-    """Of the spec when it began: no frame in it was painted by an older one."""
+    """The spec's revision when it began: no frame in it was painted by an older spec."""
     began_ms: Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
     """Wall time at which its first frame left."""
     duration_s: Annotated[float, msgspec.Meta(gt=0.0, le=60.0)]
