@@ -31,7 +31,7 @@ from services.api.background.consents import keep_consents
 from services.api.background.leftovers import keep_clean
 from services.api.background.lost_templates import keep_templates
 from services.api.background.lost_topics import keep_topics
-from services.api.background.outbox import Teller
+from services.api.background.outbox import OutboxSender
 from services.api.background.upkeep import keep_up
 from services.api.deps import Addresses, Deps
 from services.api.edge_control import EdgeControl
@@ -81,9 +81,9 @@ def run(settings: ApiServiceSettings) -> None:
     producer = _producer(settings, metrics)
     edge = EdgeControl(settings.control.url, settings.control.token.get_secret_value())
     models = _models(settings, children)
-    teller = Teller(storage, producer, wall_ms)
-    teller.hold_repeats()
-    deps = _deps(settings, storage, teller, edge, Enroller(PhotoDecoder(children), models))
+    outbox = OutboxSender(storage, producer, wall_ms)
+    outbox.hold_repeats()
+    deps = _deps(settings, storage, outbox, edge, Enroller(PhotoDecoder(children), models))
     stop = threading.Event()
     follower, *others = _threads(settings, deps, metrics, stop)
     health = health_server(settings, metrics, follower.is_alive)
@@ -130,8 +130,8 @@ def _threads(
     """Return what runs beside the server; the first one follows the status."""
     return [
         threading.Thread(target=_follow_status, args=(settings, deps.board, metrics, stop), name="status"),
-        threading.Thread(target=deps.teller.run, args=(stop,), name="outbox"),
-        threading.Thread(target=_align, args=(settings, deps.storage, deps.teller, stop), name="align"),
+        threading.Thread(target=deps.outbox.run, args=(stop,), name="outbox"),
+        threading.Thread(target=_align, args=(settings, deps.storage, deps.outbox, stop), name="align"),
     ]
 
 
@@ -150,21 +150,21 @@ async def _background(
         for task in tasks:
             task.cancel()
         stop.set()
-        deps.teller.wake()
+        deps.outbox.wake()
         for thread in threads:
             await asyncio.to_thread(thread.join)
         await asyncio.to_thread(deps.reindexer.stop)
 
 
-def _align(settings: ApiServiceSettings, storage: Storage, teller: Teller, stop: threading.Event) -> None:
+def _align(settings: ApiServiceSettings, storage: Storage, outbox: OutboxSender, stop: threading.Event) -> None:
     align(
-        lambda: StateReader(kafka_config(settings, "api-align"), STREAMS), storage, wall_ms, wake=teller.wake, stop=stop
+        lambda: StateReader(kafka_config(settings, "api-align"), STREAMS), storage, wall_ms, wake=outbox.wake, stop=stop
     )
-    teller.release_repeats()
+    outbox.release_repeats()
 
 
 def _deps(
-    settings: ApiServiceSettings, storage: Storage, teller: Teller, edge: EdgeControl, enroller: Enroller
+    settings: ApiServiceSettings, storage: Storage, outbox: OutboxSender, edge: EdgeControl, enroller: Enroller
 ) -> Deps:
     vault = _vault(settings)
     key = read_key(settings.vault_key, settings.vault_key_path)
@@ -173,7 +173,7 @@ def _deps(
     templates = Templates(galleries)
     deps = Deps(
         storage=storage,
-        teller=teller,
+        outbox=outbox,
         templates=templates,
         vault=vault,
         enroller=enroller,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from mosaicast.adapters.database.storage import Person, Storage, Stream
 from mosaicast.adapters.vault import Vault
-from services.api.background.outbox import Teller
+from services.api.background.outbox import OutboxSender
 from services.api.errors import NoSuchPersonError, NoSuchStreamError, NotToldError
 from services.api.people.enrollment import Enroller
 from services.api.people.reindex import Reindexer
@@ -81,7 +81,7 @@ class Deps:
     """Everything that the api uses."""
 
     storage: Storage
-    teller: Teller
+    outbox: OutboxSender
     templates: Templates
     vault: Vault
     enroller: Enroller

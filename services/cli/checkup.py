@@ -36,8 +36,8 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
-    """What is looked at. Opening it makes nothing that is not there."""
+class Stores:
+    """The stores that doctor examines. Opening them creates nothing."""
 
     settings: Settings
     storage: Storage | None
@@ -68,7 +68,7 @@ class Patient:
         return binding(self.vault.id(), database_id, self.vault.people(), ids) == "refuse"
 
 
-def opened(settings: Settings) -> Patient:
+def opened(settings: Settings) -> Stores:
     """Open what is there."""
     troubles: list[Finding] = []
     storage, vault = None, None
@@ -92,38 +92,38 @@ def opened(settings: Settings) -> Patient:
     return Patient(settings, storage, vault, gallery, tuple(troubles))
 
 
-def examined(patient: Patient) -> Iterator[Finding]:
+def examined(stores: Stores) -> Iterator[Finding]:
     """Yield what each check found; one that fails is a finding too."""
-    yield from patient.troubles
+    yield from stores.troubles
     for name, check in CHECKS.items():
         try:
-            yield from check(patient)
+            yield from check(stores)
         except (StorageError, GalleryUnavailable, VaultError) as exc:
             yield Finding(name, False, f"it can't be told: {exc}")
 
 
-def _rights(patient: Patient) -> Iterator[Finding]:
-    loose = len(list(rights.looser(patient.settings.data_dir)))
+def _rights(stores: Stores) -> Iterator[Finding]:
+    loose = len(list(rights.looser(stores.settings.data_dir)))
     sentence = f"{loose} of ours can be read by others: the next start of `mosaicast up` or the api takes that away"
     yield Finding("rights", not loose, sentence if loose else "only its owner can read the data folder")
 
 
-def _outbox(patient: Patient) -> Iterator[Finding]:
-    if patient.storage is None:
+def _outbox(stores: Stores) -> Iterator[Finding]:
+    if stores.storage is None:
         return
-    waiting = patient.storage.count_waiting()
+    waiting = stores.storage.count_waiting()
     sentence = f"{waiting} changes wait to be told to the other parts: does the api run, and does its Kafka answer?"
     yield Finding("outbox", not waiting, sentence if waiting else "all changes were told to the other parts")
 
 
-def _belongs(patient: Patient) -> Iterator[Finding]:
-    if patient.vault is None:
+def _belongs(stores: Stores) -> Iterator[Finding]:
+    if stores.vault is None:
         return
     sentence = (
         "the photos belong to another database: restore that one, or name the right MOSAICAST_DATABASE__URL; if this "
         "database is the right one, `mosaicast doctor --bind-vault`; until then nothing is written or erased there"
     )
-    refuses = patient.refuses
+    refuses = stores.refuses
     yield Finding("vault", not refuses, sentence if refuses else "the photos belong to this database")
 
 
@@ -143,7 +143,7 @@ def _former_gallery(patient: Patient) -> Iterator[Finding]:
 def _people(patient: Patient) -> Iterator[Finding]:
     if any(trouble.check == "database" for trouble in patient.troubles):
         return  # without it everybody would look like an orphan
-    found = patient.differences
+    found = stores.differences
     gallery_orphans = tuple(sorted(f"{owner}/{person}" for owner, person in found.gallery_orphans))
     erase = "`mosaicast doctor --erase-orphans` erases them"
     yield _counted("photos", "kept of nobody that the database knows", tuple(sorted(found.vault_orphans)), erase)
@@ -160,7 +160,7 @@ def _people(patient: Patient) -> Iterator[Finding]:
     yield _counted("erasing", "left of people who are being erased", tuple(sorted(found.unfinished)), "the api goes on")
 
 
-CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
+CHECKS: dict[str, Callable[[Stores], Iterator[Finding]]] = {
     "rights": _rights,
     "outbox": _outbox,
     "vault": _belongs,
@@ -191,40 +191,40 @@ def _vault(settings: Settings) -> Vault | None:
     return Vault(folder, read_key(settings.vault_key, settings.vault_key_path))
 
 
-def bind_vault(patient: Patient, ask: Ask) -> None:
+def bind_vault(stores: Stores, ask: Ask) -> None:
     """Take the vault for this database's, if it is another's.
 
     Raises:
         DoctorError: there is nothing that could be bound.
         StorageError, VaultError: it failed.
     """
-    if patient.storage is None or patient.vault is None:
+    if stores.storage is None or stores.vault is None:
         raise DoctorError("there is no database or no vault that could be bound; see `mosaicast doctor`")
-    if patient.refuses:
-        ask(f"Take the photos of {len(patient.vault.people())} people for this database's?")
-        bind(patient.storage, patient.vault, force=True)
+    if stores.refuses:
+        ask(f"Take the photos of {len(stores.vault.people())} people for this database's?")
+        bind(stores.storage, stores.vault, force=True)
         err.print("bound; restart the api", markup=False)
 
 
-def erase_orphans(patient: Patient, ask: Ask) -> None:
+def erase_orphans(stores: Stores, ask: Ask) -> None:
     """Erase photos and templates of whom the database does not know.
 
     Raises:
         DoctorError: it can't be told who that is.
         StorageError, GalleryUnavailable, VaultError: not all could be erased.
     """
-    if patient.storage is None:
+    if stores.storage is None:
         raise DoctorError("without the database everybody looks like an orphan: nothing is erased")
-    if patient.refuses:
+    if stores.refuses:
         raise DoctorError("the photos belong to another database, so that all look like orphans: nothing is erased")
-    found = patient.differences
+    found = stores.differences
     if not (found.vault_orphans or found.gallery_orphans):
         return
     photos, templates = len(found.vault_orphans), len(found.gallery_orphans)
     ask(f"Erase photos of {photos} and templates of {templates} people, for good?")
     for person_id in sorted(found.vault_orphans):
-        if patient.vault is not None:
-            patient.vault.erase(person_id)
+        if stores.vault is not None:
+            stores.vault.erase(person_id)
     for owner, person_id in sorted(found.gallery_orphans):
-        patient.gallery.erase_person(owner, person_id)
+        stores.gallery.erase_person(owner, person_id)
     err.print(f"erased photos of {photos} and templates of {templates} people", markup=False)

@@ -29,12 +29,12 @@ def doctor(
     from services.cli import checkup
 
     rights.make_private()
-    patient = checkup.opened(settings_for(data_dir))
+    stores = checkup.opened(settings_for(data_dir))
     if bind_vault:
-        checkup.bind_vault(patient, asking(yes))
+        checkup.bind_vault(stores, asking(yes))
     if erase_orphans:
-        checkup.erase_orphans(patient, asking(yes))
-    findings = list(checkup.examined(patient))
+        checkup.erase_orphans(stores, asking(yes))
+    findings = list(checkup.examined(stores))
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:

@@ -15,7 +15,7 @@ from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.sandbox import Access
 from mosaicast.runtime.settings import CompositorServiceSettings
 from services.compositor import child
-from services.compositor.hls import HlsOutput, Shelf
+from services.compositor.hls import HlsFiles, HlsOutput
 from services.compositor.service import CompositorService
 from services.wiring import begin, count_bad, count_drops, health_server, kafka_config
 
@@ -82,7 +82,7 @@ def _hls_maker(settings: CompositorServiceSettings) -> Callable[[str], HlsOutput
 
     def make(stream_id: str) -> HlsOutput:
         # Numbers of segments go on from any earlier run without a record of it: there is less than one a second.
-        return HlsOutput(Shelf(stream_id, folder, first_sequence=wall_ms() // 1000), monotonic_s)
+        return HlsOutput(HlsFiles(stream_id, folder, first_sequence=wall_ms() // 1000), monotonic_s)
 
     return make
 

@@ -12,7 +12,7 @@ from mosaicast.adapters.media.sink import AudioFormat, FlvSink
 from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec, VerdictMessage
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from services.compositor.engine import Engine
-from services.compositor.hls import takes_away
+from services.compositor.hls import shows_less
 from services.compositor.parent_pipe import ParentPipe
 from services.compositor.wire import Report, Segment, Settled, from_parent, with_known_codecs
 
@@ -87,7 +87,7 @@ class _Child:
 
     def _on_spec(self, spec: StreamSpec) -> None:
         self._engine.on_spec(spec)
-        if takes_away(self._spec, spec):
+        if shows_less(self._spec, spec):
             self._segmenter.forget()
         self._spec, self._segmenter.revision = spec, spec.revision
 

@@ -47,7 +47,7 @@ class Folder(Protocol):
         """Delete everything of a stream."""
 
 
-def takes_away(old: StreamSpec | None, new: StreamSpec) -> bool:
+def shows_less(old: StreamSpec | None, new: StreamSpec) -> bool:
     """Return whether pictures that were fine under `old` may not be shown under `new`.
 
     Panic began, an always-masked zone is new, or somebody may be seen less long than before (also when a consent ran
@@ -60,7 +60,7 @@ def takes_away(old: StreamSpec | None, new: StreamSpec) -> bool:
     return any(new.visible_until.get(person, 0) < end_ms for person, end_ms in old.visible_until.items())
 
 
-class Shelf:
+class HlsFiles:
     """The files of one stream and the playlist that names them. Belongs to one thread.
 
     Args:
@@ -133,14 +133,14 @@ class HlsOutput:
     """What the runner tells, done on a thread of its own. No method but `close` waits for the disk.
 
     Args:
-        shelf: the files.
+        files: the files.
         clock: monotonic seconds.
     """
 
-    def __init__(self, shelf: Shelf, clock: Callable[[], float]) -> None:
+    def __init__(self, files: HlsFiles, clock: Callable[[], float]) -> None:
         self.note = ""
         """A sentence for the user; empty when all is well."""
-        self._shelf, self._clock = shelf, clock
+        self._files, self._clock = files, clock
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._waiting = threading.Semaphore(WAITING)
@@ -163,7 +163,7 @@ class HlsOutput:
         self._last_s, self._ended_s = self._clock(), None
         if not self._waiting.acquire(blocking=False):
             self.note = TOO_SLOW
-            self._do(self._shelf.leave_out)
+            self._do(self._files.leave_out)
             return
         self._do(lambda: self._add(segment))
 
@@ -171,13 +171,13 @@ class HlsOutput:
         """Delete all segments, and take none that began before this revision of the spec."""
         self._least_revision = revision
         if self._last_s is not None:
-            self._do(self._shelf.purge)
+            self._do(self._files.purge)
 
     def purge_until(self, wall_ms: int) -> None:
         """Delete all segments, and take none that began by then: they may show what should not have been seen."""
         self._tripped_ms = max(self._tripped_ms, wall_ms)
         if self._last_s is not None:
-            self._do(self._shelf.purge)
+            self._do(self._files.purge)
 
     def tick(self, *, over: bool) -> None:
         """Do what is due.
@@ -188,15 +188,15 @@ class HlsOutput:
         now = self._clock()
         if self._unclean and now >= self._retry_s:
             self._retry_s = now + self._pause_s
-            self._do(self._shelf.remove)
+            self._do(self._files.remove)
         if self._last_s is None:
             return
         if self._ended_s is None and now - self._last_s > (ENDED_S if over else STALLED_S):
             self._ended_s = now
-            self._do(self._shelf.end)
+            self._do(self._files.end)
         elif self._ended_s is not None and now - self._ended_s > GONE_S:
             self._last_s = self._ended_s = None
-            self._do(self._shelf.remove)
+            self._do(self._files.remove)
 
     def close(self, timeout_s: float = 2.0) -> bool:
         """Delete everything and stop. Waits at most `timeout_s` for a disk that hangs.
@@ -205,7 +205,7 @@ class HlsOutput:
         """
         self._last_s = self._ended_s = None
         if self._thread is not None:
-            self._do(self._shelf.remove)
+            self._do(self._files.remove)
             self._jobs.put(None)
             self._thread.join(timeout_s)
             self._unclean |= self._thread.is_alive()
@@ -228,7 +228,7 @@ class HlsOutput:
         while (job := self._jobs.get()) is not None:
             try:
                 job()
-                if job == self._shelf.remove:
+                if job == self._files.remove:
                     self._unclean, self.note = False, ""
             except HlsStoreError as exc:
                 self._fail(exc)
@@ -236,9 +236,9 @@ class HlsOutput:
     def _add(self, segment: Segment) -> None:
         self._waiting.release()
         if segment.revision < self._least_revision or self._clock() < self._retry_s:
-            self._shelf.leave_out()
+            self._files.leave_out()
             return
-        self._shelf.add(segment)
+        self._files.add(segment)
         self.note, self._pause_s, self._retry_s = "", FIRST_PAUSE_S, 0.0
 
     def _fail(self, exc: HlsStoreError) -> None:
@@ -249,5 +249,5 @@ class HlsOutput:
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
         self._unclean = True
         with contextlib.suppress(HlsStoreError):
-            self._shelf.remove()
+            self._files.remove()
             self._unclean = False

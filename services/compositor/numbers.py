@@ -6,7 +6,7 @@ EPOCHS = 1000
 """So many are remembered: half an hour of a log that loses a packet each second or two."""
 
 
-class Numbers:
+class UnitNumbers:
     """The numbers of one stream's video packets, over its epochs.
 
     Packets before the first one that we see are another instance's. All later ones are ours: the rest of that epoch,

@@ -14,9 +14,9 @@ from mosaicast.core.types import Disposition
 from mosaicast.runtime import logs
 from mosaicast.runtime.children import ChildProcess
 from mosaicast.runtime.clocks import wall_ms
-from services.compositor.hls import HlsOutput, takes_away
+from services.compositor.hls import HlsOutput, shows_less
 from services.compositor.ledger import Ledger
-from services.compositor.numbers import Numbers
+from services.compositor.numbers import UnitNumbers
 from services.compositor.replay import Replay
 from services.compositor.wire import (
     LARGEST_SEGMENT_BYTES,
@@ -100,7 +100,7 @@ class StreamRunner:
         self._spec: StreamSpec | None = None
         self._replay = Replay()
         self._seen: dict[int, int] = {}
-        self._numbers = Numbers()
+        self._numbers = UnitNumbers()
         self._state = RestartState()
         self._restart_s = 0.0
         self._link: _Link | None = None
@@ -125,7 +125,7 @@ class StreamRunner:
     def on_spec(self, spec: StreamSpec) -> None:
         """Follow a new desired state; a new publication lifts the quarantine."""
         old, self._spec = self._spec, spec
-        if self._hls is not None and takes_away(old, spec):
+        if self._hls is not None and shows_less(old, spec):
             self._hls.purge(spec.revision)
             # Two specs may have one revision: a consent that ends changes none. Older segments are left out anyway.
             self._hls.purge_until(wall_ms())

@@ -87,9 +87,9 @@ class Leftovers:
             deps.storage.begin_erasing(person.person_id)
         people.erase_kept(deps, person)
         # As long as the end of the consent was not told, whoever asks again must find something to ask for.
-        if deps.teller.tell_owner(person.owner_id, 0):
+        if deps.outbox.tell_owner(person.owner_id, 0):
             deps.storage.delete_person(person.person_id)
-            deps.teller.tell_owner(person.owner_id, 0)
+            deps.outbox.tell_owner(person.owner_id, 0)
             _LOG.info("leftover_erased", person=person.person_id, was=person.state)
 
     def _say(self, differences: Differences) -> None:

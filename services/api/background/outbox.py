@@ -34,7 +34,7 @@ class Producer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Flight:
+class _Delivery:
     waiting: Waiting
     revision: int | None
     """Of the stream that is told; None: that it is gone, or another topic."""
@@ -45,14 +45,15 @@ class _Flight:
         return self.delivered.done() and not self.delivered.result()
 
 
-class Teller:
-    """Tells the other parts the newest state. Thread-safe; of several processes each may tell what another noted."""
+class OutboxSender:
+    """Sends the newest state to the other services. Thread-safe; of several processes each may tell what another
+    noted."""
 
     def __init__(self, storage: Storage, producer: Producer, wall_ms: Callable[[], int]) -> None:
         self._storage, self._producer, self._wall_ms = storage, producer, wall_ms
         self._order = threading.Lock()
         """Held from reading a state until it is handed over: what was read later is told later."""
-        self._flights: dict[Place, _Flight] = {}
+        self._deliveries: dict[Place, _Delivery] = {}
         self._awake = threading.Event()
         self._aligned = threading.Event()
         self._aligned.set()
@@ -86,9 +87,9 @@ class Teller:
         Raises:
             StorageError: the database is away.
         """
-        flights = self._send(places)
-        wait([flight.delivered for flight in flights], wait_s)
-        settled = [self._settle(flight) for flight in flights]
+        deliveries = self._send(places)
+        wait([delivery.delivered for delivery in deliveries], wait_s)
+        settled = [self._settle(delivery) for delivery in deliveries]
         return all(settled)
 
     def waits(self, stream_id: str) -> bool:
@@ -130,59 +131,59 @@ class Teller:
         Raises:
             StorageError: the database is away.
         """
-        flights = self._send(None)
-        told = [self._settle(flight) for flight in flights]
-        failing = any(flight.failed for flight in flights)
+        deliveries = self._send(None)
+        told = [self._settle(delivery) for delivery in deliveries]
+        failing = any(delivery.failed for delivery in deliveries)
         if failing and not self._failing:
             _LOG.warning("others_not_told", waiting=told.count(False))
-        elif self._failing and not flights:
+        elif self._failing and not deliveries:
             _LOG.info("others_told")
-        self._failing = failing or (self._failing and bool(flights))
+        self._failing = failing or (self._failing and bool(deliveries))
 
     def _say(self, stream_id: str) -> bool:
         with self._order:
             stream = self._storage.stream(stream_id)
             return stream is not None and self._producer.send(STREAMS, self._spec(stream))
 
-    def _send(self, places: Iterable[Place] | None) -> list[_Flight]:
+    def _send(self, places: Iterable[Place] | None) -> list[_Delivery]:
         with self._order:
-            return [self._flight(waiting) for waiting in self._storage.waiting(places)]
+            return [self._deliver(waiting) for waiting in self._storage.waiting(places)]
 
-    def _flight(self, waiting: Waiting) -> _Flight:
-        known = self._flights.get(waiting.place)
+    def _deliver(self, waiting: Waiting) -> _Delivery:
+        known = self._deliveries.get(waiting.place)
         if known is not None and known.waiting == waiting and not known.failed:
             return known
         try:
-            flight = self._take_off(waiting)
+            delivery = self._hand_over(waiting)
         except ContractError as exc:  # our mistake, and no reason to tell nothing of the others
             _LOG.error("bug", error=exc.reason, topic=waiting.topic)
-            flight = _Flight(waiting, None, Future())
-            flight.delivered.set_result(False)
-        self._flights[waiting.place] = flight
-        flight.delivered.add_done_callback(self._landed)
-        return flight
+            delivery = _Delivery(waiting, None, Future())
+            delivery.delivered.set_result(False)
+        self._deliveries[waiting.place] = delivery
+        delivery.delivered.add_done_callback(self._on_delivered)
+        return delivery
 
-    def _take_off(self, waiting: Waiting) -> _Flight:
+    def _hand_over(self, waiting: Waiting) -> _Delivery:
         if waiting.topic == GALLERY.name:
             change = GalleryChanged(owner_id=waiting.key, revision=self._wall_ms())
-            return _Flight(waiting, None, self._producer.send_confirmed(GALLERY, change))
+            return _Delivery(waiting, None, self._producer.send_confirmed(GALLERY, change))
         stream = self._storage.stream(waiting.key)
         if stream is None:
-            return _Flight(waiting, None, self._producer.send_confirmed(STREAMS, None, key=waiting.key))
-        return _Flight(waiting, stream.revision, self._producer.send_confirmed(STREAMS, self._spec(stream)))
+            return _Delivery(waiting, None, self._producer.send_confirmed(STREAMS, None, key=waiting.key))
+        return _Delivery(waiting, stream.revision, self._producer.send_confirmed(STREAMS, self._spec(stream)))
 
     def _spec(self, stream: Stream) -> Message:
         return stream.spec(self._storage.visible_people(stream.owner_id, stream.stream_id, self._wall_ms()))
 
-    def _settle(self, flight: _Flight) -> bool:
-        if not flight.delivered.done() or not flight.delivered.result():
+    def _settle(self, delivery: _Delivery) -> bool:
+        if not delivery.delivered.done() or not delivery.delivered.result():
             return False
-        self._storage.settle(flight.waiting, flight.revision)
+        self._storage.settle(delivery.waiting, delivery.revision)
         with self._order:
-            if self._flights.get(flight.waiting.place) is flight:
-                del self._flights[flight.waiting.place]
+            if self._deliveries.get(delivery.waiting.place) is delivery:
+                del self._deliveries[delivery.waiting.place]
         return True
 
-    def _landed(self, delivered: Future[bool]) -> None:
+    def _on_delivered(self, delivered: Future[bool]) -> None:
         if delivered.result():  # what failed waits for its next turn
             self.wake()

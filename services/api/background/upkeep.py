@@ -40,9 +40,9 @@ async def check(deps: Deps, *, announce: bool) -> None:
             )
             if ended is not None:
                 _LOG.warning("publisher_lost", stream=stream.stream_id)
-                await asyncio.to_thread(deps.teller.tell_stream, stream.stream_id, 0)
+                await asyncio.to_thread(deps.outbox.tell_stream, stream.stream_id, 0)
     if announce:
-        await asyncio.to_thread(deps.teller.repeat)
+        await asyncio.to_thread(deps.outbox.repeat)
 
 
 def _is_old(stream: Stream, now_ms: int) -> bool:

@@ -68,7 +68,7 @@ async def _begin(deps: Deps, stream: Stream, key_sha256: str, client: str) -> No
     if published is None:
         raise ProblemError(REFUSED, "somebody publishes on this stream already, or its key has just changed")
     deps.readers.expect(stream.stream_id)
-    await run_in_threadpool(deps.teller.tell_stream, stream.stream_id, 0)
+    await run_in_threadpool(deps.outbox.tell_stream, stream.stream_id, 0)
     heard = await deps.readers.wait(stream.stream_id)
     now = await run_in_threadpool(deps.storage.stream, stream.stream_id)
     if now is None or now.publication != publication:
@@ -86,7 +86,7 @@ async def publish_done(request: Request, deps: D) -> Response:
         stream = await run_in_threadpool(lambda: deps.storage.stream_by_key(digest(name)) or deps.storage.stream(name))
         ended = await run_in_threadpool(deps.storage.end_publication, stream.stream_id, client) if stream else None
         if ended is not None:
-            await run_in_threadpool(deps.teller.tell_stream, ended.stream_id, 0)
+            await run_in_threadpool(deps.outbox.tell_stream, ended.stream_id, 0)
             _LOG.info("publisher_went", stream=ended.stream_id)
     return Response(status_code=204)
 

@@ -33,7 +33,7 @@ def set_consent(person_id: str, stream_id: str, deps: D, body: ConsentIn | None 
     consent = StreamConsent(said.allowed, to_ms(said.expires_at) if said.expires_at else None)
     if not deps.storage.set_consent(person_id, stream_id, consent):
         raise NoSuchStreamError(stream_id)  # deleted meanwhile
-    must_be_told(deps.teller.tell_owner(person.owner_id))
+    must_be_told(deps.outbox.tell_owner(person.owner_id))
     return consent_out(deps.person(person_id), stream_id, deps.wall_ms())
 
 
@@ -46,6 +46,6 @@ def set_consent(person_id: str, stream_id: str, deps: D, body: ConsentIn | None 
 def delete_consent(person_id: str, stream_id: str, deps: D) -> None:
     """Take back what was said about one stream: the person's own consent holds there again."""
     person = changeable(deps, person_id)
-    if not deps.storage.delete_consent(person_id, stream_id) and not deps.teller.waits(stream_id):
+    if not deps.storage.delete_consent(person_id, stream_id) and not deps.outbox.waits(stream_id):
         raise NothingSaidError
-    must_be_told(deps.teller.tell_owner(person.owner_id))
+    must_be_told(deps.outbox.tell_owner(person.owner_id))

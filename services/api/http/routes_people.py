@@ -135,7 +135,7 @@ def change_person(person_id: str, body: PersonPatch, deps: D) -> PersonOut:
         deps.storage.rename_person(person_id, body.name)
     if "expires_at" in body.model_fields_set:
         deps.storage.set_expiry(person_id, to_ms(body.expires_at) if body.expires_at else None)
-        must_be_told(deps.teller.tell_owner(person.owner_id))
+        must_be_told(deps.outbox.tell_owner(person.owner_id))
     return get_person(person_id, deps)
 
 

@@ -52,7 +52,7 @@ def create_stream(body: StreamIn, deps: D) -> StreamCreated:
         created_ms=deps.wall_ms(),
     )
     stream = deps.storage.create_stream(new)
-    deps.teller.tell_stream(stream.stream_id, 0)  # not waited for: nobody may publish yet, and the key is shown once
+    deps.outbox.tell_stream(stream.stream_id, 0)  # not waited for: nobody may publish yet, and the key is shown once
     return StreamCreated(**_out(stream, deps).model_dump(), stream_key=key)
 
 
@@ -77,7 +77,7 @@ async def delete_stream(stream_id: str, deps: D) -> None:
     503: it is deleted, but the other parts do not know yet; asking again tells when they do.
     """
     deleted = await run_in_threadpool(deps.storage.delete_stream, stream_id)
-    if not deleted and not await run_in_threadpool(deps.teller.waits, stream_id):
+    if not deleted and not await run_in_threadpool(deps.outbox.waits, stream_id):
         raise NoSuchStreamError(stream_id)
     deps.board.forget(stream_id)
     must_be_told(await _told_and_cut_off(deps, stream_id))
@@ -127,7 +127,7 @@ def change_policy(
         stream = found(deps.storage.change_policy(stream_id, merged, _revision(if_match)), stream_id)
     except RevisionConflictError as exc:
         raise ChangedMeanwhileError from exc
-    must_be_told(deps.teller.tell_stream(stream_id))
+    must_be_told(deps.outbox.tell_stream(stream_id))
     return _policy_out(stream, response)
 
 
@@ -145,11 +145,11 @@ def release_panic(stream_id: str, deps: D) -> None:
 
 def _set_panic(deps: Deps, stream_id: str, panic: bool) -> None:
     found(deps.storage.set_panic(stream_id, panic), stream_id)
-    must_be_told(deps.teller.tell_stream(stream_id))
+    must_be_told(deps.outbox.tell_stream(stream_id))
 
 
 async def _told_and_cut_off(deps: Deps, stream_id: str) -> bool:
-    told = run_in_threadpool(deps.teller.tell_stream, stream_id)
+    told = run_in_threadpool(deps.outbox.tell_stream, stream_id)
     return (await asyncio.gather(told, deps.edge.drop_publisher(stream_id)))[0]
 
 

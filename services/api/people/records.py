@@ -44,7 +44,7 @@ def enroll(deps: Deps, person: Person, judged: Sequence[Judged]) -> Person:
         if isinstance(exc, GalleryUnavailable | VaultError):
             raise unavailable(exc) from exc
         raise
-    deps.teller.tell_owner(person.owner_id, 0)
+    deps.outbox.tell_owner(person.owner_id, 0)
     return replace(person, state="kept")
 
 
@@ -68,7 +68,7 @@ def erase(deps: Deps, person: Person) -> None:
         StoreAwayError, NotToldError: it is tried until it is done, and asking again tells whether it is.
     """
     deps.storage.begin_erasing(person.person_id)
-    told = deps.teller.tell_owner(person.owner_id)
+    told = deps.outbox.tell_owner(person.owner_id)
     try:
         erase_kept(deps, person)
     except (GalleryUnavailable, VaultError) as exc:
@@ -76,7 +76,7 @@ def erase(deps: Deps, person: Person) -> None:
     # The row stays until the others know: whoever asks again must not hear that there is nothing to do.
     must_be_told(told)
     deps.storage.delete_person(person.person_id)
-    deps.teller.tell_owner(person.owner_id, 0)
+    deps.outbox.tell_owner(person.owner_id, 0)
 
 
 def erase_kept(deps: Deps, person: Person) -> None:
@@ -93,7 +93,7 @@ def erase_kept(deps: Deps, person: Person) -> None:
 def announce(deps: Deps, owner: str) -> None:
     """Have the other parts told that the people of an owner, or their consents, changed."""
     deps.storage.people_changed(owner)
-    deps.teller.tell_owner(owner, 0)
+    deps.outbox.tell_owner(owner, 0)
 
 
 def unavailable(exc: GalleryUnavailable | VaultError, so_far: str = "") -> StoreAwayError:

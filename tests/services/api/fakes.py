@@ -16,7 +16,7 @@ from mosaicast.contracts.codec import encode
 from mosaicast.contracts.messages import Message, StreamSpec
 from mosaicast.contracts.topics import STREAMS, Topic
 from mosaicast.runtime.metrics import Metrics
-from services.api.background.outbox import Teller
+from services.api.background.outbox import OutboxSender
 from services.api.deps import Addresses, Deps, Readers
 from services.api.http.app import create_app
 from services.api.http.kinds import KINDS
@@ -126,7 +126,7 @@ class Desk:
         """Build the app; again after a change of what it is made of."""
         self.deps = Deps(
             storage=self.storage,
-            teller=Teller(self.storage, self.producer, lambda: self.now_ms),
+            outbox=OutboxSender(self.storage, self.producer, lambda: self.now_ms),
             templates=cast("Any", Unused()),
             vault=Vault(self.folder / "vault", KEY),
             enroller=cast("Any", Unused()),

@@ -18,7 +18,7 @@ from mosaicast.contracts.messages import GalleryChanged, Source, StreamSpec
 from mosaicast.contracts.topics import GALLERY, STREAMS
 from services.api.background import alignment
 from services.api.background.alignment import align
-from services.api.background.outbox import Teller
+from services.api.background.outbox import OutboxSender
 from tests.services.api.fakes import Desk, FakeProducer, problem
 
 ROOT = Path(__file__).parents[3]
@@ -62,11 +62,11 @@ def test_what_the_broker_has_not_is_503_is_kept_and_is_sent_unasked_when_it_is_b
     if now is not None and before is not None:
         assert now.revision > before.revision, "the change is there"
     desk.producer.accepts = True
-    desk.deps.teller.work_off()
+    desk.deps.outbox.work_off()
     newest = desk.producer.newest(stream_id)
     assert newest == (None if now is None else now.spec({}))
     assert desk.storage.waiting() == []
-    desk.deps.teller.work_off()
+    desk.deps.outbox.work_off()
     assert desk.producer.newest(stream_id) == newest
 
 
@@ -85,7 +85,7 @@ def test_a_key_is_shown_although_the_broker_is_away(desk: Desk) -> None:
     desk.producer.accepts = False
     stream_id = desk.create()["stream_id"]
     desk.producer.accepts = True
-    desk.deps.teller.work_off()
+    desk.deps.outbox.work_off()
     assert desk.producer.newest(stream_id) is not None
 
 
@@ -98,7 +98,7 @@ def test_a_newer_change_replaces_an_older_one_that_waits(desk: Desk) -> None:
     assert len(desk.storage.waiting()) == 1
     sent = len(desk.producer.sent)
     desk.producer.accepts = True
-    desk.deps.teller.work_off()
+    desk.deps.outbox.work_off()
     assert len(desk.producer.sent) == sent + 1
     newest = desk.producer.newest(stream_id)
     assert newest is not None
@@ -113,22 +113,22 @@ def test_one_stream_that_cannot_be_told_holds_back_no_other(desk: Desk, monkeypa
     )
     assert change(desk, stuck, "POST", "/panic").status_code == 503
     assert change(desk, other, "POST", "/panic").status_code == 204
-    desk.deps.teller.work_off()
+    desk.deps.outbox.work_off()
     assert [waiting.key for waiting in desk.storage.waiting()] == [stuck]
 
 
 def test_what_changes_while_it_is_on_its_way_is_told_once_more_and_in_order(storage: Storage) -> None:
     producer = SlowProducer()
-    teller = Teller(storage, producer, lambda: 1)
+    outbox = OutboxSender(storage, producer, lambda: 1)
     storage.create_stream(NewStream("s1", "town", "square", "k", Source(), 1))
-    teller.work_off()
+    outbox.work_off()
     storage.set_panic("s1", True)
-    assert not teller.tell_stream("s1", 0)
+    assert not outbox.tell_stream("s1", 0)
     for acknowledged in reversed(producer.open):
         acknowledged.set_result(True)
-    assert teller.tell_stream("s1", 0)
+    assert outbox.tell_stream("s1", 0)
     assert [(m.revision, m.panic) for _, m in producer.sent if isinstance(m, StreamSpec)] == [(1, False), (2, True)]
-    teller.work_off()
+    outbox.work_off()
     assert storage.waiting() == []
 
 
@@ -136,14 +136,14 @@ def test_an_older_state_that_comes_after_a_newer_ones_end_is_told_again(storage:
     """Two processes: one reads a state, the other tells of a newer one, and only then the first one sends."""
     slow, quick = SlowProducer(), FakeProducer()
     storage.create_stream(NewStream("s1", "town", "square", "k", Source(), 1))
-    late = Teller(storage, slow, lambda: 1)
+    late = OutboxSender(storage, slow, lambda: 1)
     late.work_off()
     storage.set_panic("s1", True)
-    Teller(storage, quick, lambda: 1).work_off()
+    OutboxSender(storage, quick, lambda: 1).work_off()
     assert storage.waiting() == []
     slow.open[0].set_result(True)
-    flight = next(iter(late._flights.values()))
-    late._settle(flight)
+    delivery = next(iter(late._deliveries.values()))
+    late._settle(delivery)
     assert [waiting.key for waiting in storage.waiting()] == ["s1"], "the older one was the last word"
     late.work_off()
     assert slow.sent[-1][1].panic  # type: ignore[union-attr]
@@ -155,7 +155,7 @@ def test_a_consent_that_is_taken_back_is_told_to_all_or_answered_503(desk: Desk,
 
     stream_id = desk.create()["stream_id"]
     desk.storage.create_person(Person("ann", "default", "Ann", desk.now_ms))
-    desk.deps.teller.work_off()
+    desk.deps.outbox.work_off()
     before = desk.producer.newest(stream_id)
     assert before is not None
     assert "ann" in before.visible_until
@@ -170,7 +170,7 @@ def test_a_consent_that_is_taken_back_is_told_to_all_or_answered_503(desk: Desk,
     problem(answer, 503)
     desk.producer.accepts = True
     desk.producer.sent.clear()
-    desk.deps.teller.work_off()
+    desk.deps.outbox.work_off()
     newest = desk.producer.newest(stream_id)
     assert newest is not None
     assert newest.visible_until == {}
@@ -187,12 +187,12 @@ def test_the_loop_sends_what_waits_by_itself(desk: Desk) -> None:
     change(desk, stream_id, "POST", "/panic")
     stop, told = threading.Event(), threading.Event()
     desk.producer.told = told.set
-    loop = threading.Thread(target=desk.deps.teller.run, args=(stop,))
+    loop = threading.Thread(target=desk.deps.outbox.run, args=(stop,))
     loop.start()
     desk.producer.accepts = True
     assert told.wait(LIMIT_S)
     stop.set()
-    desk.deps.teller.wake()
+    desk.deps.outbox.wake()
     loop.join(LIMIT_S)
     newest = desk.producer.newest(stream_id)
     assert newest is not None
@@ -203,7 +203,7 @@ KILLED = """
 import os, signal, sys
 from mosaicast.adapters.database.storage import NewStream, Storage
 from mosaicast.contracts.messages import Source
-from services.api.background.outbox import Teller
+from services.api.background.outbox import OutboxSender
 
 class Dying:
     def send_confirmed(self, *_, **__):
@@ -213,7 +213,7 @@ storage = Storage(sys.argv[1])
 storage.migrate()
 storage.create_stream(NewStream("s1", "town", "square", "k", Source(), 1))
 storage.set_panic("s1", True)
-Teller(storage, Dying(), lambda: 1).tell_stream("s1")
+OutboxSender(storage, Dying(), lambda: 1).tell_stream("s1")
 """
 
 
@@ -224,7 +224,7 @@ def test_what_was_committed_before_a_kill_is_sent_at_the_next_start(tmp_path: Pa
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     storage, producer = Storage(url), FakeProducer()
     storage.migrate()
-    Teller(storage, producer, lambda: 1).work_off()
+    OutboxSender(storage, producer, lambda: 1).work_off()
     newest = producer.newest("s1")
     assert newest is not None
     assert newest.panic
@@ -262,7 +262,7 @@ def logged(stream_id: str, message: StreamSpec | None) -> Received:
 
 def aligned(desk: Desk, *logs: Log) -> None:
     waiting = list(logs)
-    align(lambda: waiting.pop(0), desk.storage, lambda: desk.now_ms, desk.deps.teller.work_off, threading.Event())
+    align(lambda: waiting.pop(0), desk.storage, lambda: desk.now_ms, desk.deps.outbox.work_off, threading.Event())
     assert all(log.closed for log in logs)
 
 
@@ -322,11 +322,11 @@ def test_what_a_restored_database_has_told_already_hides_no_higher_revision(desk
 def test_nothing_is_repeated_before_the_log_was_read(desk: Desk) -> None:
     desk.create()
     desk.producer.sent.clear()
-    desk.deps.teller.hold_repeats()
-    desk.deps.teller.repeat()
+    desk.deps.outbox.hold_repeats()
+    desk.deps.outbox.repeat()
     assert desk.producer.sent == []
-    desk.deps.teller.release_repeats()
-    desk.deps.teller.repeat()
+    desk.deps.outbox.release_repeats()
+    desk.deps.outbox.repeat()
     assert len(desk.producer.sent) == 1
 
 
@@ -350,7 +350,7 @@ def test_nothing_is_compared_with_half_of_the_log(desk: Desk) -> None:
             return super().poll(timeout_s)
 
     log = Stopping([], [])
-    wake: Callable[[], None] = desk.deps.teller.work_off
+    wake: Callable[[], None] = desk.deps.outbox.work_off
     align(lambda: log, desk.storage, lambda: desk.now_ms, wake, stop)
     assert log.closed
     assert len(desk.producer.sent) == sent

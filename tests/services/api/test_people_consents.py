@@ -146,7 +146,7 @@ def test_an_end_that_reached_nobody_is_announced_when_the_broker_is_back(desk: D
     desk.producer.accepts = False
     assert announce_ended(desk.deps, 0) == NOW
     desk.producer.accepts = True
-    desk.deps.teller.work_off()
+    desk.deps.outbox.work_off()
     assert told(desk) == ["default"]
 
 

@@ -16,7 +16,7 @@ from tests.services.api.test_outbox import Log, logged, spec
 def told_after(desk: Desk, stream_id: str, **in_log: Any) -> Any:  # noqa: F811
     """Return what the others are told after a start with this database, and a log that knows a higher revision."""
     log = Log([logged(stream_id, spec(desk, stream_id, revision=40, **in_log))])
-    align(lambda: log, desk.storage, lambda: desk.now_ms, desk.deps.teller.work_off, threading.Event())
+    align(lambda: log, desk.storage, lambda: desk.now_ms, desk.deps.outbox.work_off, threading.Event())
     told = desk.producer.newest(stream_id)
     assert told is not None
     return told

@@ -64,7 +64,7 @@ def test_a_stream_that_another_api_deletes_while_it_is_said_again_is_ended_again
     monkeypatch.setattr(desk.producer, "send", another_deletes)
     asyncio.run(check(desk.deps, announce=True))
     assert desk.producer.newest(stream_id) is not None
-    desk.deps.teller.work_off()
+    desk.deps.outbox.work_off()
     assert desk.producer.newest(stream_id) is None
 
 

@@ -17,9 +17,9 @@ from services.compositor.hls import (
     STALLED_S,
     TOO_SLOW,
     WAITING,
+    HlsFiles,
     HlsOutput,
-    Shelf,
-    takes_away,
+    shows_less,
 )
 from services.compositor.wire import Segment
 from tests.adapters.hls_rules import Listing, check_follows, is_unguessable, parse
@@ -62,7 +62,7 @@ class Rig:
     def __init__(self, root: Path) -> None:
         self.disk = Disk(root)
         self.now = 50.0
-        self.hls = HlsOutput(Shelf(STREAM, self.disk, FIRST), lambda: self.now)
+        self.hls = HlsOutput(HlsFiles(STREAM, self.disk, FIRST), lambda: self.now)
         self.number = 0
 
     @property
@@ -287,4 +287,4 @@ ZONE = Zone(x=0.0, y=0.0, width=0.5, height=0.5)
     ],
 )
 def test_what_takes_pictures_away(old: StreamSpec | None, new: StreamSpec, taken: bool) -> None:
-    assert takes_away(old, new) is taken
+    assert shows_less(old, new) is taken

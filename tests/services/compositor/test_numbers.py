@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaicast.contracts.messages import MediaPacket
-from services.compositor.numbers import Numbers
+from services.compositor.numbers import UnitNumbers
 from tests.services.compositor.fakes import packet
 
 lost = st.lists(st.booleans(), min_size=1, max_size=8)
@@ -27,7 +27,7 @@ def read(losses: list[list[bool]]) -> list[tuple[MediaPacket, bool]]:
 @given(epochs)
 def test_all_that_is_lost_after_the_first_keyframe_is_told_once(losses: list[list[bool]]) -> None:
     losses = [[False, *losses[0]], *losses[1:], [False]]  # what comes before a first keyframe is nobody's
-    numbers, told = Numbers(), 0
+    numbers, told = UnitNumbers(), 0
     for one, is_lost in read(losses):
         if not is_lost:
             assert not numbers.told(one)
@@ -39,7 +39,7 @@ def test_all_that_is_lost_after_the_first_keyframe_is_told_once(losses: list[lis
 def test_an_instance_that_begins_in_between_is_told_no_more_than_what_is_lost_since(
     losses: list[list[bool]], begins: int
 ) -> None:
-    numbers, told = Numbers(), 0
+    numbers, told = UnitNumbers(), 0
     packets = read([*losses, [False]])[begins:]
     for one, is_lost in packets:
         if not is_lost:
@@ -48,7 +48,7 @@ def test_an_instance_that_begins_in_between_is_told_no_more_than_what_is_lost_si
 
 
 def test_a_packet_whose_epoch_is_over_and_told_comes_too_late() -> None:
-    numbers = Numbers()
+    numbers = UnitNumbers()
     numbers.missing(packet(0, epoch=1, unit=0, key=True, since=(1, 0)))
     assert numbers.missing(packet(0, epoch=2, unit=0, key=True, since=(1, 3))) == 2
     assert numbers.told(packet(2, epoch=1, unit=2))

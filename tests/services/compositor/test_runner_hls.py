@@ -8,7 +8,7 @@ from mosaicast.adapters.media.hls_folder import PLAYLIST, HlsFolder
 from mosaicast.contracts.messages import StreamSpec
 from mosaicast.core.consents import FOREVER_MS
 from mosaicast.runtime.clocks import wall_ms
-from services.compositor.hls import ENDED_S, GONE_S, HlsOutput, Shelf
+from services.compositor.hls import ENDED_S, GONE_S, HlsFiles, HlsOutput
 from services.compositor.runner import StreamRunner
 from services.compositor.wire import Report, Segment, Tripped, encode_report, encode_segment
 from tests.services.compositor.fakes import FakeSpawn, packet, shown
@@ -22,7 +22,7 @@ class Stage:
     def __init__(self, root: Path) -> None:
         self.root, self.now = root, 100.0
         self.spawn = FakeSpawn()
-        self.hls = HlsOutput(Shelf(STREAM, HlsFolder(root), 1), lambda: self.now)
+        self.hls = HlsOutput(HlsFiles(STREAM, HlsFolder(root), 1), lambda: self.now)
         self.runner = StreamRunner(STREAM, self.spawn, lambda *_: None, lambda _: None, hls=self.hls)
 
     def live(self, state: StreamSpec) -> None:

@@ -12,7 +12,7 @@ from mosaicast.contracts.messages import Message, Publication, StatusReport, Str
 from mosaicast.contracts.topics import MEDIA, STATUS, STREAMS, Topic
 from mosaicast.core.types import Disposition
 from mosaicast.runtime.metrics import LINGER_S, Metrics
-from services.compositor.hls import LONGEST_PAUSE_S, HlsOutput, Shelf
+from services.compositor.hls import LONGEST_PAUSE_S, HlsFiles, HlsOutput
 from services.compositor.service import IDLE_S, REPORT_S, UNPUBLISHED_S, CompositorService
 from services.compositor.wire import Outcome, Segment, Settled, encode_segment
 from synthetic.session import wait_until
@@ -335,7 +335,7 @@ def test_a_child_without_packets_is_let_go_and_the_next_packet_starts_another(
 
 def test_files_of_a_deleted_stream_that_can_not_be_deleted_are_tried_again(tmp_path: Path) -> None:
     disk = StuckFolder(tmp_path)
-    stage = Stage(lambda stream_id: HlsOutput(Shelf(stream_id, disk, 1), lambda: stage.now))
+    stage = Stage(lambda stream_id: HlsOutput(HlsFiles(stream_id, disk, 1), lambda: stage.now))
     stage.wants(spec())
     stage.step(packet(0, key=True))
     stage.child.connection.say(encode_segment(Segment(1, 1_000, 2.0, False, b"a" * 188)))
