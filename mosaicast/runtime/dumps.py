@@ -9,7 +9,7 @@ _PR_SET_DUMPABLE = 4  # linux/prctl.h
 def forbid_dumps() -> None:
     """Have a crash of this process leave no core, and let no other process of this user look into its memory.
 
-    Where cores are piped to a program, the kernel does not heed the limit of their size (core(5)), hence both. The
+    Both are needed: where cores are piped to a program, the kernel ignores the limit of their size (core(5)). The
     second has no effect outside Linux.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

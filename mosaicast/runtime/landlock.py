@@ -89,7 +89,7 @@ def _allow_path(ruleset: int, path: Path, rights: int) -> None:
     try:
         opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return  # what is not there, or is closed to us, needs no leave
+        return  # what does not exist, or is closed to us, needs no permission
     try:
         _add(ruleset, _RULE_PATH, _PathRule(rights if path.is_dir() else rights & _OF_A_FILE, opened))
     finally:

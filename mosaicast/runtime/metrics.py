@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 LINGER_S = 60.0
 """How long the series of a stream outlive its move to another instance: Prometheus reads them once more, and a stream
-that comes back (a broker that was away gives partitions anew) goes on counting where it was."""
+that comes back (a broker was away and assigns partitions anew) goes on counting where it was."""
 
 _FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _DELAY_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -157,7 +157,7 @@ class StreamSeries:
         self._left_s[stream_id] = now_s
 
     def deleted(self, stream_id: str, now_s: float) -> None:
-        """A stream is no more: its series go at once, and once more later, should a thread be counting its last."""
+        """A stream was deleted: remove its series at once, and again later, in case a thread still counts for it."""
         self._metrics.forget(stream_id)
         self._left_s[stream_id] = now_s
 

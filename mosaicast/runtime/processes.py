@@ -1,4 +1,4 @@
-"""One program that we own: started with its log file, taken along when we die, ended in order."""
+"""One program that we own: started with its log file, ended in order, and killed when we die."""
 
 import os
 import signal

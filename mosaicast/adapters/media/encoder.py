@@ -48,7 +48,7 @@ def encoder_options(video: VideoFormat) -> dict[str, str]:
                 "rc-lookahead=0",
                 "sync-lookahead=0",
                 "mbtree=0",
-                # Keyframes are where we put them: one at each flip to a full mosaic and back would cut HLS to shreds.
+                # We place the keyframes: x264 would add one at each change to a full mosaic, and HLS would cut there.
                 "scenecut=0",
                 f"threads={threads}",
                 # Slices cost a few per cent of bits; frame threads would cost a frame of delay each.

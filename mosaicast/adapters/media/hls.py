@@ -32,7 +32,7 @@ _SILENCE_S = 1.0
 _FIRST_STEP_S = 1 / 30
 """How long a frame is shown when no other tells."""
 _LONGEST_S = 10.0
-"""A pause is part of a segment only if the source is as slow as that, and never beyond this."""
+"""A pause longer than this is never part of a segment, however slow the source is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class HlsSegment:
     began_ms: int
     """Wall time at which its first frame left."""
     discontinuity: bool
-    """The first of a muxer: times, tracks or formats do not follow from the segment before."""
+    """The first segment of a muxer: its times, tracks or formats do not continue those of the segment before."""
     revision: int
     """Of the stream's spec, when it began."""
 
@@ -71,7 +71,7 @@ class Segmenter:
         self._step_s = _FIRST_STEP_S
         self._key_s = 0.0
         self._resume_s: float | None = None
-        """Nothing is taken before this picture: the encoder holds one back that was painted before we forgot."""
+        """Pictures before this one are left out: the encoder may hold one back that was painted before `forget`."""
         self._break_s: float | None = None
         """This picture does not follow from the one before."""
 
@@ -156,7 +156,7 @@ class Segmenter:
         return self._muxer.has_audio != self._sounds
 
     def _pauses(self, time_s: float) -> bool:
-        """Whether nothing came for so long that the segment would claim a length that it has no pictures for."""
+        """Whether nothing came for so long that the segment would say that it is longer than its pictures are."""
         pause_s = time_s - (self._last_s or 0.0)
         too_long = time_s - self._key_s > LONGEST_GROUP_S + 0.05
         return (too_long and pause_s > 1.5 * self._step_s) or pause_s > _LONGEST_S
@@ -172,7 +172,7 @@ class Segmenter:
         try:
             self._muxer = _Muxer(self._video, self._audio if self._sounds else None, self._emit)
         except _ERRORS:
-            # Without sound at the next keyframe; and if it is not the sound's fault, not before the next push.
+            # Try without sound at the next keyframe. If sound is not to blame, wait for the next push.
             self._video = self._video if self._sounds else None
             self._audio = None
 

@@ -29,7 +29,7 @@ class HlsFolder:
     def claim(self) -> None:
         """Become the only one who writes here, for as long as this process lives, and sweep.
 
-        Two would delete each other's live segments, and neither the other's when pictures are taken back.
+        Two writers would delete each other's live segments, and neither would delete the other's when it has to.
 
         Raises:
             HlsStoreError: another process writes here, or the folder can't be made.

@@ -33,7 +33,7 @@ megapixels takes 227 MB, a WebP of 12 187 MB, a JPEG of 60 38 MB.
 _TIMEOUT_S = 15.0
 _PLUGINS = (JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile, WebPImagePlugin.WebPImageFile)
 _FORMATS = tuple(plugin.format for plugin in _PLUGINS)
-"""Named by their plugins, which have to be imported: Pillow knows some formats only later, and fails on their names."""
+"""Pillow's plugins of these formats, which have to be imported: without them it knows some formats only later."""
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _UPRIGHT: dict[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -93,7 +93,7 @@ class PhotoDecoder:
         if not data:
             raise PhotoError("unreadable", "the file is empty")
         child = self.fork_server.spawn(_work, name="photo", limits=LIMITS, access=Access())
-        # A child that was taken over may begin to answer and never end: then it is killed, and the pipe with it.
+        # A child that was taken over may begin an answer and never end it. Then it is killed and its pipe closed.
         patience = threading.Timer(2 * _TIMEOUT_S, child.kill)
         try:
             patience.start()
@@ -122,7 +122,7 @@ def check_size(size_bytes: int) -> None:
 _HEADER = np.dtype([(name, "<u4") for name in ("fault", "height", "width", "turned", "full_width")])
 """What a child answers begins with this: plain numbers, because unpickling would run what a taken-over child sends."""
 _FAULTS: tuple[PhotoFault, ...] = ("unreadable", "too_large")
-"""A header's fault is a place in here, counted from 1; 0: none, and pixels follow. Else a sentence does."""
+"""The header names a fault by its place in here, from 1, and a sentence follows. 0 is no fault, and pixels follow."""
 _LONGEST_ANSWER = _HEADER.itemsize + LONGEST_SIDE * LONGEST_SIDE * 3
 
 

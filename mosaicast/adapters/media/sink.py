@@ -17,8 +17,8 @@ from mosaicast.contracts.messages import CodecParameters, MediaPacket
 
 _OPTIONS = {
     "flvflags": "no_duration_filesize",
-    # FFmpeg waits for a packet of the other track before it writes one, up to 10 s: when the sound stops, so would
-    # the picture. Ours come in order already; a microsecond is the least that it takes (0 is "wait for ever").
+    # FFmpeg waits up to 10 s for a packet of the other track before it writes one: when the sound stops, so would
+    # the picture. Ours are in order already. A microsecond is the least value (0 means "wait for ever").
     "max_interleave_delta": "1",
 }
 _ERRORS = (av.FFmpegError, OSError, ValueError)
@@ -37,7 +37,7 @@ class AudioFormat:
 
 
 class Tap(Protocol):
-    """Who else gets what was encoded for a push. Never raises: the push goes on whatever becomes of it."""
+    """Another receiver of what was encoded for a push. It never raises: the push goes on without it."""
 
     def expect(self, time_s: float, *, broken: bool) -> bool:
         """A frame is about to be encoded: return whether it has to be a keyframe.
@@ -139,7 +139,7 @@ class FlvSink:
             raise SinkError(f"the output broke: {type(exc).__name__}") from exc
 
     def close(self) -> None:
-        """Flush and hang up; errors of a dead connection are nobody's concern any more. A second time does nothing."""
+        """Flush and hang up; errors of a dead connection no longer matter. A second call does nothing."""
         with contextlib.suppress(SinkError):
             self._encode(None)
         self._hang_up()

@@ -34,9 +34,9 @@ __all__ = [
 ]
 
 MOST_FAILURES_IN_A_ROW = 300
-"""Packets, about 10 s, of which none gives a picture: the rest will not either."""
+"""Packets in a row, about 10 s, without a picture: after so many we give up."""
 MOST_WITHOUT_KEYFRAME = 600
-"""Video packets, about 20 s: every encoder meant for broadcasts sends keyframes more often."""
+"""Video packets without a keyframe, about 20 s: encoders meant for broadcasts send keyframes more often."""
 MOST_UNTIMED_IN_A_ROW = 50
 LONGEST_REORDER = Fraction(2)
 """Seconds from a picture's decoding to its showing. Encoders reorder over a few frames; a source that says more makes

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 REPAIRED_BACK_S = Fraction(-1, 2)
-"""Decoding times that we made up may lie so far ahead of the ones that the source tells later (Matroska tells none of
-the first). Pictures that go back are noticed after decoding, however small their step is."""
+"""Decoding times that we invented may be so far ahead of later ones of the source (Matroska leaves out the first ones).
+Pictures that go back are noticed after decoding, however small their step is."""
 FORWARD_JUMP_S = Fraction(30)
 """Longer than any pause between two frames of a slide show; a live source silent for so long is cut off before."""
 
@@ -18,7 +18,8 @@ class Times:
     dts: int
     duration: int
     told: bool = field(default=True, compare=False)
-    """The source told `dts`, or tells no more than `pts` because it shows pictures as it sends them."""
+    """`dts` is the source's own, or the source needs none because it shows pictures in the order in which it sends
+    them."""
 
 
 class TrackClock:
@@ -55,7 +56,7 @@ class TrackClock:
     def jumps(self, times: Times) -> bool:
         """Return whether `times` can't follow those accepted last: decoding times only grow.
 
-        However small the step back is, the pictures after it would lie between others that were looked at already.
+        However small the step back is, the pictures after it would lie between others that were analysed already.
         """
         if self._last is None:
             return False

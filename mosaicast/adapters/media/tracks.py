@@ -23,7 +23,7 @@ class Track:
     clock: TrackClock
     time_base: TimeBase
     extradata: bytes
-    """As of the newest packet; FFmpeg's context keeps that of the opening."""
+    """That of the newest packet; FFmpeg's context keeps the one from the opening."""
 
     @property
     def index(self) -> int:
