@@ -88,7 +88,7 @@ class SourceEpoch:
         self._stream_id = stream_id
         self.number = number
         self._start = start
-        self._outbox = outlet
+        self._outlet = outlet
         self._index = 0
         self._unit = 0
         self._seq = 0
@@ -121,9 +121,9 @@ class SourceEpoch:
         self._index += 1  # also for what is too large: the reader must see the hole
         self._unit += packet.track == "video"
         try:
-            self._outbox.packet(message)
+            self._outlet.packet(message)
         except ContractError:
-            self._outbox.counters["packets_too_large"] += 1
+            self._outlet.counters["packets_too_large"] += 1
 
     def take_picture(self, picture: SourcePicture) -> None:
         """Send the picture, the one before it, both or none to analysis."""
@@ -148,7 +148,7 @@ class SourceEpoch:
             stream_id=self._stream_id, epoch=self.number, index=self._index, unit=self._unit, track="video",
             pts=0, dts=0, time_base=self._start.video.time_base, end_of_epoch=True, read_ms=read_ms,
         )  # fmt: skip
-        self._outbox.packet(message)
+        self._outlet.packet(message)
 
     def _seen(self, picture: SourcePicture) -> "_Seen":
         try:
@@ -166,12 +166,12 @@ class SourceEpoch:
         been a scene cut."""
         seen.sampled = True
         try:
-            sent = seen.fingerprint is not None and self._outbox.sample(self._message(seen, seen.fingerprint))
+            sent = seen.fingerprint is not None and self._outlet.sample(self._message(seen, seen.fingerprint))
         except (PictureError, ContractError):
             sent = False
         self._seq += 1
         if not sent:
-            self._outbox.counters["samples_dropped"] += 1
+            self._outlet.counters["samples_dropped"] += 1
 
     def _message(self, seen: "_Seen", fingerprint_: bytes) -> SampledFrame:
         width, height = seen.picture.size_wh

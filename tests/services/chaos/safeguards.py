@@ -82,9 +82,9 @@ def numbers_of_refused_samples(patch: pytest.MonkeyPatch) -> None:
     sample = EpochWriter._sample
 
     def reusing(self: Any, seen: Any) -> None:
-        refused = self._parent_pipe.counters["samples_dropped"]
+        refused = self._outlet.counters["samples_dropped"]
         sample(self, seen)
-        self._seq -= self._parent_pipe.counters["samples_dropped"] - refused
+        self._seq -= self._outlet.counters["samples_dropped"] - refused
 
     patch.setattr(EpochWriter, "_sample", reusing)
 
