@@ -182,7 +182,7 @@ def write(folder: Path, count: int) -> dict[str, object]:
     return {name: summary(values) for name, values in took.items()}
 
 
-def measured(crowd: Crowd, folder: Path) -> dict[str, object]:
+def measured(population: Population, folder: Path) -> dict[str, object]:
     """Fill a gallery and measure it."""
     started = time.perf_counter()
     for config in configs(folder):

@@ -89,7 +89,7 @@ def opened(settings: Settings) -> Stores:
             former_path=settings.former_gallery_path,
         )
     )  # fmt: skip
-    return Patient(settings, storage, vault, gallery, tuple(troubles))
+    return Stores(settings, storage, vault, gallery, tuple(troubles))
 
 
 def examined(stores: Stores) -> Iterator[Finding]:
@@ -127,9 +127,9 @@ def _belongs(stores: Stores) -> Iterator[Finding]:
     yield Finding("vault", not refuses, sentence if refuses else "the photos belong to this database")
 
 
-def _former_gallery(patient: Patient) -> Iterator[Finding]:
-    former = patient.settings.former_gallery_path
-    if patient.settings.qdrant.url is not None or not former.exists():
+def _former_gallery(stores: Stores) -> Iterator[Finding]:
+    former = stores.settings.former_gallery_path
+    if stores.settings.qdrant.url is not None or not former.exists():
         return
     yield Finding(
         "gallery",
@@ -140,8 +140,8 @@ def _former_gallery(patient: Patient) -> Iterator[Finding]:
     )
 
 
-def _people(patient: Patient) -> Iterator[Finding]:
-    if any(trouble.check == "database" for trouble in patient.troubles):
+def _people(stores: Stores) -> Iterator[Finding]:
+    if any(trouble.check == "database" for trouble in stores.troubles):
         return  # without it everybody would look like an orphan
     found = stores.differences
     gallery_orphans = tuple(sorted(f"{owner}/{person}" for owner, person in found.gallery_orphans))

@@ -1,7 +1,7 @@
 """A process that is killed while it erases a person: `python -m tests.adapters.gallery_killed FOLDER KEY WHERE`.
 
 WHERE: `deleting`, `deleted`, or a number: in the midst of VACUUM, when its journal has so many bytes; `enrolling`: it
-enrols a person of twenty templates, and is killed before the commit.
+enrolls a person of twenty templates, and is killed before the commit.
 """
 
 import os

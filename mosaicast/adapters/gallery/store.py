@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from mosaicast.adapters.embedders.yardstick import Scorer
+from mosaicast.adapters.embedders.cohort import Scorer
 from mosaicast.core.types import PersonId
 
 MOST_TEMPLATES = 20

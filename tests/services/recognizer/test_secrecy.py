@@ -87,7 +87,7 @@ class Scene(Stage):
         self.planters = [Planter(1), Planter(2)]
         self.configs = [
             GalleryConfig(
-                planter.name, "1", DIMENSION, folder / "gallery", key=KEY, scorer=Yardstick(0.9), patience_s=0.05
+                planter.name, "1", DIMENSION, folder / "gallery", key=KEY, scorer=CohortScorer(0.9), patience_s=0.05
             )
             for planter in self.planters
         ]
