@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ from mosaicast.adapters.kafka import BusConsumer, BusProducer, KafkaConfig, Rece
 from mosaicast.contracts.messages import GalleryChanged, Message
 from mosaicast.contracts.topics import BY_NAME, Topic, Topology
 
+M = TypeVar("M", bound=Message)
 LIMIT_S = 60.0
 """No test waits so long unless it fails: a killed member of the embedded broker is missed after 12 s."""
 DEFAULT = Topology()
@@ -74,7 +75,7 @@ def within_limit(done: Callable[[], object], step: Callable[[], object]) -> None
 
 
 @contextlib.contextmanager
-def reading(config: KafkaConfig, *topics: Topic, group: str | None = None, **options: Any) -> Iterator[Reader]:
+def reading(config: KafkaConfig, *topics: Topic[Any], group: str | None = None, **options: Any) -> Iterator[Reader]:
     """Open a consumer. With a static assignment it is also assigned."""
     events: list[tuple[str, frozenset[int]]] = []
     bad: Counter[tuple[str, str]] = Counter()
@@ -115,7 +116,7 @@ def key_on(partition: int, topology: Topology = DEFAULT) -> str:
     return next(key for key in (unique("k") for _ in itertools.count()) if topology.partition_of(key) == partition)
 
 
-def keyed(message: Message, topic: Topic, key: str) -> Message:
+def keyed(message: M, topic: Topic[Any], key: str) -> M:
     """Return a copy of an example under another key."""
     return msgspec.structs.replace(message, **{topic.key: key})
 
@@ -127,7 +128,7 @@ def change(owner: str, revision: int = 0) -> GalleryChanged:
 class Member:
     """A consumer in a process of its own, which tells its assignments on its standard output."""
 
-    def __init__(self, config: KafkaConfig, group: str, *topics: Topic) -> None:
+    def __init__(self, config: KafkaConfig, group: str, *topics: Topic[Any]) -> None:
         arguments = json.dumps({"config": asdict(config), "group": group, "topics": [topic.name for topic in topics]})
         command = [sys.executable, "-m", "tests.adapters.bus_tools", arguments]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,9 +27,9 @@ def config(folder: Path, key: bytes | None) -> GalleryConfig:
     return GalleryConfig("test", "1", DIMENSION, folder, key=key, patience_s=2.0)
 
 
-def connect_without_secure_delete(*args, **kwargs) -> sqlite3.Connection:
+def connect_without_secure_delete(*args: Any, **kwargs: Any) -> sqlite3.Connection:
     """Some builds of SQLite overwrite what is deleted by themselves; ours must not depend on that."""
-    database = _CONNECT(*args, **kwargs)
+    database: sqlite3.Connection = _CONNECT(*args, **kwargs)
     database.execute("PRAGMA secure_delete = OFF")
     return database
 
@@ -43,7 +44,7 @@ def spill(database: sqlite3.Connection) -> None:
         database.execute(f"PRAGMA {setting}")
 
 
-def connect_and_spill(*args, **kwargs) -> sqlite3.Connection:
+def connect_and_spill(*args: Any, **kwargs: Any) -> sqlite3.Connection:
     database = connect_without_secure_delete(*args, **kwargs)
     spill(database)
     return database
@@ -60,30 +61,31 @@ def die_in_vacuum(database: sqlite3.Connection, journal_bytes: int) -> None:
 class Dying(sqlite3.Connection):
     """Where it would commit."""
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> Literal[False]:
         die()
+        return False
 
 
-def connect_and_die(*args, **kwargs) -> sqlite3.Connection:
+def connect_and_die(*args: Any, **kwargs: Any) -> sqlite3.Connection:
     return connect_and_spill(*args, factory=Dying, **kwargs)
 
 
 def templates(seed: int, count: int) -> np.ndarray:
     drawn = np.random.default_rng(seed).normal(size=(count, DIMENSION))
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), np.float32)
 
 
 def main(folder: str, key: str, where: str) -> None:
     sqlite3.connect = connect_without_secure_delete  # type: ignore[assignment]
     if where == "deleting":
         sqlite3.connect = connect_and_spill  # type: ignore[assignment]
-        LocalStore._mark = die  # type: ignore[assignment]
+        LocalStore._mark = die  # type: ignore[method-assign]
     elif where == "enrolling":
         sqlite3.connect = connect_and_die  # type: ignore[assignment]
     elif where == "deleted":
-        LocalStore._compact = die  # type: ignore[assignment]
+        LocalStore._compact = die  # type: ignore[method-assign]
     else:
-        LocalStore._vacuum = lambda _, database: die_in_vacuum(database, int(where))  # type: ignore[method-assign]
+        LocalStore._vacuum = lambda _, database: die_in_vacuum(database, int(where))  # type: ignore[method-assign, assignment]
     gallery = QdrantGallery(config(Path(folder), bytes.fromhex(key) or None))
     if where == "enrolling":
         gallery.upsert_templates("owner-1", "zoe-0815", templates(77, 20))

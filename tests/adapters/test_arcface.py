@@ -142,6 +142,7 @@ def test_an_operators_file_gives_opencvs_vectors(tmp_path: Path) -> None:
     net = cv2.dnn.readNetFromONNX(str(source))
     noise = np.random.default_rng(3).integers(0, 256, (112, 112, 3), dtype=np.uint8)
     chip = embedder.align(Face(ASTRONAUT, EYES_NOSE_MOUTH))
+    assert chip is not None
     for picture in (chip, noise, np.ascontiguousarray(ASTRONAUT[100:212, 100:212])):
         net.setInput(cv2.dnn.blobFromImage(picture, 1 / 127.5, mean=(127.5,) * 3, swapRB=True))
         wanted = net.forward()[0]

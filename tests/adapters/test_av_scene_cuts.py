@@ -28,7 +28,7 @@ pytestmark = [
         ("kr_interview_720p.mp4", [120, 575, 635]),  # full-screen graphics and gradings that come and go at once
     ],
 )
-def test_cuts_are_found_and_motion_is_not(name, cuts):
+def test_cuts_are_found_and_motion_is_not(name: str, cuts: list[int]) -> None:
     limit_libraries()
     detector = SceneCutDetector()
     with open_source(str(VIDEO / name), live=False) as source:

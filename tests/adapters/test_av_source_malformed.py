@@ -46,12 +46,12 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> ForkServer:
     return ForkServer(preload=["tests.adapters.av_probe"])
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.name for path in FILES])
-def test_gives_pictures_or_a_sentence(server, path):
+def test_gives_pictures_or_a_sentence(server: ForkServer, path: Path) -> None:
     child = server.spawn(probe, (str(path),), name="probe", limits=Limits(address_space_bytes=2 * 1024**3))
     assert child.connection.poll(30), "it hangs"
     counts, code, text = child.connection.recv()

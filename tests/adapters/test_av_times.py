@@ -21,7 +21,9 @@ MS = Fraction(1, 1000)
         (10, 5, -1, False, Times(10, 5, 0)),
     ],
 )
-def test_the_first_packet_is_repaired_or_refused(pts, dts, duration, reorders, expected):
+def test_the_first_packet_is_repaired_or_refused(
+    pts: int | None, dts: int | None, duration: int | None, reorders: bool, expected: Times | None
+) -> None:
     assert TrackClock(MS).repair(pts, dts, duration, reorders=reorders) == expected
 
 
@@ -34,7 +36,9 @@ def test_the_first_packet_is_repaired_or_refused(pts, dts, duration, reorders, e
         (90, None, True, Times(90, 90, 33)),
     ],
 )
-def test_later_packets_are_counted_on_from_the_last(pts, dts, reorders, expected):
+def test_later_packets_are_counted_on_from_the_last(
+    pts: int | None, dts: None, reorders: bool, expected: Times | None
+) -> None:
     clock = TrackClock(MS)
     clock.accept(Times(100, 100, 33))
     assert clock.repair(pts, dts, 33, reorders=reorders) == expected
@@ -53,7 +57,7 @@ def test_later_packets_are_counted_on_from_the_last(pts, dts, reorders, expected
         (31_001, True),
     ],
 )
-def test_a_clock_that_leaps_or_goes_back_is_noticed(dts, jumps):
+def test_a_clock_that_leaps_or_goes_back_is_noticed(dts: int, jumps: bool) -> None:
     clock = TrackClock(MS)
     assert not clock.jumps(Times(dts, dts, 0))
     clock.accept(Times(1000, 1000, 33))

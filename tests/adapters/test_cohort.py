@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from mosaicast.adapters.embedders import DlibResnet, FacenetCasia
 from mosaicast.adapters.embedders.cohort import COHORT_FILE, CohortScorer, cohort_scorer
@@ -94,7 +95,7 @@ def test_a_missing_file_is_no_cohort_and_a_broken_one_an_error(tmp_path):
         cohort_scorer("dlib_resnet", "1", broken)
 
 
-def test_a_file_with_pickles_is_refused(tmp_path: Path):
+def test_a_file_with_pickles_is_refused(tmp_path: Path) -> None:
     held = io.BytesIO()
     np.save(held, np.array([{}], object), allow_pickle=True)
     bad = tmp_path / "pickle.npz"

@@ -7,6 +7,7 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from skimage import data
 
 from mosaicast.adapters.detectors import Detector, RawFace, make_detector
@@ -14,6 +15,7 @@ from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.models.errors import ModelUnavailableError
 from mosaicast.core.types import Box
 from synthetic.pictures import known_picture
+from tests.fakes.detector import FakeDetector, raw_face
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
 ASTRONAUT_FACE = Box(178, 62, 272, 179)
@@ -28,12 +30,33 @@ def _mtcnn() -> Detector:
     return make_detector("mtcnn", device="cpu")
 
 
+def photographs(picture: NDArray[np.uint8]) -> list[RawFace]:
+    """Know the two photographs, in colours or in grey, each at a place of this suite: the eyes of the fake."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    faces = []
+    for photo, box, score in ((ASTRONAUT, ASTRONAUT_FACE, 0.9), (HOPPER, HOPPER_FACE, 0.8)):
+        height, width = photo.shape[:2]
+        for x in (0, 512):
+            part = grey[:height, x : x + width]
+            if part.shape == (height, width) and np.array_equal(part, cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY)):
+                faces.append(raw_face(Box(box.x1 + x, box.y1, box.x2 + x, box.y2), score))
+    return faces
+
+
 MAKERS: dict[str, Callable[[], Detector]] = {"centerface": lambda: make_detector("centerface"), "mtcnn": _mtcnn}
+"""The networks of the product."""
+FAKES: dict[str, Callable[[], Detector]] = {"fake": lambda: FakeDetector(photographs)}
+"""What tests put in their place: it must keep to the port as they do."""
 
 
 @pytest.fixture(scope="module", params=sorted(MAKERS))
-def detector(request: pytest.FixtureRequest) -> Detector:
+def network(request: pytest.FixtureRequest) -> Detector:
     return MAKERS[request.param]()
+
+
+@pytest.fixture(scope="module", params=sorted(MAKERS | FAKES))
+def detector(request: pytest.FixtureRequest) -> Detector:
+    return (MAKERS | FAKES)[request.param]()
 
 
 def overlap(a: Box, b: Box) -> float:
@@ -110,26 +133,26 @@ def test_odd_pictures_show_nobody_and_raise_nothing(detector: Detector, shape: t
     assert detector.detect([np.full(shape, value, np.uint8)], 0.5) == [[]]
 
 
-def test_a_huge_picture_gives_boxes_in_its_own_pixels(detector: Detector) -> None:
+def test_a_huge_picture_gives_boxes_in_its_own_pixels(network: Detector) -> None:
     huge = cv2.resize(ASTRONAUT, (4096, 4096))
-    assert_is_face(detector.detect([huge], 0.5)[0][0], Box(*(number * 8 for number in ASTRONAUT_FACE)))
+    assert_is_face(network.detect([huge], 0.5)[0][0], Box(*(number * 8 for number in ASTRONAUT_FACE)))
 
 
 @pytest.mark.parametrize("size_wh", [(1280, 720), (854, 480), (640, 360), (608, 1080), (720, 720), (2560, 800)])
-def test_a_small_face_is_found_in_every_shape_of_picture(detector: Detector, size_wh: tuple[int, int]) -> None:
+def test_a_small_face_is_found_in_every_shape_of_picture(network: Detector, size_wh: tuple[int, int]) -> None:
     width, height = size_wh
     small = cv2.resize(ASTRONAUT[20:230, 120:330], (72, 72), interpolation=cv2.INTER_AREA)
     picture = np.full((height, width, 3), 90, np.uint8)
     x, y = width * 2 // 3, height // 3
     picture[y : y + 72, x : x + 72] = small
     truth = Box(*(number * 72 / 210 for number in (58, 42, 152, 159)))
-    boxes = [face.box for face in detector.detect([picture], 0.2)[0]]
+    boxes = [face.box for face in network.detect([picture], 0.2)[0]]
     wanted = Box(truth.x1 + x, truth.y1 + y, truth.x2 + x, truth.y2 + y)
     assert any(overlap(box, wanted) > 0.5 for box in boxes)
 
 
-def test_a_face_at_the_edge_is_found_and_may_reach_over_it(detector: Detector) -> None:
-    faces = detector.detect([np.ascontiguousarray(ASTRONAUT[:, 205:])], 0.2)[0]
+def test_a_face_at_the_edge_is_found_and_may_reach_over_it(network: Detector) -> None:
+    faces = network.detect([np.ascontiguousarray(ASTRONAUT[:, 205:])], 0.2)[0]
     assert faces
     assert faces[0].box.x1 < 15
 

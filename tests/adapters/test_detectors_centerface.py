@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import centerface
 from mosaicast.adapters.detectors.centerface import CenterFace, decode
@@ -15,24 +16,26 @@ from mosaicast.adapters.models import NetworkProfile, load, openvino_runtime, pr
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
 from mosaicast.core.types import Box
 
+Maps = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
-def maps(heat: dict[tuple[int, int], float], h: int = 8, w: int = 8) -> list[np.ndarray]:
+
+def maps(heat: dict[tuple[int, int], float], h: int = 8, w: int = 8) -> Maps:
     """Maps with faces of 16 x 24 px at these rows and columns, landmarks in their middle."""
-    values = [np.zeros((c, h, w), np.float32) for c in (1, 2, 2, 10)]
+    scores, scales, offsets, landmarks = (np.zeros((count, h, w), np.float32) for count in (1, 2, 2, 10))
     for (row, column), score in heat.items():
-        values[0][0, row, column] = score
-    values[1][0], values[1][1] = np.log(6), np.log(4)
-    values[3][:] = 0.5
-    return values
+        scores[0, row, column] = score
+    scales[0], scales[1] = np.log(6), np.log(4)
+    landmarks[:] = 0.5
+    return scores, scales, offsets, landmarks
 
 
 def test_no_heat_is_nobody() -> None:
-    assert decode(tuple(maps({})), 0.2) == []
+    assert decode(maps({}), 0.2) == []
 
 
 def test_a_cell_becomes_a_box_around_its_centre() -> None:
-    face = decode(tuple(maps({(3, 5): 0.75})), 0.2)[0]
-    np.testing.assert_allclose(face.box, (14, 2, 30, 26), atol=1e-4)
+    face = decode(maps({(3, 5): 0.75}), 0.2)[0]
+    np.testing.assert_allclose(list(face.box), (14, 2, 30, 26), atol=1e-4)
     np.testing.assert_allclose(face.landmarks, (22, 14) * 5, atol=1e-4)
     assert face.score == 0.75
 
@@ -40,16 +43,16 @@ def test_a_cell_becomes_a_box_around_its_centre() -> None:
 def test_offsets_move_y_then_x() -> None:
     values = maps({(3, 5): 0.75})
     values[2][0], values[2][1] = 0.25, -0.5
-    np.testing.assert_allclose(decode(tuple(values), 0.2)[0].box, (12, 3, 28, 27), atol=1e-4)
+    np.testing.assert_allclose(list(decode(values, 0.2)[0].box), (12, 3, 28, 27), atol=1e-4)
 
 
 def test_the_threshold_is_the_lowest_score() -> None:
-    values = tuple(maps({(1, 1): 0.2, (6, 6): 0.19}))
+    values = maps({(1, 1): 0.2, (6, 6): 0.19})
     assert [face.score for face in decode(values, float(np.float32(0.2)))] == [pytest.approx(0.2)]
 
 
 def test_of_two_that_overlap_the_better_stays_and_far_ones_both() -> None:
-    faces = decode(tuple(maps({(3, 3): 0.5, (3, 4): 0.9, (20, 20): 0.3}, 24, 24)), 0.2)
+    faces = decode(maps({(3, 3): 0.5, (3, 4): 0.9, (20, 20): 0.3}, 24, 24), 0.2)
     assert [face.score for face in faces] == [pytest.approx(0.9), pytest.approx(0.3)]
 
 
@@ -58,13 +61,13 @@ def test_numbers_that_mean_nothing_are_an_error_not_nobody(which: int) -> None:
     values = maps({(3, 3): 0.5})
     values[which][:] = np.nan
     with pytest.raises(InferenceError):
-        decode(tuple(values), 0.2)
+        decode(values, 0.2)
 
 
 def test_a_wild_size_stays_finite() -> None:
     values = maps({(3, 3): 0.5})
     values[1][:] = 1e9
-    assert np.isfinite(decode(tuple(values), 0.2)[0].box).all()
+    assert np.isfinite(list(decode(values, 0.2)[0].box)).all()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -32,11 +33,12 @@ def test_facenet(tmp_path: Path) -> None:
 
 def test_facenet_runs_where_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch", reason="needs the extra gpu")
-    for there, device, kind in [
+    cases: list[tuple[bool, Literal["auto", "cpu", "cuda"], type]] = [
         (False, "auto", FacenetCasia),
         (True, "cpu", FacenetCasia),
         (True, "auto", FacenetTorch),
-    ]:
+    ]
+    for there, device, kind in cases:
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         monkeypatch.setattr(torch.nn.Module, "to", lambda self, _: self)
         assert isinstance(make_embedder("facenet-casia", models_dir=tmp_path, device=device), kind)

@@ -13,6 +13,8 @@ from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasi
 from mosaicast.adapters.models import profile_of
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
 from mosaicast.adapters.models.openvino_runtime import CompiledModel
+from mosaicast.imaging.crops import Landmarks
+from tests.fakes.embedder import FakeEmbedder
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
 WEIGHTS = profile_of("dlib-resnet").path
@@ -30,7 +32,18 @@ def facenet() -> FacenetCasia:
     return FacenetCasia()
 
 
-@pytest.fixture(params=["resnet", "facenet"])
+@pytest.fixture(scope="module")
+def fake() -> FakeEmbedder:
+    def lit_from(face: Face) -> tuple[float, float]:
+        """Tell a picture from its mirror image: which half is the lighter one."""
+        middle = max(1, face.picture.shape[1] // 2)
+        left, right = float(face.picture[:, :middle].mean()), float(face.picture[:, -middle:].mean())
+        return left - right, 10.0
+
+    return FakeEmbedder(lit_from)
+
+
+@pytest.fixture(params=["resnet", "facenet", "fake"])
 def embedder(request: pytest.FixtureRequest) -> Embedder:
     found: Embedder = request.getfixturevalue(request.param)
     return found
@@ -52,7 +65,9 @@ def test_vectors_have_length_one_and_do_not_depend_on_the_batch(embedder: Embedd
     np.testing.assert_array_equal(embedder.embed([other])[0], vectors[1])
 
 
-def test_size_and_turn_of_the_picture_hardly_matter(embedder: Embedder) -> None:
+@pytest.mark.parametrize("network", ["resnet", "facenet"])
+def test_size_and_turn_of_the_picture_hardly_matter(network: str, request: pytest.FixtureRequest) -> None:
+    embedder: Embedder = request.getfixturevalue(network)
     large = np.repeat(np.repeat(ASTRONAUT, 3, axis=0), 3, axis=1)
     turned = np.ascontiguousarray(np.rot90(ASTRONAUT))
     points = np.array(EYES_NOSE_MOUTH).reshape(5, 2)
@@ -66,7 +81,7 @@ def test_size_and_turn_of_the_picture_hardly_matter(embedder: Embedder) -> None:
 
 
 @pytest.mark.parametrize("landmarks", [(7.0,) * 10, (math.nan,) * 10, (math.inf,) * 10])
-def test_landmarks_without_a_face_give_the_zero_vector(embedder: Embedder, landmarks: tuple[float, ...]) -> None:
+def test_landmarks_without_a_face_give_the_zero_vector(embedder: Embedder, landmarks: Landmarks) -> None:
     vectors = embedder.embed([Face(ASTRONAUT, landmarks), Face(ASTRONAUT, EYES_NOSE_MOUTH)])
     assert not vectors[0].any()
     assert vectors[1].any()

@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def vectors(seed: int, count: int = 2) -> np.ndarray:
 
 
 @pytest.fixture(params=[bytes(range(32)), None], ids=["encrypted", "plain"])
-def gallery(request, tmp_path, monkeypatch) -> QdrantGallery:
+def gallery(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> QdrantGallery:
     """Ana between others, so that her pages are not the last ones."""
     monkeypatch.setattr(sqlite3, "connect", connect_without_secure_delete)
     gallery = QdrantGallery(config(tmp_path / "gallery", request.param))
@@ -41,7 +42,7 @@ def files(gallery: QdrantGallery) -> dict[str, bytes]:
 def traces(gallery: QdrantGallery) -> list[bytes]:
     """How Ana may lie in a file: her id; her numbers as float32, float64 and text; what was sealed."""
     numbers = [float(number) for number in vectors(5)[:, 40:44].ravel()]
-    found = [ANA.encode(), np.float32(numbers).tobytes(), np.float64(numbers).tobytes()]
+    found = [ANA.encode(), np.array(numbers, np.float32).tobytes(), np.array(numbers).tobytes()]
     found += [struct.pack(form, number) for number in numbers for form in (">d", "<d")]
     found += [repr(number)[:12].encode() for number in numbers]
     (folder,) = gallery._config.path.glob("*/faces-*")
@@ -65,7 +66,7 @@ def of_others(gallery: QdrantGallery) -> bool:
     return len(people) == OTHERS - 1 and all(match.similarity > 0.999 for match in best)
 
 
-def test_no_byte_is_left(gallery):
+def test_no_byte_is_left(gallery: QdrantGallery) -> None:
     looked_for = traces(gallery)
     held = {trace for _, trace in left(gallery, looked_for)}
     if gallery._config.key is None:
@@ -78,7 +79,7 @@ def test_no_byte_is_left(gallery):
     assert ANA not in QdrantGallery(gallery._config).refresh(ME)
 
 
-def test_without_compacting_it_would_be_left(gallery, monkeypatch):
+def test_without_compacting_it_would_be_left(gallery: QdrantGallery, monkeypatch: pytest.MonkeyPatch) -> None:
     """The search can fail."""
     looked_for = traces(gallery)
     monkeypatch.setattr(LocalStore, "_compact", lambda *_: None)
@@ -86,7 +87,7 @@ def test_without_compacting_it_would_be_left(gallery, monkeypatch):
     assert left(gallery, looked_for)
 
 
-def test_erased_in_the_folders_of_every_model(gallery):
+def test_erased_in_the_folders_of_every_model(gallery: QdrantGallery) -> None:
     older = QdrantGallery(config(gallery._config.path, gallery._config.key))
     object.__setattr__(older._config, "model", "older")
     looked_for = [*traces(gallery), ANA.encode()]
@@ -104,7 +105,7 @@ def kill(gallery: QdrantGallery, where: object) -> None:
 
 
 @pytest.mark.parametrize("where", ["deleting", "deleted", 0, 9_000, 60_000])
-def test_killed_in_between_the_next_one_finishes(gallery, where):
+def test_killed_in_between_the_next_one_finishes(gallery: QdrantGallery, where: int | str) -> None:
     looked_for = traces(gallery)
     kill(gallery, where)
     assert left(gallery, looked_for), "it was killed too late to show anything"
@@ -117,7 +118,7 @@ def test_killed_in_between_the_next_one_finishes(gallery, where):
     assert of_others(gallery)
 
 
-def test_killed_while_enrolling_nobody_sees_a_part_and_no_byte_is_left(gallery):
+def test_killed_while_enrolling_nobody_sees_a_part_and_no_byte_is_left(gallery: QdrantGallery) -> None:
     before, (file,) = gallery.refresh(ME), gallery._config.path.rglob(FILE)
     size = file.stat().st_size
     kill(gallery, "enrolling")
@@ -130,7 +131,9 @@ def test_killed_while_enrolling_nobody_sees_a_part_and_no_byte_is_left(gallery):
     assert {Path(name).name for name in files(gallery)} == {FILE, "mosaicast.lock"}
 
 
-def test_a_disk_too_full_to_compact_is_told_and_the_others_stay_readable(gallery, monkeypatch):
+def test_a_disk_too_full_to_compact_is_told_and_the_others_stay_readable(
+    gallery: QdrantGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked_for = traces(gallery)
 
     def full(*_: object) -> None:
@@ -148,10 +151,10 @@ def test_a_disk_too_full_to_compact_is_told_and_the_others_stay_readable(gallery
     assert of_others(gallery)
 
 
-def test_a_person_who_was_kept_in_part_leaves_no_byte(gallery, monkeypatch):
+def test_a_person_who_was_kept_in_part_leaves_no_byte(gallery: QdrantGallery, monkeypatch: pytest.MonkeyPatch) -> None:
     insert = LocalStore._insert
 
-    def fails(*args: object) -> None:
+    def fails(*args: Any) -> None:
         insert(*args)
         raise OSError("no space left")
 

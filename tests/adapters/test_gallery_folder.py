@@ -3,7 +3,7 @@
 import fcntl
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ ONE = np.eye(4, dtype=np.float32)[:1]
 
 
 @pytest.fixture
-def config(tmp_path) -> GalleryConfig:
+def config(tmp_path: Path) -> GalleryConfig:
     return GalleryConfig("test", "1", 4, tmp_path / "gallery", patience_s=0.05, key=bytes(32))
 
 
@@ -37,12 +37,12 @@ def inside(folder: Path) -> Iterator[None]:
         yield
 
 
-def test_nothing_is_opened_before_it_is_needed(config):
+def test_nothing_is_opened_before_it_is_needed(config: GalleryConfig) -> None:
     QdrantGallery(config)
     assert not config.path.exists()
 
 
-def test_reading_makes_nothing(config):
+def test_reading_makes_nothing(config: GalleryConfig) -> None:
     gallery = QdrantGallery(config)
     assert (gallery.check(), gallery.refresh(ME), gallery.search(ME, ONE), gallery.check()) == (True, {}, [[]], False)
     gallery.erase_person(ME, "ana")
@@ -50,13 +50,13 @@ def test_reading_makes_nothing(config):
     assert not config.path.exists()
 
 
-def test_only_the_user_of_the_process_may_look_in(config):
+def test_only_the_user_of_the_process_may_look_in(config: GalleryConfig) -> None:
     QdrantGallery(config).upsert_templates(ME, "ana", ONE)
     folder = folder_of_me(config)
     assert [path.stat().st_mode & 0o077 for path in (config.path, folder.parent, folder)] == [0, 0, 0]
 
 
-def test_check_tells_of_every_change_by_others(config):
+def test_check_tells_of_every_change_by_others(config: GalleryConfig) -> None:
     reader, writer = QdrantGallery(config), QdrantGallery(config)
     assert reader.check()  # nothing was read yet
     reader.refresh(ME)
@@ -71,7 +71,7 @@ def test_check_tells_of_every_change_by_others(config):
     assert reader.refresh(ME).keys() == {"person-0", "person-2"}
 
 
-def test_what_changes_nothing_for_an_owner_is_not_told(config):
+def test_what_changes_nothing_for_an_owner_is_not_told(config: GalleryConfig) -> None:
     reader, other = QdrantGallery(config), QdrantGallery(config)
     other.upsert_templates(ME, "ana", ONE)
     reader.refresh(ME)
@@ -82,7 +82,7 @@ def test_what_changes_nothing_for_an_owner_is_not_told(config):
     assert not reader.check()
 
 
-def test_a_folder_that_is_in_use_is_unavailable_and_the_copy_of_before_is_not_used(config):
+def test_a_folder_that_is_in_use_is_unavailable_and_the_copy_of_before_is_not_used(config: GalleryConfig) -> None:
     gallery = QdrantGallery(config)
     QdrantGallery(config).upsert_templates(ME, "ana", ONE)
     gallery.refresh(ME)
@@ -99,7 +99,7 @@ def test_a_folder_that_is_in_use_is_unavailable_and_the_copy_of_before_is_not_us
     assert gallery.refresh(ME).keys() == {"ana", "ben"}
 
 
-def test_owners_do_not_wait_for_each_other(config):
+def test_owners_do_not_wait_for_each_other(config: GalleryConfig) -> None:
     gallery = QdrantGallery(config)
     gallery.upsert_templates(ME, "ana", ONE)
     with inside(folder_of_me(config)):
@@ -107,7 +107,7 @@ def test_owners_do_not_wait_for_each_other(config):
         assert gallery.refresh(OTHER).keys() == {"ben"}
 
 
-def test_a_damaged_folder_is_its_owners_trouble_alone(config):
+def test_a_damaged_folder_is_its_owners_trouble_alone(config: GalleryConfig) -> None:
     gallery = QdrantGallery(config)
     gallery.upsert_templates(ME, "ana", ONE)
     folder = folder_of_me(config)
@@ -124,7 +124,7 @@ def test_a_damaged_folder_is_its_owners_trouble_alone(config):
     assert [match.person_id for match in gallery.search(OTHER, ONE)[0]] == ["ben"]
 
 
-def test_what_was_let_go_is_no_news(config):
+def test_what_was_let_go_is_no_news(config: GalleryConfig) -> None:
     gallery = QdrantGallery(config)
     for owner in (ME, OTHER):
         gallery.upsert_templates(owner, "ana", ONE)
@@ -135,7 +135,7 @@ def test_what_was_let_go_is_no_news(config):
     assert gallery.refresh(ME).keys() == {"ana", "ben"}
 
 
-def test_one_at_a_time_in_one_process_too(config):
+def test_one_at_a_time_in_one_process_too(config: GalleryConfig) -> None:
     gallery = QdrantGallery(config)
     gallery.upsert_templates(ME, "ana", ONE)
     store = LocalStore(folder_of_me(config), 0.05)
@@ -144,7 +144,7 @@ def test_one_at_a_time_in_one_process_too(config):
     assert gallery.refresh(ME).keys() == {"ana"}
 
 
-def test_writers_at_once_lose_nothing(config):
+def test_writers_at_once_lose_nothing(config: GalleryConfig) -> None:
     galleries = [QdrantGallery(GalleryConfig("test", "1", 4, config.path, patience_s=30.0)) for _ in range(4)]
     threads = [
         threading.Thread(target=gallery.upsert_templates, args=(ME, f"person-{number}", ONE))
@@ -179,7 +179,7 @@ def somebody_elses(whole: bytes) -> bytes:
 @pytest.mark.parametrize(
     "damaged", [lambda _: b"garbage" * 10, truncated, with_a_page_of_garbage, of_a_format_to_come, somebody_elses]
 )
-def test_a_broken_folder_is_unavailable_and_heals(config, damaged):
+def test_a_broken_folder_is_unavailable_and_heals(config: GalleryConfig, damaged: Callable[[bytes], bytes]) -> None:
     gallery = QdrantGallery(config)
     gallery.upsert_templates(ME, "ana", ONE)
     gallery.refresh(ME)
@@ -193,7 +193,7 @@ def test_a_broken_folder_is_unavailable_and_heals(config, damaged):
     assert len(fresh.search(ME, ONE)[0]) == 1
 
 
-def test_a_file_that_nothing_was_ever_written_to_is_nobodys(config):
+def test_a_file_that_nothing_was_ever_written_to_is_nobodys(config: GalleryConfig) -> None:
     """Who enrolled the first person of an owner was killed before the commit."""
     gallery = QdrantGallery(config)
     gallery.upsert_templates(ME, "ana", ONE)
@@ -205,7 +205,7 @@ def test_a_file_that_nothing_was_ever_written_to_is_nobodys(config):
     assert gallery.refresh(ME).keys() == {"ben"}
 
 
-def test_somebody_elses_lock_on_the_database_is_waited_for_and_then_unavailable(config):
+def test_somebody_elses_lock_on_the_database_is_waited_for_and_then_unavailable(config: GalleryConfig) -> None:
     """A program that knows SQLite's locks only: `sqlite3 FILE`, say."""
     gallery = QdrantGallery(config)
     gallery.upsert_templates(ME, "ana", ONE)
@@ -222,7 +222,7 @@ def test_somebody_elses_lock_on_the_database_is_waited_for_and_then_unavailable(
     assert gallery.refresh(ME).keys() == {"ana"}
 
 
-def test_a_database_that_somebody_turned_to_a_write_ahead_log_is_turned_back(config):
+def test_a_database_that_somebody_turned_to_a_write_ahead_log_is_turned_back(config: GalleryConfig) -> None:
     """There the header counts nothing, and deleted rows lie in a second file."""
     reader, writer = QdrantGallery(config), QdrantGallery(config)
     writer.upsert_templates(ME, "ana", ONE)
@@ -235,7 +235,9 @@ def test_a_database_that_somebody_turned_to_a_write_ahead_log_is_turned_back(con
     assert {path.name for path in folder_of_me(config).iterdir()} == {FILE, "mosaicast.lock"}
 
 
-def test_a_full_disk_is_told_keeps_nobody_and_changes_nothing_for_the_others(config, monkeypatch):
+def test_a_full_disk_is_told_keeps_nobody_and_changes_nothing_for_the_others(
+    config: GalleryConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gallery = QdrantGallery(config)
     gallery.upsert_templates(ME, "ana", ONE)
     connect = LocalStore._connect
@@ -261,7 +263,7 @@ def test_a_full_disk_is_told_keeps_nobody_and_changes_nothing_for_the_others(con
     assert gallery.refresh(ME).keys() == {*held, "carl"}
 
 
-def test_a_folder_that_is_taken_away_knows_nobody(config):
+def test_a_folder_that_is_taken_away_knows_nobody(config: GalleryConfig) -> None:
     gallery = QdrantGallery(config)
     gallery.upsert_templates(ME, "ana", ONE)
     gallery.refresh(ME)
@@ -271,7 +273,7 @@ def test_a_folder_that_is_taken_away_knows_nobody(config):
     assert gallery.search(ME, ONE) == [[]]
 
 
-def test_a_path_that_is_no_folder_is_unavailable(tmp_path):
+def test_a_path_that_is_no_folder_is_unavailable(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     gallery = QdrantGallery(GalleryConfig("test", "1", 4, file))

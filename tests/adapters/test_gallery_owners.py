@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
-from mosaicast.core.types import OwnerId
+from mosaicast.core.types import OwnerId, PersonId
 
 DIMENSION = 8
 ODD = ["", ".", "..", "/", "a/../b", "a", "A", "a ", "a\0", "ä", "a\u0308", "\ud800", "*", "faces-m-1", "x" * 300]
@@ -18,13 +18,15 @@ PEOPLE = st.sampled_from(["ana", "ben", "", "a", "\0"])
 
 def vectors(count: int, seed: int) -> np.ndarray:
     drawn = np.random.default_rng(seed).normal(size=(count, DIMENSION))
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), np.float32)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(OWNERS, PEOPLE, st.integers(1, 3)), max_size=6), OWNERS, st.booleans())
-def test_only_an_owners_own_people_match_each_by_their_own_templates(enrolled, stranger, sealed):
-    held: dict[str, dict[str, list[np.ndarray]]] = {stranger: {}}
+def test_only_an_owners_own_people_match_each_by_their_own_templates(
+    enrolled: list[tuple[OwnerId, PersonId, int]], stranger: OwnerId, sealed: bool
+) -> None:
+    held: dict[OwnerId, dict[PersonId, list[np.ndarray]]] = {stranger: {}}
     with tempfile.TemporaryDirectory() as folder:
         config = GalleryConfig("m", "1", DIMENSION, Path(folder) / "q", key=bytes(32) if sealed else None)
         gallery = QdrantGallery(config)

@@ -3,9 +3,11 @@
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -17,6 +19,9 @@ ME = OwnerId("owner-1")
 ONE = np.eye(4, dtype=np.float32)[:1]
 
 
+T = TypeVar("T")
+
+
 class StandIn(ThreadingHTTPServer):
     """Answers as `mode` says, and remembers what it was asked."""
 
@@ -26,7 +31,7 @@ class StandIn(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.mode = "well"
         self.collections: set[str] = set()
-        self.asked: list[tuple[str, str, object]] = []
+        self.asked: list[tuple[str, str, Any]] = []
         self.keys: set[str | None] = set()
         self.hung = threading.Event()
 
@@ -84,7 +89,7 @@ def server() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def config(server: StandIn, tmp_path) -> GalleryConfig:
+def config(server: StandIn, tmp_path: Path) -> GalleryConfig:
     return GalleryConfig("test", "1", 4, tmp_path, url=f"http://127.0.0.1:{server.server_address[1]}", timeout_s=30.0)
 
 
@@ -95,7 +100,7 @@ def gallery(config: GalleryConfig) -> Iterator[QdrantGallery]:
     gallery.close()
 
 
-def until_it_answers(call):
+def until_it_answers(call: Callable[[], T]) -> T:
     """A busy machine may answer later than the half second after which this client gives up."""
     for _ in range(30):
         with contextlib.suppress(GalleryUnavailable):
@@ -103,7 +108,7 @@ def until_it_answers(call):
     return call()
 
 
-def test_the_collection_is_made_once_with_the_owner_as_tenant(gallery, server):
+def test_the_collection_is_made_once_with_the_owner_as_tenant(gallery: QdrantGallery, server: StandIn) -> None:
     gallery.check()
     gallery.check()
     puts = [(path.split("?")[0], body) for method, path, body in server.asked if method == "PUT"]
@@ -112,7 +117,9 @@ def test_the_collection_is_made_once_with_the_owner_as_tenant(gallery, server):
     assert puts[1][1] == {"field_name": "owner", "field_schema": {"type": "keyword", "is_tenant": True}}
 
 
-def test_all_faces_are_asked_for_at_once_and_only_among_the_owners_people(gallery, server):
+def test_all_faces_are_asked_for_at_once_and_only_among_the_owners_people(
+    gallery: QdrantGallery, server: StandIn
+) -> None:
     assert gallery.search(ME, ONE)[0][0].person_id == "ana"
     [batch] = [body for _, path, body in server.asked if "query/batch" in path]
     [search] = batch["searches"]
@@ -120,7 +127,7 @@ def test_all_faces_are_asked_for_at_once_and_only_among_the_owners_people(galler
     assert search["limit"] == 40
 
 
-def test_erased_in_every_collection_of_ours(gallery, server):
+def test_erased_in_every_collection_of_ours(gallery: QdrantGallery, server: StandIn) -> None:
     server.collections |= {"faces-older-7", "faces-test-1", "somebody-elses"}
     gallery.erase_person(ME, "ana")
     deletes = {path.split("/")[2]: body for _, path, body in server.asked if "/points/delete" in path}
@@ -132,7 +139,7 @@ def test_erased_in_every_collection_of_ours(gallery, server):
         ]
 
 
-def test_erasing_and_listing_make_no_collection(gallery, server):
+def test_erasing_and_listing_make_no_collection(gallery: QdrantGallery, server: StandIn) -> None:
     gallery.erase_person(ME, "ana")
     gallery.everybody()
     assert [path for method, path, _ in server.asked if method == "PUT"] == []
@@ -140,7 +147,7 @@ def test_erasing_and_listing_make_no_collection(gallery, server):
     assert [path for method, path, _ in server.asked if method == "PUT"] != []
 
 
-def test_the_key_of_the_folder_is_of_no_use_here(gallery, server, tmp_path):
+def test_the_key_of_the_folder_is_of_no_use_here(gallery: QdrantGallery, server: StandIn, tmp_path: Path) -> None:
     """What the server compares it must have as it is (docs/privacy.md)."""
     port = server.server_address[1]
     keyed = QdrantGallery(GalleryConfig("test", "1", 4, tmp_path, url=f"http://127.0.0.1:{port}", key=bytes(32)))
@@ -151,7 +158,9 @@ def test_the_key_of_the_folder_is_of_no_use_here(gallery, server, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["fails", "garbage", "hangs"])
-def test_a_server_that_does_not_answer_well_is_unavailable_and_heals(config, server, mode, request):
+def test_a_server_that_does_not_answer_well_is_unavailable_and_heals(
+    config: GalleryConfig, server: StandIn, mode: str, request: pytest.FixtureRequest
+) -> None:
     gallery = QdrantGallery(replace(config, timeout_s=0.5) if mode == "hangs" else config)
     request.addfinalizer(gallery.close)
     until_it_answers(gallery.check)
@@ -164,7 +173,9 @@ def test_a_server_that_does_not_answer_well_is_unavailable_and_heals(config, ser
     assert len(until_it_answers(lambda: gallery.search(ME, ONE))[0]) == 1
 
 
-def test_a_server_that_lost_everything_is_unavailable_once_and_empty_then(gallery, server):
+def test_a_server_that_lost_everything_is_unavailable_once_and_empty_then(
+    gallery: QdrantGallery, server: StandIn
+) -> None:
     gallery.check()
     server.collections.clear()
     with pytest.raises(GalleryUnavailable, match="no_collection"):
@@ -173,7 +184,7 @@ def test_a_server_that_lost_everything_is_unavailable_once_and_empty_then(galler
     assert server.collections == {"faces-test-1"}
 
 
-def test_nobody_listens(tmp_path, server):
+def test_nobody_listens(tmp_path: Path, server: StandIn) -> None:
     port = server.server_address[1]
     gallery = QdrantGallery(GalleryConfig("test", "1", 4, tmp_path, url=f"http://127.0.0.1:{port}"))
     server.server_close()
@@ -181,7 +192,7 @@ def test_nobody_listens(tmp_path, server):
         gallery.check()
 
 
-def test_the_key_is_sent(server, tmp_path):
+def test_the_key_is_sent(server: StandIn, tmp_path: Path) -> None:
     port = server.server_address[1]
     config = GalleryConfig("test", "1", 4, tmp_path, url=f"http://127.0.0.1:{port}", api_key="secret")
     gallery = QdrantGallery(config)

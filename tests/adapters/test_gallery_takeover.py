@@ -32,8 +32,14 @@ def config(tmp_path: Path) -> GalleryConfig:
     return GalleryConfig("test", "1", 8, tmp_path / "gallery", key=KEY, former_path=tmp_path / "qdrant")
 
 
+def former(config: GalleryConfig) -> Path:
+    """Where the versions before kept it."""
+    assert config.former_path is not None
+    return config.former_path
+
+
 def former_folder(config: GalleryConfig, owner: str) -> Path:
-    return owner_folder(config.former_path, owner) / config.collection
+    return owner_folder(former(config), owner) / config.collection
 
 
 def kept_before(config: GalleryConfig, owner: str, **people: int) -> list[str]:
@@ -63,56 +69,56 @@ def everything(folder: Path) -> bytes:
     return b"\0".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
-def test_nothing_is_made_where_nothing_was(config):
-    assert take_over(config.former_path, config.path) == (0, {})
+def test_nothing_is_made_where_nothing_was(config: GalleryConfig) -> None:
+    assert take_over(former(config), config.path) == (0, {})
     assert not config.path.exists()
-    assert not config.former_path.exists()
+    assert not former(config).exists()
 
 
-def test_everybody_of_every_owner_and_model_is_found_as_before_and_nothing_is_left(config):
+def test_everybody_of_every_owner_and_model_is_found_as_before_and_nothing_is_left(config: GalleryConfig) -> None:
     older = replace(config, model="older")
     sealed = kept_before(config, ME, ana=0, ben=1) + kept_before(older, ME, ana=2) + kept_before(config, OTHER, eve=3)
-    assert all(text.encode() in everything(config.former_path) for text in sealed), "the search finds what is there"
+    assert all(text.encode() in everything(former(config)) for text in sealed), "the search finds what is there"
     assert QdrantGallery(config).refresh(ME) == {}, "masked until then"
-    assert take_over(config.former_path, config.path) == (3, {})
+    assert take_over(former(config), config.path) == (3, {})
     assert (best(config, 0), best(config, 1), best(older, 2)) == (("ana", 1.0), ("ben", 1.0), ("ana", 1.0))
     assert best(config, 3, OTHER) == ("eve", 1.0)
     assert QdrantGallery(config).everybody() == {(ME, "ana"), (ME, "ben"), (OTHER, "eve")}
     assert all(text.encode() in everything(config.path) for text in sealed), "byte for byte what was sealed"
-    assert not config.former_path.exists()
-    assert take_over(config.former_path, config.path) == (0, {})
+    assert not former(config).exists()
+    assert take_over(former(config), config.path) == (0, {})
 
 
-def test_who_was_taken_over_is_erased_like_everybody(config):
+def test_who_was_taken_over_is_erased_like_everybody(config: GalleryConfig) -> None:
     (sealed,) = kept_before(config, ME, ana=0)
-    take_over(config.former_path, config.path)
+    take_over(former(config), config.path)
     QdrantGallery(config).erase_person(ME, "ana")
     assert sealed.encode() not in everything(config.path)
     assert b"ana" not in everything(config.path)
 
 
-def test_who_was_deleted_before_does_not_come_back(config):
+def test_who_was_deleted_before_does_not_come_back(config: GalleryConfig) -> None:
     """The versions before left deleted bytes in the file when they were killed while erasing."""
     kept_before(config, ME, ana=0, ben=1)
     client = QdrantClient(path=str(former_folder(config, ME)))
     ana = models.Filter(must=[models.FieldCondition(key="person", match=models.MatchValue(value="ana"))])
     client.delete(config.collection, models.FilterSelector(filter=ana), wait=True)
     client.close()
-    take_over(config.former_path, config.path)
+    take_over(former(config), config.path)
     assert QdrantGallery(config).refresh(ME).keys() == {"ben"}
-    assert not config.former_path.exists()
+    assert not former(config).exists()
 
 
-def test_who_is_enrolled_anew_keeps_the_new_templates(config):
+def test_who_is_enrolled_anew_keeps_the_new_templates(config: GalleryConfig) -> None:
     kept_before(config, ME, ana=0, ben=1)
     QdrantGallery(config).upsert_templates(ME, "ana", VECTORS[5:6])
-    assert take_over(config.former_path, config.path) == (1, {})
+    assert take_over(former(config), config.path) == (1, {})
     assert (best(config, 5), best(config, 1)) == (("ana", 1.0), ("ben", 1.0))
     assert best(config, 0)[1] < 0.5
 
 
 @pytest.mark.parametrize("cut_off", ["add", "read", "rmtree"])
-def test_it_goes_on_where_it_was_cut_off(config, monkeypatch, cut_off):
+def test_it_goes_on_where_it_was_cut_off(config: GalleryConfig, monkeypatch: pytest.MonkeyPatch, cut_off: str) -> None:
     kept_before(config, ME, ana=0, ben=1)
 
     def killed(*_: object) -> None:
@@ -121,11 +127,11 @@ def test_it_goes_on_where_it_was_cut_off(config, monkeypatch, cut_off):
     with monkeypatch.context() as patch:
         patch.setattr(shutil if cut_off == "rmtree" else LocalStore, cut_off, killed)
         with pytest.raises(KeyboardInterrupt):
-            take_over(config.former_path, config.path)
+            take_over(former(config), config.path)
     assert former_folder(config, ME).exists()
-    assert take_over(config.former_path, config.path).left == {}
+    assert take_over(former(config), config.path).left == {}
     assert (best(config, 0), best(config, 1)) == (("ana", 1.0), ("ben", 1.0))
-    assert not config.former_path.exists()
+    assert not former(config).exists()
 
 
 class Bomb:
@@ -134,7 +140,9 @@ class Bomb:
 
 
 @pytest.mark.parametrize("damage", ["no database", "no pickle", "bomb", "no ids"])
-def test_what_cannot_be_read_is_its_owners_trouble_alone_and_is_said(config, damage, tmp_path, monkeypatch):
+def test_what_cannot_be_read_is_its_owners_trouble_alone_and_is_said(
+    config: GalleryConfig, damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     kept_before(config, ME, ana=0, ben=1)
     kept_before(config, OTHER, eve=3)
@@ -147,7 +155,7 @@ def test_what_cannot_be_read_is_its_owners_trouble_alone_and_is_said(config, dam
             id="x", vector={}, payload={"person": "ana"}))}[damage]  # fmt: skip
         with closing(sqlite3.connect(file)) as database, database:
             database.execute("UPDATE points SET point = ? WHERE rowid = 2", (content,))
-    done = take_over(config.former_path, config.path)
+    done = take_over(former(config), config.path)
     assert done.people == 1
     assert done.left.keys() == {f"{folder.parent.name}/{config.collection}"}
     assert not Path("bomb").exists()
@@ -156,19 +164,19 @@ def test_what_cannot_be_read_is_its_owners_trouble_alone_and_is_said(config, dam
     assert folder.exists()
 
 
-def test_nobody_whose_templates_may_lie_there_still_counts_as_erased(config):
+def test_nobody_whose_templates_may_lie_there_still_counts_as_erased(config: GalleryConfig) -> None:
     kept_before(config, ME, ana=0)
     gallery = QdrantGallery(config)
     gallery.upsert_templates(OTHER, "ana", VECTORS[:1])
     with pytest.raises(GalleryUnavailable, match="not_taken_over"):
         gallery.erase_person(ME, "ana")
     gallery.erase_person(OTHER, "ana")
-    take_over(config.former_path, config.path)
+    take_over(former(config), config.path)
     gallery.erase_person(ME, "ana")
     assert gallery.everybody() == frozenset()
 
 
-def test_a_full_disk_leaves_all_of_it_where_it_was(config, monkeypatch):
+def test_a_full_disk_leaves_all_of_it_where_it_was(config: GalleryConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     (sealed,) = kept_before(config, ME, ana=0)
 
     def full(*_: object) -> None:
@@ -176,16 +184,18 @@ def test_a_full_disk_leaves_all_of_it_where_it_was(config, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(LocalStore, "_insert", full)
-        assert list(take_over(config.former_path, config.path).left.values()) == ["OperationalError"]
-    assert sealed.encode() in everything(config.former_path)
-    assert take_over(config.former_path, config.path) == (1, {})
+        assert list(take_over(former(config), config.path).left.values()) == ["OperationalError"]
+    assert sealed.encode() in everything(former(config))
+    assert take_over(former(config), config.path) == (1, {})
     assert best(config, 0) == ("ana", 1.0)
 
 
-def test_a_folder_that_somebody_is_in_is_left_for_the_next_start(config, monkeypatch):
+def test_a_folder_that_somebody_is_in_is_left_for_the_next_start(
+    config: GalleryConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept_before(config, ME, ana=0)
     monkeypatch.setattr("mosaicast.adapters.gallery.takeover._PATIENCE_S", 0.05)
     with (former_folder(config, ME) / "mosaicast.lock").open("r+b") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert list(take_over(config.former_path, config.path).left.values()) == ["folder_in_use"]
-    assert take_over(config.former_path, config.path) == (1, {})
+        assert list(take_over(former(config), config.path).left.values()) == ["folder_in_use"]
+    assert take_over(former(config), config.path) == (1, {})

@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -55,7 +56,7 @@ with KafkaServer(Path(sys.argv[1])) as server:
 HOLDING = {"media", "frames", "detections", "verdicts", "outgoing"}
 
 
-def pictures(mark: bytes) -> list[tuple[Topic[Message], Message]]:
+def pictures(mark: bytes) -> list[tuple[Topic[Any], Message]]:
     """Return a message of each picture topic with `mark` all over its picture."""
     picture = mark * (100 * KIB // len(mark))
     face = msgspec.structs.replace(FOUND.faces[0], crop=FaceCrop(jpeg=picture, origin_x=0, origin_y=0, scale=1))
@@ -68,11 +69,11 @@ def pictures(mark: bytes) -> list[tuple[Topic[Message], Message]]:
     ]
 
 
-def kept() -> list[tuple[Topic[Message], Message]]:
+def kept() -> list[tuple[Topic[Any], Message]]:
     return [(STREAMS, SPEC), (GALLERY, change("owner-of-this-test")), (STATUS, REPORT)]
 
 
-def send(bootstrap: str, messages: list[tuple[Topic[Message], Message]]) -> None:
+def send(bootstrap: str, messages: list[tuple[Topic[Any], Message]]) -> None:
     producer = BusProducer(KafkaConfig(bootstrap, "tests"))
     assert all(producer.send(topic, message) for topic, message in messages)
     assert producer.flush(30.0) == 0
@@ -112,7 +113,7 @@ def test_the_topics_that_hold_pictures_are_known() -> None:
 
 
 @pytest.mark.parametrize("topic", [topic for topic in TOPICS if not topic.compacted], ids=lambda topic: topic.name)
-def test_all_that_a_broker_waits_for_fits_into_the_promise(topic: Topic) -> None:
+def test_all_that_a_broker_waits_for_fits_into_the_promise(topic: Topic[Any]) -> None:
     settings = topic_settings(topic)
     assert topic.retention_ms is not None
     waits = int(settings["retention.ms"]) + int(settings["segment.ms"]) + CHECK_MS + DELETE_DELAY_MS
@@ -237,7 +238,7 @@ def test_pictures_that_can_not_be_deleted_are_told(tmp_path: Path, monkeypatch: 
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(kafka_folder.shutil, "rmtree", refuse)
+    monkeypatch.setattr("mosaicast.adapters.kafka.folder.shutil.rmtree", refuse)
     with pytest.raises(BusError, match="pictures can't be deleted") as caught:
         purge_leftovers(folder)
     assert caught.value.fault == "operator"

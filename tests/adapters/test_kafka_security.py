@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from mosaicast.adapters.kafka import (
@@ -201,8 +202,8 @@ def test_services_get_from_up_what_up_was_given(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     given = KafkaSettings(
         security_protocol="sasl_ssl", ssl_ca_location=Path("ca"), ssl_certificate_location=Path("crt"),
-        ssl_key_location=Path("key"), ssl_key_password=KEY_PASSWORD, sasl_mechanism="PLAIN",
-        sasl_username=USER, sasl_password=PASSWORD,
+        ssl_key_location=Path("key"), ssl_key_password=SecretStr(KEY_PASSWORD), sasl_mechanism="PLAIN",
+        sasl_username=USER, sasl_password=SecretStr(PASSWORD),
     )  # fmt: skip
     for name, text in environment(given, tmp_path).items():
         monkeypatch.setenv(name, text)

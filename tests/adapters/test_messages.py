@@ -32,46 +32,47 @@ from tests.adapters.examples import EXAMPLES, FACE, FOUND, FRAME, MASKED_TRACK, 
 each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 
 
-def raw(topic: Topic) -> dict[str, Any]:
+def raw(topic: Topic[Any]) -> dict[str, Any]:
     """Return the example of a topic as plain data, to be spoilt."""
-    return msgspec.msgpack.decode(msgspec.msgpack.encode(EXAMPLES[topic.name]))
+    plain: dict[str, Any] = msgspec.msgpack.decode(msgspec.msgpack.encode(EXAMPLES[topic.name]))
+    return plain
 
 
-def sealed(topic: Topic, payload: object, *, name: str | None = None, version: int | None = None) -> bytes:
+def sealed(topic: Topic[Any], payload: object, *, name: str | None = None, version: int | None = None) -> bytes:
     """Return the bytes of an envelope around anything."""
     return msgspec.msgpack.encode((name or topic.name, topic.version if version is None else version, payload))
 
 
-def rejected(topic: Topic, value: bytes) -> ContractError:
+def rejected(topic: Topic[Any], value: bytes) -> ContractError:
     with pytest.raises(ContractError) as caught:
         decode(topic, value)
     return caught.value
 
 
 @each_topic
-def test_round_trip(topic: Topic) -> None:
+def test_round_trip(topic: Topic[Any]) -> None:
     message = EXAMPLES[topic.name]
     assert decode(topic, encode(topic, message)) == message
 
 
 @each_topic
-def test_bytes_are_those_of_running_deployments(topic: Topic) -> None:
+def test_bytes_are_those_of_running_deployments(topic: Topic[Any]) -> None:
     assert encode(topic, EXAMPLES[topic.name]) == golden(topic.name)
     assert decode(topic, golden(topic.name)) == EXAMPLES[topic.name]
 
 
 @each_topic
-def test_key(topic: Topic) -> None:
+def test_key(topic: Topic[Any]) -> None:
     assert key_of(topic, EXAMPLES[topic.name]) == raw(topic)[topic.key]
 
 
 @each_topic
-def test_rejects_an_unknown_field(topic: Topic) -> None:
+def test_rejects_an_unknown_field(topic: Topic[Any]) -> None:
     assert rejected(topic, sealed(topic, {**raw(topic), "surprise": 1})).reason == "invalid"
 
 
 @each_topic
-def test_rejects_each_missing_required_field(topic: Topic) -> None:
+def test_rejects_each_missing_required_field(topic: Topic[Any]) -> None:
     required = [field.encode_name for field in msgspec.structs.fields(topic.schema) if field.required]
     assert required
     for name in required:
@@ -80,32 +81,32 @@ def test_rejects_each_missing_required_field(topic: Topic) -> None:
 
 
 @each_topic
-def test_rejects_each_field_of_a_wrong_type(topic: Topic) -> None:
+def test_rejects_each_field_of_a_wrong_type(topic: Topic[Any]) -> None:
     for name in raw(topic):
         assert rejected(topic, sealed(topic, {**raw(topic), name: {"not": ["this"]}})).reason == "invalid"
 
 
 @each_topic
-def test_rejects_another_version(topic: Topic) -> None:
+def test_rejects_another_version(topic: Topic[Any]) -> None:
     for version in (0, topic.version + 1):
         assert rejected(topic, sealed(topic, raw(topic), version=version)).reason == "unknown_version"
 
 
 @each_topic
-def test_rejects_another_topics_envelope(topic: Topic) -> None:
+def test_rejects_another_topics_envelope(topic: Topic[Any]) -> None:
     other = next(name for name in BY_NAME if name != topic.name)
     assert rejected(topic, sealed(topic, raw(topic), name=other)).reason == "wrong_topic"
 
 
 @each_topic
-def test_rejects_a_message_of_another_topic_at_sending(topic: Topic) -> None:
+def test_rejects_a_message_of_another_topic_at_sending(topic: Topic[Any]) -> None:
     other = next(message for name, message in EXAMPLES.items() if name != topic.name)
     with pytest.raises(ContractError, match="wrong_topic"):
         encode(topic, other)
 
 
 @each_topic
-def test_rejects_more_than_the_largest_size(topic: Topic) -> None:
+def test_rejects_more_than_the_largest_size(topic: Topic[Any]) -> None:
     assert rejected(topic, b"\x00" * (topic.largest_bytes + 1)).reason == "too_large"
 
 
@@ -118,32 +119,32 @@ def test_refuses_to_send_more_than_the_largest_size() -> None:
 
 @each_topic
 @pytest.mark.parametrize("value", [b"", b"\x00", b"null", b"\xc1", b"\x93", b"\xff" * 40, b"\x93\xa1x\x01\xc0"])
-def test_rejects_garbage(topic: Topic, value: bytes) -> None:
+def test_rejects_garbage(topic: Topic[Any], value: bytes) -> None:
     assert rejected(topic, value).reason in {"garbage", "wrong_topic"}
 
 
 @each_topic
-def test_rejects_a_cut_message(topic: Topic) -> None:
+def test_rejects_a_cut_message(topic: Topic[Any]) -> None:
     whole = encode(topic, EXAMPLES[topic.name])
     for length in range(len(whole)):
         assert rejected(topic, whole[:length])
 
 
 @each_topic
-def test_rejects_bytes_after_the_end(topic: Topic) -> None:
+def test_rejects_bytes_after_the_end(topic: Topic[Any]) -> None:
     assert rejected(topic, encode(topic, EXAMPLES[topic.name]) + b"\x00").reason == "garbage"
 
 
 @each_topic
 @given(value=st.binary(max_size=300))
-def test_random_bytes_raise_contract_error_only(topic: Topic, value: bytes) -> None:
+def test_random_bytes_raise_contract_error_only(topic: Topic[Any], value: bytes) -> None:
     assert rejected(topic, value)
 
 
 @each_topic
 @settings(max_examples=60)
 @given(data=st.data())
-def test_flipped_bytes_decode_or_raise_contract_error(topic: Topic, data: st.DataObject) -> None:
+def test_flipped_bytes_decode_or_raise_contract_error(topic: Topic[Any], data: st.DataObject) -> None:
     spoilt = bytearray(encode(topic, EXAMPLES[topic.name]))
     for _ in range(data.draw(st.integers(1, 4))):
         spoilt[data.draw(st.integers(0, len(spoilt) - 1))] = data.draw(st.integers(0, 255))
@@ -168,13 +169,13 @@ def test_flipped_bytes_decode_or_raise_contract_error(topic: Topic, data: st.Dat
         max_leaves=8,
     )
 )
-def test_any_payload_raises_contract_error_only(topic: Topic, payload: object) -> None:
+def test_any_payload_raises_contract_error_only(topic: Topic[Any], payload: object) -> None:
     assert rejected(topic, sealed(topic, payload)).reason == "invalid"
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "a/b", "a\n", "ä", "../x", "x" * 129, "a?b", "a&b"])
 @pytest.mark.parametrize(("topic", "field"), [(STREAMS, "stream_id"), (STREAMS, "owner_id"), (GALLERY, "owner_id")])
-def test_rejects_an_id_of_other_letters(topic: Topic, field: str, bad: str) -> None:
+def test_rejects_an_id_of_other_letters(topic: Topic[Any], field: str, bad: str) -> None:
     assert rejected(topic, sealed(topic, {**raw(topic), field: bad})).reason == "invalid"
 
 
@@ -277,7 +278,7 @@ def test_rejects_a_crop_out_of_range(field: str, value: object) -> None:
         (FRAMES, "read_ms", -1),
     ],
 )
-def test_rejects_media_out_of_range(topic: Topic, field: str, value: object) -> None:
+def test_rejects_media_out_of_range(topic: Topic[Any], field: str, value: object) -> None:
     assert rejected(topic, sealed(topic, {**raw(topic), field: value})).reason == "invalid"
 
 
@@ -302,7 +303,7 @@ def test_rejects_a_policy_that_would_not_mask(field: str, value: object) -> None
 
 
 @pytest.mark.parametrize("topic", [MEDIA, FRAMES, DETECTIONS, VERDICTS, STATUS], ids=lambda topic: topic.name)
-def test_rejects_an_epoch_that_would_leave_no_number_above_it(topic: Topic) -> None:
+def test_rejects_an_epoch_that_would_leave_no_number_above_it(topic: Topic[Any]) -> None:
     assert decode(topic, sealed(topic, {**raw(topic), "epoch": LARGEST_EPOCH})).epoch == LARGEST_EPOCH
     for epoch in (LARGEST_EPOCH + 1, 2**63, -1):
         assert rejected(topic, sealed(topic, {**raw(topic), "epoch": epoch})).reason == "invalid"

@@ -87,6 +87,7 @@ def test_the_files_here_are_the_ones_that_are_meant(registry: Registry, name: st
     model = registry.get(name)
     if name == "mtcnn" and not has_mtcnn():
         pytest.skip("the extra gpu is not installed")
+    assert isinstance(model.source, Extracted | Package)
     sizes = [model.source.size] if isinstance(model.source, Extracted) else [one.size for one in model.source.files]
     assert [path.stat().st_size for path in require(model, tmp_path)] == sizes
 
@@ -151,6 +152,7 @@ def test_a_package_that_lacks_or_changed_its_file(
     registry: Registry, tmp_path: Path, path: str, sha256: str | None, state: str
 ) -> None:
     model = packaged(registry)
+    assert isinstance(model.source, Package)
     file = model.source.files[0]
     file = msgspec.structs.replace(file, path=path, sha256=sha256 or file.sha256)
     model = changed_source(model, files=(file,))
@@ -161,6 +163,7 @@ def test_a_package_that_lacks_or_changed_its_file(
 
 def test_one_wrong_file_of_several_is_enough(registry: Registry, tmp_path: Path) -> None:
     model = packaged(registry)
+    assert isinstance(model.source, Package)
     right = model.source.files[0]
     wrong = msgspec.structs.replace(right, path="numpy/version.py")
     absent = msgspec.structs.replace(right, path="numpy/none.py")

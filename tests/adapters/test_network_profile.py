@@ -13,6 +13,7 @@ from mosaicast.adapters.embedders import DlibResnet, FacenetCasia, make_embedder
 from mosaicast.adapters.gallery.store import GalleryConfig
 from mosaicast.adapters.models import Registry, load, profile_of
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.registry import Package
 from mosaicast.contracts.analysis import SampledFrame
 from mosaicast.contracts.streams import Policy
 
@@ -85,6 +86,7 @@ def test_mtcnns_files_are_held_to_their_checksums_before_the_library_reads_them(
     library = pytest.importorskip("facenet_pytorch", reason="needs the extra gpu")
     monkeypatch.setattr(library, "MTCNN", lambda **_: pytest.fail("it was read"))
     model = load().get("mtcnn")
+    assert isinstance(model.source, Package)
     first, *others = model.source.files
     other = (msgspec.structs.replace(first, sha256="0" * 64), *others)
     changed = msgspec.structs.replace(model, source=msgspec.structs.replace(model.source, files=other))

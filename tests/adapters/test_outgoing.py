@@ -1,6 +1,7 @@
 """What the output guard sends and hears is checked like everything that crosses the log."""
 
 import math
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,14 +25,14 @@ def test_a_box_that_is_none_is_refused(box: tuple[float, float, float, float]) -
 
 
 def test_a_picture_beyond_the_limit_is_refused_by_who_reads_it() -> None:
-    large = msgspec.structs.replace(EXAMPLES[OUTGOING.name], jpeg=b"x" * (LARGEST_OUTGOING_BYTES + 1))
+    large: Any = msgspec.structs.replace(EXAMPLES[OUTGOING.name], jpeg=b"x" * (LARGEST_OUTGOING_BYTES + 1))
     with pytest.raises(ContractError, match="invalid"):
         decode(OUTGOING, encode(OUTGOING, large))
 
 
 def test_most_faces_of_one_picture_fit_into_a_message() -> None:
     face = OutgoingFace(box=Box(-1e5 / 3, 1e5 / 3, 1e6 / 3, 1e6 / 3), score=1 / 3)
-    message = msgspec.structs.replace(EXAMPLES[OUTGOING_FACES.name], faces=(face,) * 2000)
+    message: Any = msgspec.structs.replace(EXAMPLES[OUTGOING_FACES.name], faces=(face,) * 2000)
     assert decode(OUTGOING_FACES, encode(OUTGOING_FACES, message)) == message
 
 

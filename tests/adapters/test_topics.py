@@ -1,6 +1,7 @@
 """The table of topics says what the design says, and nothing contradicts itself."""
 
 import zlib
+from typing import Any
 
 import msgspec
 import pytest
@@ -39,14 +40,14 @@ def test_no_partition_is_none() -> None:
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_the_key_is_a_text_field_of_the_schema(topic: Topic) -> None:
+def test_the_key_is_a_text_field_of_the_schema(topic: Topic[Any]) -> None:
     fields = {field.name: field for field in msgspec.structs.fields(topic.schema)}
     assert fields[topic.key].required
     assert msgspec.inspect.type_info(fields[topic.key].type).__class__ is msgspec.inspect.StrType
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_limits_and_parts_are_sane(topic: Topic) -> None:
+def test_limits_and_parts_are_sane(topic: Topic[Any]) -> None:
     assert 0 < topic.largest_bytes <= LARGEST_MESSAGE_BYTES
     assert {topic.producer, *topic.consumers} <= PARTS
     assert topic.consumers

@@ -187,9 +187,10 @@ def test_a_vault_that_refuses_still_shows_and_changes_nothing(vault: Vault) -> N
     vault.put("ann", "p1", PHOTO)
     vault.refuse("it is another's")
     assert vault.refuses == "it is another's"
-    for change in (lambda: vault.put("ann", "p1", b"x"), lambda: vault.erase("ann")):
-        with pytest.raises(VaultRefusesError, match="it is another's"):
-            change()
+    with pytest.raises(VaultRefusesError, match="it is another's"):
+        vault.put("ann", "p1", b"x")
+    with pytest.raises(VaultRefusesError, match="it is another's"):
+        vault.erase("ann")
     assert vault.get("ann", "p1") == PHOTO
     vault.refuse(None)
     vault.erase("ann")

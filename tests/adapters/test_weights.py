@@ -11,6 +11,7 @@ import pytest
 from mosaicast.adapters.models import Registry, load
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models.files import digest
+from mosaicast.adapters.models.registry import Extracted
 from mosaicast.adapters.models.unpack import missing, unpack
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +77,9 @@ def test_the_lock_file_has_the_packages_that_the_list_names() -> None:
     locked = {
         line.split(" ")[0] for line in (ROOT / "requirements/weights.lock").read_text().splitlines() if "==" in line
     }
-    named = {model.source.requirement.replace("_", "-") for model, _ in missing(load(), Path("/nowhere"))}
+    absent = [model.source for model, _ in missing(load(), Path("/nowhere"))]
+    named = {source.requirement.replace("_", "-") for source in absent if isinstance(source, Extracted)}
+    assert all(isinstance(source, Extracted) for source in absent)
     assert locked == named
 
 

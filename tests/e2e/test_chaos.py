@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.failures import Observation, record
+from mosaicast.adapters.kafka.server import missing
 from mosaicast.runtime.processes import ProcessSpec
 from services.cli.client import ApiClient
 from services.cli.stack import Stack, StackOptions
@@ -18,7 +19,7 @@ from synthetic.cast import Person
 from synthetic.oracle import SourceClip
 from synthetic.session import LiveWatch, Session, wait_until
 from tests.e2e.chaotic import CALM_S
-from tests.e2e.conftest import BROKERS, TOKEN, MakeClip, Products, missing
+from tests.e2e.conftest import BROKERS, TOKEN, MakeClip, Products
 from tests.e2e.retimed import SteppingPublisher
 from tests.e2e.test_live import balance
 from tests.e2e.watching import KeepingOracle

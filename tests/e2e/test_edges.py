@@ -5,7 +5,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,7 +107,7 @@ def test_a_second_publisher_is_refused_and_does_the_first_no_harm(
 
 
 @pytest.fixture(scope="module")
-def malformed() -> Iterator[list[str]]:
+def malformed() -> list[str]:
     if "MOSAICAST_DATA" not in os.environ:
         pytest.skip("MOSAICAST_DATA does not name the shared data folder")
     root = Path(os.environ["MOSAICAST_DATA"]) / "malformed"

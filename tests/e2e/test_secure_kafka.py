@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from mosaicast.adapters.kafka.server import missing
 from mosaicast.runtime.settings import KafkaSettings
@@ -44,7 +45,7 @@ def secured(secure: SecureKafka, tmp_path: Path) -> Iterator[Session]:
             ssl_ca_location=secure.authority.file,
             sasl_mechanism="PLAIN",  # its users are in the broker's settings, and outlive its data
             sasl_username=USER,
-            sasl_password=PASSWORD,
+            sasl_password=SecretStr(PASSWORD),
         ),
         admin_token=TOKEN,
     )

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,6 @@ def test_who_keeps_templates_in_a_folder_loads_no_client_of_a_server(service: st
     assert imported(f"import services.{service}.__main__\n") == "[]\n"
 
 
-def test_a_folder_needs_no_client_and_a_server_does(tmp_path) -> None:
+def test_a_folder_needs_no_client_and_a_server_does(tmp_path: Path) -> None:
     assert imported(FOLDER.format(path=str(tmp_path), url=None) + USED) == "[]\n"
     assert "qdrant_client" in imported(FOLDER.format(path=str(tmp_path), url="http://127.0.0.1:1"))

@@ -4,6 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from mosaicast.adapters.kafka import KafkaConfig
@@ -68,7 +69,7 @@ def test_settings_of_kafka_survive_the_way_through_an_environment(
     given = KafkaSettings(
         partitions=7, replication=3, group_protocol="classic", instance="a", send_queue_bytes=2_000_000,
         delivery_timeout_s=4.5, security_protocol="sasl_ssl", ssl_ca_location=Path("ca.pem"), sasl_username="u",
-        sasl_password="hush",
+        sasl_password=SecretStr("hush"),
     )  # fmt: skip
     for name, text in kafka_environment(given).items():
         monkeypatch.setenv(name, text)

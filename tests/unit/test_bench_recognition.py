@@ -1,12 +1,10 @@
 """The measurement of recognition: what is held against what, and that nothing judges itself."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from bench import recognition, recognition_cohort
 from bench.recognition_data import Eye, FaceSet, Pair, Person, Seen
@@ -14,6 +12,8 @@ from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.embedders import Face
 from mosaicast.adapters.embedders.cohort import CohortScorer
 from mosaicast.core.types import Box
+from tests.fakes.detector import FakeDetector, raw_face
+from tests.fakes.embedder import FakeEmbedder
 
 NAMES = ("dlib", "facenet")
 
@@ -82,36 +82,14 @@ def test_a_track_speaks_of_its_newest_looks() -> None:
     assert scores[:, 0].tolist() == pytest.approx([1.0, 0.5**0.5])
 
 
-class _Detector:
-    name = "fake"
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def input_size(self, width: int, height: int) -> tuple[int, int]:
-        return width, height
-
-    def detect(self, batch: Sequence[NDArray[np.uint8]], threshold: float) -> list[list[RawFace]]:
-        self.asked += 1
-        marks = (70.0, 80.0, 130.0, 80.0, 100.0, 110.0, 75.0, 140.0, 125.0, 140.0)
-        small = (7.0, 8.0, 13.0, 8.0, 10.0, 11.0, 7.5, 14.0, 12.5, 14.0)
-        return [[RawFace(Box(0, 0, 20, 20), 0.9, small), RawFace(Box(50, 50, 150, 150), 0.9, marks)] for _ in batch]
-
-
-class _Embedder:
-    name, version, dimension = "fake", "1", 4
-
-    def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        return np.array([(1, 0, 0, 0)] * len(faces), np.float32)
-
-
 def test_a_picture_is_looked_at_once_and_small_faces_are_left_out(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (200, 3300, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "a.png"), picture)
-    detector = _Detector()
-    eye = Eye(detector, {"dlib": _Embedder()}, tmp_path / "cache")
+    detector = FakeDetector([raw_face(Box(0, 0, 20, 20)), raw_face(Box(50, 50, 150, 150))])
+    embedder = FakeEmbedder(lambda _: (1, 0, 0, 0), 4)
+    eye = Eye(detector, {"dlib": embedder}, tmp_path / "cache")
     first, again = eye.look(tmp_path / "a.png"), eye.look(tmp_path / "a.png")
-    assert detector.asked == 1
+    assert len(detector.batches) == 1
     assert [one.size_px for one in first] == [100.0]
     assert first[0].box == again[0].box == pytest.approx(Box(*(number * 3300 / 1600 for number in (50, 50, 150, 150))))
     assert again[0].probe["dlib"].tolist() == [1, 0, 0, 0]

@@ -124,7 +124,7 @@ def test_nothing_that_is_referred_to_is_missing() -> None:
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_a_topic_is_told_as_its_contract_says(topic: Topic) -> None:
+def test_a_topic_is_told_as_its_contract_says(topic: Topic[Any]) -> None:
     channel = TOPICS_PAGE["channels"][topic.name]
     assert (channel["x-version"], channel["x-gone-after-ms"]) == (topic.version, topic.retention_ms)
     (message,) = channel["messages"].values()
@@ -138,7 +138,7 @@ def test_a_topic_is_told_as_its_contract_says(topic: Topic) -> None:
     assert len(operations(topic, "send")) == (5 if topic.producer == "all" else 1)
 
 
-def operations(topic: Topic, action: str) -> list[Any]:
+def operations(topic: Topic[Any], action: str) -> list[Any]:
     found = TOPICS_PAGE["operations"].values()
     return [one for one in found if one["action"] == action and one["channel"]["$ref"] == f"#/channels/{topic.name}"]
 

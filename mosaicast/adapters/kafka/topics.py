@@ -36,7 +36,7 @@ _MAKE_S = 60.0
 _log = get_logger(__name__)
 
 
-def topic_settings(topic: Topic[Message]) -> dict[str, str]:
+def topic_settings(topic: Topic[Any]) -> dict[str, str]:
     """Return the broker's settings of a topic: what it keeps, for how long, and the largest message.
 
     Kafka deletes whole segments, when their newest message is older than `retention.ms`, at its next check, and the

@@ -1,8 +1,6 @@
 """What is around the api: a bus, an edge, a gallery and clocks that do what they are told."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -12,9 +10,8 @@ from fastapi import FastAPI
 
 from mosaicast.adapters.database.storage import Storage
 from mosaicast.adapters.vault import Vault
-from mosaicast.contracts.codec import encode
-from mosaicast.contracts.messages import Message, StreamSpec
-from mosaicast.contracts.topics import STREAMS, Topic
+from mosaicast.contracts.messages import StreamSpec
+from mosaicast.contracts.topics import STREAMS
 from mosaicast.runtime.metrics import Metrics
 from services.api.background.outbox import OutboxSender
 from services.api.deps import Addresses, Deps, Readers
@@ -22,33 +19,15 @@ from services.api.http.app import create_app
 from services.api.http.kinds import KINDS
 from services.api.secrets import digest
 from services.api.status import StatusBoard
+from tests.fakes.bus import FakeProducer
 
 KEY = bytes(range(32))
 ADMIN_TOKEN = "administrator-of-the-tests"
 EDGE_TOKEN = "edge-of-the-tests"
 
 
-class FakeProducer:
-    """Keeps what was sent; `accepts` False drops it, as a full queue does."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, Message | None]] = []
-        self.accepts = True
-        self.told: Callable[[], None] = lambda: None
-
-    def send(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> bool:
-        if self.accepts:
-            if message is not None:
-                encode(topic, message)
-            own = key if message is None else getattr(message, topic.key)
-            self.sent.append((f"{topic.name}/{own}", message))
-            self.told()
-        return self.accepts
-
-    def send_confirmed(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> Future[bool]:
-        delivered: Future[bool] = Future()
-        delivered.set_result(self.send(topic, message, key=key))
-        return delivered
+class ApiProducer(FakeProducer):
+    """Also says what was told last of a stream."""
 
     def newest(self, stream_id: str) -> StreamSpec | None:
         """What the other parts were told last of a stream; None: that it is gone."""
@@ -114,7 +93,7 @@ class Desk:
     longest_s: float = 0.0
     media_dir: Path | None = None
     addresses: Addresses = field(default_factory=lambda: Addresses("rtmp://edge.test", "http://edge.test/hls"))
-    producer: FakeProducer = field(default_factory=FakeProducer)
+    producer: ApiProducer = field(default_factory=ApiProducer)
     edge: FakeEdge = field(default_factory=FakeEdge)
     board: StatusBoard = field(default_factory=StatusBoard)
     metrics: Metrics = field(default_factory=Metrics)

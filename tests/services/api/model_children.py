@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,52 +11,42 @@ from mosaicast.adapters.embedders import Face
 from mosaicast.adapters.models.errors import InferenceError, ModelUnavailableError
 from mosaicast.core.types import Box
 from services.api.people.face_models import LocalModels
+from tests.fakes.detector import FakeDetector, raw_face
+from tests.fakes.embedder import FakeEmbedder
 
 
-class FakeDetector:
-    """Finds a face as wide as the first pixel says, as high as the picture, and one that is too doubtful."""
-
-    name = "fake"
-
-    def input_size(self, width: int, height: int) -> tuple[int, int]:
-        return width, height
-
-    def detect(self, batch: Sequence[NDArray[np.uint8]], threshold: float) -> list[list[RawFace]]:
-        box = Box(0, 0, float(batch[0][0, 0, 0]), float(batch[0].shape[0]))
-        return [[RawFace(box, score, (0.0,) * 10) for score in (0.9, threshold - 0.1)]]
+def wide_as_the_first_pixel(picture: NDArray[np.uint8]) -> Sequence[RawFace]:
+    """See a face as wide as the first pixel says, as high as the picture, and one that is too doubtful."""
+    box = Box(0, 0, float(picture[0, 0, 0]), float(picture.shape[0]))
+    return [raw_face(box, score) for score in (0.9, 0.1)]
 
 
-class FakeEmbedder:
-    """Sees the same in every face."""
-
-    name, version, dimension = "fake", "1", 3
-
-    in_batches = False
-
-    def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        return np.eye(3, dtype=np.float32)[[0] * len(faces)]
+def death(picture: NDArray[np.uint8]) -> Sequence[RawFace]:
+    os.abort()
 
 
-class DyingDetector(FakeDetector):
-    def detect(self, batch: Sequence[NDArray[np.uint8]], threshold: float) -> Any:
-        os.abort()
+def failure(picture: NDArray[np.uint8]) -> Sequence[RawFace]:
+    raise InferenceError("as told")
 
 
-class FailingDetector(FakeDetector):
-    def detect(self, batch: Sequence[NDArray[np.uint8]], threshold: float) -> Any:
-        raise InferenceError("as told")
+def always_the_same(face: Face) -> Sequence[float]:
+    return 1.0, 0.0, 0.0
+
+
+def embedder() -> FakeEmbedder:
+    return FakeEmbedder(always_the_same, 3)
 
 
 def fakes() -> LocalModels:
-    return LocalModels(FakeDetector(), [FakeEmbedder()])
+    return LocalModels(FakeDetector(wide_as_the_first_pixel), [embedder()])
 
 
 def mortal() -> LocalModels:
-    return LocalModels(DyingDetector(), [FakeEmbedder()])
+    return LocalModels(FakeDetector(death), [embedder()])
 
 
 def failing() -> LocalModels:
-    return LocalModels(FailingDetector(), [FakeEmbedder()])
+    return LocalModels(FakeDetector(failure), [embedder()])
 
 
 def missing() -> LocalModels:

@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.media.photos import Decoded, read
-from mosaicast.core.types import PersonId
 from mosaicast.runtime.settings import RecognitionSettings
 from services.api.http.app import create_app
 from services.api.people.enrollment import Enroller
@@ -24,6 +22,7 @@ from services.api.people.records import announce
 from services.api.people.reindex import Reindexer
 from services.api.people.templates import Gallery, Templates
 from synthetic.cast import load_cast
+from tests.fakes.gallery import MemoryGallery
 from tests.services.api.fakes import ADMIN_TOKEN, Client, Desk
 
 
@@ -67,45 +66,13 @@ class LocalDecoder:
         return read(data)
 
 
-class FakeGallery:
-    """Templates in memory; `away` fails like a store that does not answer."""
-
-    def __init__(self) -> None:
-        self.held: dict[tuple[str, str], NDArray[np.float32]] = {}
-        self.away = False
-        self.asked_away = 0
-
-    def upsert_templates(self, owner: str, person: str, vectors: NDArray[np.float32]) -> None:
-        self._check()
-        old = self.held.get((owner, person))
-        self.held[owner, person] = vectors if old is None else np.vstack([old, vectors])
-
-    def refresh(self, owner: str) -> dict[PersonId, str]:
-        self._check()
-        return {PersonId(person): "" for own, person in self.held if own == owner}
-
-    def delete_person(self, owner: str, person: str) -> None:
-        self._check()
-        self.held.pop((owner, person), None)
-
-    def erase_person(self, owner: str, person: str) -> None:
-        self.delete_person(owner, person)
-
-    def everybody(self) -> frozenset[tuple[str, str]]:
-        self._check()
-        return frozenset(self.held)
-
-    def _check(self) -> None:
-        if self.away:
-            self.asked_away += 1
-            raise GalleryUnavailable("away")
-
-
 @dataclass
 class PeopleDesk(Desk):
     """An api that can enroll."""
 
-    galleries: dict[str, Any] = field(default_factory=lambda: {n.name: FakeGallery() for n in models().networks})
+    galleries: dict[str, Any] = field(
+        default_factory=lambda: {n.name: MemoryGallery(n.dimension) for n in models().networks}
+    )
     wrap: Callable[[Network], Network] = lambda network: network
 
     def build(self) -> None:

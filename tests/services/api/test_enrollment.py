@@ -24,7 +24,6 @@ from services.api.people.enrollment import (
     DETAILS,
     Enroller,
     Judged,
-    PhotosDisagreeError,
     Verdict,
     brightness,
     judge,
@@ -219,7 +218,7 @@ def test_who_is_the_odd_one(alike: Any, odd: set[int] | None) -> None:
 
 
 def test_likeness_knows_only_measured_networks() -> None:
-    same = (np.ones(4, np.float32) / 2,)
+    same = (np.full(4, 0.5, np.float32),)
     assert likeness([same, same], ["another"]) is None
     assert likeness([], ["dlib_resnet"]) is None
     alike = likeness([same, same], ["dlib_resnet"])

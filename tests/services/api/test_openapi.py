@@ -1,7 +1,7 @@
 """The OpenAPI document: committed, fresh, and of use to programs and to people."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from difflib import unified_diff
 from pathlib import Path
 from types import ModuleType
@@ -39,7 +39,7 @@ def models(module: ModuleType) -> Iterator[type[BaseModel]]:
             yield model
 
 
-SHOWN = [
+SHOWN: list[type[BaseModel]] = [
     *(model for module in (schemas_people, schemas_status, schemas_streams) for model in models(module)),
     Problem,
 ]
@@ -119,7 +119,8 @@ def test_the_problems_that_an_operation_names_have_the_status_under_which_they_s
 
 def test_nothing_of_a_request_goes_out_by_the_frameworks_own_telemetry(desk: Desk) -> None:
     switches = ("tracing", "metrics", "logs", "auto_configure")
-    assert {name: desk.app._telemetry[name] for name in switches} == dict.fromkeys(switches, False)
+    telemetry: Mapping[str, Any] = desk.app._telemetry
+    assert {name: telemetry[name] for name in switches} == dict.fromkeys(switches, False)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_nothing_of_a_request_goes_out_by_the_frameworks_own_telemetry(desk: Des
 )
 def test_the_limits_of_a_policy_are_the_contracts(document: dict[str, Any], member: str, limits: Limits) -> None:
     told = document["components"]["schemas"]["PolicyPatch"]["properties"][member]["anyOf"][0]
-    assert (told["minimum"], told["maximum"]) == limits
+    assert Limits(told["minimum"], told["maximum"]) == limits
     for value in limits:
         assert schemas_streams.PolicyPatch.model_validate({member: value})
         assert msgspec.convert({member: value}, Policy)

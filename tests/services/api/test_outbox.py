@@ -222,7 +222,7 @@ def test_what_was_committed_before_a_kill_is_sent_at_the_next_start(tmp_path: Pa
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     killed = subprocess.run([sys.executable, "-c", KILLED, url], env=environment, check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    storage, producer = Storage(url), FakeProducer()
+    storage, producer = Storage(url), ApiProducer()
     storage.migrate()
     OutboxSender(storage, producer, lambda: 1).work_off()
     newest = producer.newest("s1")

@@ -24,7 +24,8 @@ def ids(body: dict[str, list[dict[str, str]]], member: str) -> list[str]:
 
 def pages(client: Client, path: str, member: str, limit: int) -> list[list[str]]:
     """Follow the cursors to the end."""
-    found, cursor = [], ""
+    found: list[list[str]] = []
+    cursor = ""
     while len(found) <= COUNT:
         body = client.get(f"{path}?limit={limit}{cursor}").json()
         found.append(ids(body, member))

@@ -164,7 +164,7 @@ def test_the_job_waits_for_the_next_end_and_outlives_the_database(
         if len(waits) == 3:
             raise asyncio.CancelledError
 
-    monkeypatch.setattr(consents.asyncio, "sleep", sleep)
+    monkeypatch.setattr("services.api.background.consents.asyncio.sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(keep_consents(desk.deps))
     assert waits == [0.4, consents.LONGEST_WAIT_S, consents.LONGEST_WAIT_S]

@@ -208,9 +208,10 @@ def test_an_empty_or_wrong_database_wipes_nothing(desk: PeopleDesk) -> None:
         Leftovers(other.deps).check()
         assert refuses in problem(other.enroll(jpeg(portrait("astronaut"))), 503)["detail"]
         assert other.admin.get("/v1/status").json()["problems"] == [refuses]
-        for write in (lambda o=other: o.deps.vault.put("ann", "p1", b"x"), lambda o=other: o.deps.vault.erase(kept[0])):
-            with pytest.raises(VaultError, match="another database"):
-                write()
+        with pytest.raises(VaultError, match="another database"):
+            other.deps.vault.put("ann", "p1", b"x")
+        with pytest.raises(VaultError, match="another database"):
+            other.deps.vault.erase(kept[0])
         if people_of:
             assert other.admin.delete(f"/v1/people/{people_of}").status_code == 204, "nothing of hers is in there"
         assert other.storage.people_ids() == frozenset(), "the failed enrollment left nothing"

@@ -104,7 +104,7 @@ def test_a_gallery_that_is_away_is_no_loss(desk: PeopleDesk, live: str, monkeypa
 
     async def until_asked_again() -> None:
         watch = asyncio.create_task(lost.keep_templates(desk.deps))
-        while sum(gallery.asked_away for gallery in desk.galleries.values()) < 5:
+        while sum(gallery.refused for gallery in desk.galleries.values()) < 5:
             await asyncio.sleep(0.01)
         assert not watch.done()
         watch.cancel()

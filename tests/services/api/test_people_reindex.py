@@ -9,8 +9,9 @@ import pytest
 from mosaicast.adapters.database.storage import Storage
 from mosaicast.contracts.messages import GalleryChanged
 from services.api.people.face_models import Network
+from tests.fakes.gallery import MemoryGallery
 from tests.services.api.fakes import problem
-from tests.services.api.people_tools import FakeGallery, PeopleDesk, jpeg, models, portrait
+from tests.services.api.people_tools import PeopleDesk, jpeg, models, portrait
 
 URL = "/v1/gallery/reindex"
 
@@ -28,7 +29,7 @@ def newer(network: Network) -> Network:
 
 def upgraded(desk: PeopleDesk) -> None:
     """The api starts again with newer networks: their collections are empty."""
-    desk.galleries = {network.name: FakeGallery() for network in models().networks}
+    desk.galleries = {network.name: MemoryGallery(network.dimension) for network in models().networks}
     desk.wrap = newer
     desk.build()
 

@@ -6,7 +6,7 @@ Evidence, Timeline). Stand-ins: the log, both decoders, the detector's and the r
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from random import Random
@@ -20,6 +20,7 @@ from mosaicast.adapters.media.times import Times
 from mosaicast.contracts.messages import FaceCrop, FaceDetection, MediaPacket, Policy, SampledFrame, StreamSpec
 from mosaicast.contracts.topics import DETECTIONS, FRAMES, MEDIA, VERDICTS
 from mosaicast.core.identity import IdentityPolicy, Match
+from mosaicast.core.regions import Region
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Box, Disposition, PersonId
 from mosaicast.pipeline.analyse import _message as detections_of
@@ -396,7 +397,7 @@ class RecognizerHost(Part):
     def _begin(self) -> None:
         self._worker = FakeWorker(self)
 
-        def make(tell: Any) -> FakeWorker:
+        def make(tell: Any) -> Any:
             self._worker._tell = tell
             return self._worker
 
@@ -405,7 +406,7 @@ class RecognizerHost(Part):
             make,
             _METRICS,
             "r",
-            IdentityPolicy(second=None),  # type: ignore[arg-type]
+            IdentityPolicy(second=None),
         )
         self.service.on_assigned(frozenset({0}))
         self.service._events.put(People(OWNER, {PersonId(ENROLLED): "1"}))
@@ -477,6 +478,8 @@ class FakeSink:
 
     def write_frame(self, frame: Any, time_s: float, *, force_keyframe: bool = False) -> None: ...
 
+    def write_audio(self, packet: Any, time_s: float) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -536,7 +539,7 @@ class CompositorHost(Part):
         assert self.runner is not None
         self.service._forget(STREAM)
 
-    def _spawn(self, stream_id: str) -> FakeChild:
+    def _spawn(self, stream_id: str) -> Any:
         return FakeChild(self)
 
     def _work(self, link: Any) -> None:
@@ -598,9 +601,10 @@ def _judge(result: Result, frame: Shown, plan: FramePlan, at_s: float) -> None:
             result.leaks.append(Leak(frame.number, name, plan.disposition.value, at_s))
 
 
-def _covered(box: Box, regions: tuple[Box, ...]) -> float:
+def _covered(box: Box, regions: Sequence[Region]) -> float:
+    bounds = [region.bounds for region in regions]
     points = list(_points(box))
-    return sum(any(r.x1 <= x <= r.x2 and r.y1 <= y <= r.y2 for r in regions) for x, y in points) / len(points)
+    return sum(any(r.x1 <= x <= r.x2 and r.y1 <= y <= r.y2 for r in bounds) for x, y in points) / len(points)
 
 
 def _points(box: Box) -> Iterator[tuple[float, float]]:

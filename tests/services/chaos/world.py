@@ -261,7 +261,7 @@ class Decoder:
         frames = []
         while len(self._reordering) > kept:
             pts, _, shown = heapq.heappop(self._reordering)
-            frames.append(Decoded(pts, shown))  # type: ignore[arg-type]
+            frames.append(Decoded(pts, shown))
         return frames
 
 

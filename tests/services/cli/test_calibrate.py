@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +22,8 @@ from mosaicast.core.identity import IdentityPolicy
 from mosaicast.core.types import Box
 from services.cli.calibrate import Request, run, write
 from services.cli.calibration import boxes, people, report
+from tests.fakes.detector import FakeDetector
+from tests.fakes.embedder import FakeEmbedder
 
 FRONTAL = (0.3, 0.4, 0.7, 0.4, 0.5, 0.6, 0.35, 0.8, 0.65, 0.8)
 """Landmarks in shares of the box."""
@@ -46,47 +48,31 @@ class _Reader:
         return Decoded(shown, turned=False, full_width=shown.shape[1])
 
 
-class _Detector:
-    """Sees what the first letters of the picture's name say."""
-
-    name = "fake"
-
-    def input_size(self, width: int, height: int) -> tuple[int, int]:
-        return width, height
-
-    def detect(self, batch: Sequence[NDArray[np.uint8]], threshold: float) -> list[list[RawFace]]:
-        return [self._seen(picture[0, 0].tobytes().decode()) for picture in batch]
-
-    def _seen(self, word: str) -> list[RawFace]:
-        known = {
-            "emp": [],
-            "two": [face(0, 0, 80), face(100, 100, 70)],
-            "bys": [face(0, 0, 100), face(150, 150, 30)],
-            "sma": [face(0, 0, 30)],
-            "tur": [face(50, 50, 100, marks=TURNED)],
-        }
-        return known.get(word, [face(50, 50, 100)])
+def named_faces(picture: NDArray[np.uint8]) -> Sequence[RawFace]:
+    """See what the first letters of the picture's name say."""
+    known = {
+        "emp": [],
+        "two": [face(0, 0, 80), face(100, 100, 70)],
+        "bys": [face(0, 0, 100), face(150, 150, 30)],
+        "sma": [face(0, 0, 30)],
+        "tur": [face(50, 50, 100, marks=TURNED)],
+    }
+    return known.get(picture[0, 0].tobytes().decode(), [face(50, 50, 100)])
 
 
-class _Embedder:
+def network(name: str, noise: float) -> FakeEmbedder:
     """One axis for each person (the first letter), and as much of another as the network is bad."""
 
-    version, dimension = "1", 32
+    def sees(one: Face) -> Sequence[float]:
+        numbers = [0.0] * 32
+        numbers[one.picture[0, 0].tobytes()[0] % 16] = 1.0
+        numbers[16 + int(one.picture[100, 100, 0]) % 16] += noise
+        return numbers
 
-    def __init__(self, name: str, noise: float) -> None:
-        self.name, self._noise = name, noise
-
-    def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        vectors = np.zeros((len(faces), self.dimension), np.float32)
-        for row, one in zip(vectors, faces, strict=True):
-            word = one.picture[0, 0].tobytes()
-            row[word[0] % 16] = 1.0
-            row[16 + int(one.picture[100, 100, 0]) % 16] += self._noise
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors
+    return FakeEmbedder(sees, 32, name)
 
 
-def fill(folder: Path, named: dict[str, Sequence[str]]) -> Path:
+def fill(folder: Path, named: Mapping[str, Sequence[str]]) -> Path:
     for person, files in named.items():
         (folder / person).mkdir(parents=True)
         for file in files:
@@ -105,8 +91,8 @@ def request(folder: Path, tmp_path: Path, **changed: Any) -> Request:
     return Request(folder=folder, **{**kept, **changed})
 
 
-def calibrated(asked: Request, embedders: Sequence[Any] = (_Embedder("one", 0.3),)) -> dict[str, Any]:
-    return dict(run(asked, list(embedders), _Detector(), _Reader()).figures)
+def calibrated(asked: Request, embedders: Sequence[Any] = (network("one", 0.3),)) -> dict[str, Any]:
+    return dict(run(asked, list(embedders), FakeDetector(named_faces), _Reader()).figures)
 
 
 @pytest.fixture
@@ -138,15 +124,15 @@ def test_a_network_that_tells_people_apart_is_said_to(three: Path, tmp_path: Pat
 
 
 def test_few_strangers_prove_no_small_rate_and_it_says_so(three: Path, tmp_path: Path) -> None:
-    advice = run(request(three, tmp_path), [_Embedder("one", 0.3)], _Detector(), _Reader())
+    advice = run(request(three, tmp_path), [network("one", 0.3)], FakeDetector(named_faces), _Reader())
     assert advice.figures["networks"]["one"]["proven"] is False
     assert "too few of them to prove" in advice.sentences[0]
-    easy = run(request(three, tmp_path, fmr=0.2), [_Embedder("one", 0.3)], _Detector(), _Reader())
+    easy = run(request(three, tmp_path, fmr=0.2), [network("one", 0.3)], FakeDetector(named_faces), _Reader())
     assert easy.figures["networks"]["one"]["proven"] is True
 
 
 def test_two_networks_that_both_have_to_agree(three: Path, tmp_path: Path) -> None:
-    found = calibrated(request(three, tmp_path), [_Embedder("good", 0.2), _Embedder("bad", 3.0)])
+    found = calibrated(request(three, tmp_path), [network("good", 0.2), network("bad", 3.0)])
     assert found["both"]["true_match_rate"] == 1.0
     assert found["both"]["thresholds"].keys() == {"good", "bad"}
     assert found["networks"]["bad"]["equal_error_rate"] > 0.0
@@ -289,7 +275,7 @@ def test_boxes_of_the_file_are_compared_with_what_is_found_in_the_shrunk_picture
             return replace(read, full_width=2 * read.full_width)
 
     folder = annotated(tmp_path, {"file": "one_1.jpg", "faces": [{"box_xywh": [100, 100, 200, 200]}]})
-    found = boxes.from_annotations(folder, Half(), _Detector(), 20, iter)
+    found = boxes.from_annotations(folder, Half(), FakeDetector(named_faces), 20, iter)
     assert (len(found.true), len(found.false), found.missed) == (1, 0, 0)
 
 
@@ -337,7 +323,7 @@ def test_the_better_of_two_boxes_on_a_face_is_the_true_one() -> None:
 
 def test_the_report_needs_nothing_else_and_names_nobody(three: Path, tmp_path: Path) -> None:
     asked = request(three, tmp_path)
-    page = write(run(asked, [_Embedder("one", 0.3), _Embedder("two", 0.5)], _Detector(), _Reader()), asked)
+    page = write(run(asked, [network("one", 0.3), network("two", 0.5)], FakeDetector(named_faces), _Reader()), asked)
     html = page.read_text()
     assert sorted(path.name for path in asked.out.iterdir()) == [
         "det.png", "precision_recall.png", "report.html", "report.json", "roc.png",

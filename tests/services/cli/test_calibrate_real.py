@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -34,7 +33,7 @@ def mosaicast(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.fixture(scope="module")
-def cast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def cast(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two packaged people, three pictures each, and hostile files among them."""
     folder = tmp_path_factory.mktemp("cast")
     for name in ("astronaut", "admiral"):

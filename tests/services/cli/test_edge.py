@@ -109,7 +109,7 @@ def test_a_missing_module_is_named_with_its_package(
     for name in {"rtmp", "stream"} - {lacking}:
         (tmp_path / f"ngx_{name}_module.so").touch()
     monkeypatch.setattr(edge, "MODULE_FOLDERS", (str(tmp_path),))
-    monkeypatch.setattr(edge.shutil, "which", lambda *_, **__: "/nginx")
+    monkeypatch.setattr("services.cli.edge.shutil.which", lambda *_, **__: "/nginx")
     with pytest.raises(edge.EdgeMissingError, match=f"libnginx-mod-{lacking}"):
         edge.find_nginx()
 

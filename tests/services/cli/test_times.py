@@ -1,27 +1,27 @@
 """Times as people type them."""
 
 import datetime
+from types import SimpleNamespace
 
 import pytest
 import typer
 
 from services.cli.times import moment
 
+ZONE = datetime.timezone(datetime.timedelta(hours=9))
+
+
+class _InSeoul(datetime.datetime):
+    """A time on a machine in Korea, whatever machine it is."""
+
+    def astimezone(self, tz: datetime.tzinfo | None = None) -> "_InSeoul":
+        return self.replace(tzinfo=ZONE) if tz is None and self.tzinfo is None else super().astimezone(tz)
+
 
 @pytest.fixture(autouse=True)
 def in_seoul(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.cli.times.datetime", _Seoul)
-
-
-class _Seoul:
-    """`datetime` on a machine in Korea, whatever machine it is."""
-
-    date, time = datetime.date, datetime.time
-    ZONE = datetime.timezone(datetime.timedelta(hours=9))
-
-    class datetime(datetime.datetime):  # noqa: N801 - stands in for one of that name
-        def astimezone(self, tz: datetime.tzinfo | None = None) -> "_Seoul.datetime":
-            return self.replace(tzinfo=_Seoul.ZONE) if tz is None and self.tzinfo is None else super().astimezone(tz)
+    there = SimpleNamespace(date=datetime.date, time=datetime.time, datetime=_InSeoul)
+    monkeypatch.setattr("services.cli.times.datetime", there)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from typing import Any, Literal
 
 from mosaicast.contracts.messages import MediaPacket, Message, TimeBase, VerdictMessage
 from mosaicast.core.types import Disposition
@@ -64,7 +65,7 @@ class FakeConnection:
             self._ended = True
             self._change.notify_all()
 
-    def takes(self, count: int) -> list[Message | Settled]:
+    def takes(self, count: int) -> list[Any]:
         with self._change:
             assert self._change.wait_for(lambda: len(self.received) >= count, WAIT_S), f"only {self.received}"
             return list(self.received)
@@ -80,7 +81,7 @@ class FakeChild:
         self.exit: Exit | None = None
         self.closed = False
 
-    def takes(self, count: int) -> list[Message | Settled]:
+    def takes(self, count: int) -> list[Any]:
         """Wait for so many messages from the parent and return all that came."""
         return self.connection.takes(count)
 
@@ -110,7 +111,8 @@ class FakeSpawn:
     def __init__(self) -> None:
         self.children: list[FakeChild] = []
 
-    def __call__(self, stream_id: str) -> FakeChild:
+    def __call__(self, stream_id: str) -> Any:
+        """Return what stands in for a `ChildProcess`."""
         self.children.append(FakeChild(stream_id))
         return self.children[-1]
 
@@ -124,7 +126,7 @@ def packet(
     *,
     epoch: int = 1,
     key: bool = False,
-    track: str = "video",
+    track: Literal["video", "audio"] = "video",
     end: bool = False,
     size: int = 10,
     stream: str = STREAM,

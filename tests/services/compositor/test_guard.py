@@ -154,19 +154,23 @@ def forgets_the_last(frame: av.VideoFrame, plan: FramePlan, style: Style) -> Non
     painting.paint(frame, FramePlan(plan.disposition, plan.regions[:-1], plan.full_reason), style)
 
 
+def boxes_of(plan: FramePlan) -> list[Box]:
+    return [region.bounds for region in plan.regions]
+
+
 def paints_beside(frame: av.VideoFrame, plan: FramePlan, style: Style) -> None:
-    beside = tuple(Box(box.x1 + 0.8 * box.width, box.y1, box.x2 + 0.8 * box.width, box.y2) for box in plan.regions)
+    beside = tuple(Box(box.x1 + 0.8 * box.width, box.y1, box.x2 + 0.8 * box.width, box.y2) for box in boxes_of(plan))
     painting.paint(frame, FramePlan(plan.disposition, beside, plan.full_reason), style)
 
 
 def paints_a_corner(frame: av.VideoFrame, plan: FramePlan, style: Style) -> None:
-    corners = tuple(Box(box.x1, box.y1, *box.centre) for box in plan.regions)
+    corners = tuple(Box(box.x1, box.y1, *box.centre) for box in boxes_of(plan))
     painting.paint(frame, FramePlan(plan.disposition, corners, plan.full_reason), style)
 
 
 @pytest.mark.parametrize("bug", [paints_nothing, forgets_the_last, paints_beside, paints_a_corner])
 def test_a_bug_in_the_painter_trips_full_mosaic(
-    detector: Detector, media: list[MediaPacket], faces: list[Box], planted: Callable, bug: Paint
+    detector: Detector, media: list[MediaPacket], faces: list[Box], planted: Callable[..., Any], bug: Paint
 ) -> None:
     planted(bug)
     rig = Guarded(detector).show(media, verdicts(media, *faces))
@@ -182,12 +186,18 @@ def test_a_bug_in_the_painter_trips_full_mosaic(
 
 
 def test_the_user_is_told_while_it_lasts(
-    detector: Detector, media: list[MediaPacket], faces: list[Box], planted: Callable
+    detector: Detector, media: list[MediaPacket], faces: list[Box], planted: Callable[..., Any]
 ) -> None:
     planted(paints_nothing)
-    rig, notes = Guarded(detector), []
+    rig = Guarded(detector)
+    notes: list[str] = []
     step = rig.step
-    rig.step = lambda: (step(), notes.append(rig.engine.note))[0]  # type: ignore[method-assign]
+
+    def noted() -> None:
+        step()
+        notes.append(rig.engine.note)
+
+    rig.step = noted  # type: ignore[method-assign]
     rig.show(media, verdicts(media, *faces))
     assert notes[0] == ""
     assert any("without a mask" in note for note in notes)
@@ -227,7 +237,7 @@ def test_a_stranger_beside_her_trips(detector: Detector, media: list[MediaPacket
 
 
 def test_a_painter_that_shows_whose_consent_ended_trips(
-    detector: Detector, media: list[MediaPacket], faces: list[Box], planted: Callable
+    detector: Detector, media: list[MediaPacket], faces: list[Box], planted: Callable[..., Any]
 ) -> None:
     planted(paints_nothing)
     rig = Guarded(detector).show(media, with_ann(verdicts(media, *faces[:1])), {"ann": 0})
@@ -235,7 +245,7 @@ def test_a_painter_that_shows_whose_consent_ended_trips(
 
 
 def test_a_guard_that_is_never_answered_changes_nothing(
-    media: list[MediaPacket], faces: list[Box], planted: Callable
+    media: list[MediaPacket], faces: list[Box], planted: Callable[..., Any]
 ) -> None:
     silent = Guarded(None).show(media, verdicts(media, *faces))
     off = Guarded(None, looks_per_s=0.0).show(media, verdicts(media, *faces))

@@ -25,7 +25,7 @@ def segment(number: int, size: int = 188, *, discontinuity: bool = False) -> Seg
     return Segment(number, number, 2.0, discontinuity, bytes(size))
 
 
-def receive(connection: "Connection[Any, Any]") -> Report | Segment:
+def receive(connection: "Connection[Any, Any]") -> Report | OutgoingPicture | Segment:
     assert connection.poll(WAIT_S)
     return from_child(connection.recv_bytes())
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,7 +109,7 @@ class Play(Stage):
         self._sent[epoch] = index
         if kind in {"key", "delta"}:
             self.units.add((epoch, index))
-        track = "audio" if kind == "audio" else "video"
+        track: Literal["audio", "video"] = "audio" if kind == "audio" else "video"
         self.media(packet(index, epoch=epoch, unit=unit, key=kind == "key", track=track, end=kind == "end"))
 
     def do_tell(self, picks: list[int]) -> None:

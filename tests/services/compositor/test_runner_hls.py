@@ -1,6 +1,7 @@
 """What the runner of a stream makes of its child's segments, on a real disk."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,9 @@ def test_segments_of_the_child_are_written(stage: Stage) -> None:
     [{"panic": True}, {"visible_until": {}}, {"visible_until": {"ann": 5}}],
     ids=["panic", "erased or revoked", "shortened"],
 )
-def test_what_may_not_be_seen_any_more_is_deleted_and_newer_segments_go_on(stage: Stage, change: dict) -> None:
+def test_what_may_not_be_seen_any_more_is_deleted_and_newer_segments_go_on(
+    stage: Stage, change: dict[str, Any]
+) -> None:
     stage.live(spec(visible_until={"ann": FOREVER_MS}))
     stage.cuts(b"a")
     stage.runner.on_spec(spec(2, **{"visible_until": {"ann": FOREVER_MS}, **change}))

@@ -8,7 +8,15 @@ import pytest
 
 from mosaicast.adapters.kafka import Received
 from mosaicast.adapters.media.hls_folder import HlsFolder, HlsStoreError
-from mosaicast.contracts.messages import Message, Publication, StatusReport, StreamSpec
+from mosaicast.contracts.messages import (
+    MediaPacket,
+    Message,
+    OutgoingFaces,
+    Publication,
+    StatusReport,
+    StreamSpec,
+    VerdictMessage,
+)
 from mosaicast.contracts.topics import MEDIA, STATUS, STREAMS, Topic
 from mosaicast.core.types import Disposition
 from mosaicast.runtime.metrics import LINGER_S, Metrics
@@ -51,7 +59,9 @@ class Stage:
         self.reports.append(message)
         return True
 
-    def step(self, *messages: Message, seconds: float = 0.0, partition: int = 0) -> None:
+    def step(
+        self, *messages: MediaPacket | VerdictMessage | OutgoingFaces, seconds: float = 0.0, partition: int = 0
+    ) -> None:
         self.now += seconds
         self.log.waiting += [Received(MEDIA.name, partition, 0, m.stream_id, m, 0) for m in messages]
         self.service.step(self.log, self.specs)
@@ -62,6 +72,10 @@ class Stage:
     @property
     def child(self) -> FakeChild:
         return self.spawn.last
+
+    @property
+    def state(self) -> str:
+        return self.report.state
 
     @property
     def report(self) -> StatusReport:
@@ -267,10 +281,10 @@ def test_a_frame_that_is_told_twice_is_counted_once(stage: Stage) -> None:
 def test_the_state_follows_the_stream(stage: Stage) -> None:
     stage.step(packet(0, key=True), packet(1))
     stage.step(seconds=REPORT_S)
-    assert stage.report.state == "starting"
+    assert stage.state == "starting"
     stage.child.says(*shown(0))
     stage.step(packet(2), seconds=REPORT_S)
-    assert stage.report.state == "live"
+    assert stage.state == "live"
     stage.child.says()
     stage.step(seconds=4.0)
     assert (stage.report.state, stage.report.gauges["fps"]) == ("waiting", 0.0)
@@ -282,7 +296,7 @@ def test_a_quarantine_is_told_in_a_sentence(stage: Stage) -> None:
         stage.child.ends(-11)
         stage.step()
         stage.step(packet(number, key=True), seconds=6.0)
-    assert stage.report.state == "quarantined"
+    assert stage.state == "quarantined"
     assert "crashed five times" in stage.report.reason
     restarts = stage.metrics.registry.get_sample_value("mosaicast_child_restarts_total", {"reason": "SIGSEGV"})
     assert restarts == 5
@@ -301,7 +315,7 @@ def test_the_last_report_has_the_books_closed(stage: Stage) -> None:
 
     stage.service.run(stage.log, stage.specs, Stopped())  # type: ignore[arg-type]
     assert stage.child.closed
-    assert stage.report.state == "stopped"
+    assert stage.state == "stopped"
     counters = stage.report.counters
     assert (counters["taken"], counters["masked"], counters["dropped.stopped"], counters["in_flight"]) == (3, 1, 2, 0)
 
@@ -339,13 +353,18 @@ def test_files_of_a_deleted_stream_that_can_not_be_deleted_are_tried_again(tmp_p
     stage.wants(spec())
     stage.step(packet(0, key=True))
     stage.child.connection.say(encode_segment(Segment(1, 1_000, 2.0, False, b"a" * 188)))
-    wait_until(lambda: bool(stage.step() or list(tmp_path.rglob("*.ts"))), 30, "a segment on the disk")
+
+    def files_after_a_step(seconds: float = 0.0) -> list[Path]:
+        stage.step(seconds=seconds)
+        return list(tmp_path.rglob("*"))
+
+    wait_until(lambda: any(path.suffix == ".ts" for path in files_after_a_step()), 30, "a segment on the disk")
     disk.stuck = True
     stage.wants(None)
     stage.step()
     assert list(tmp_path.rglob("*.ts"))
     disk.stuck = False
-    wait_until(lambda: not (stage.step(seconds=LONGEST_PAUSE_S) or list(tmp_path.rglob("*"))), 30, "an empty disk")
+    wait_until(lambda: not files_after_a_step(LONGEST_PAUSE_S), 30, "an empty disk")
 
 
 class StuckFolder(HlsFolder):

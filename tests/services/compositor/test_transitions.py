@@ -1,5 +1,7 @@
 """Faces in transitions, through the product's own parts: all kinds are in `python -m bench.transitions`."""
 
+from pathlib import Path
+
 import pytest
 
 from bench import transitions
@@ -22,7 +24,7 @@ def gallery() -> MemoryGallery:
     ],
     ids=str,
 )
-def test_nobody_shows_where_two_shots_meet(join, cast, gallery, tmp_path):
+def test_nobody_shows_where_two_shots_meet(join: Join, cast: str, gallery: MemoryGallery, tmp_path: Path) -> None:
     path = transitions.clip_of(join, cast, load_cast(), tmp_path)
     clip = read_clip(path)
     tally = transitions.judge(path, clip, recognise(clip, gallery), join.fps)

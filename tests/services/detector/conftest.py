@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.contracts.messages import SampledFrame, TimeBase
 from mosaicast.core.types import Box
+from tests.fakes.detector import FakeDetector
 
 BROKEN = 13
 """A picture whose first pixel has this blue (about) makes the fake model fail."""
@@ -38,31 +40,19 @@ def make_frame(jpeg_of: Callable[[np.ndarray], bytes]) -> Callable[..., SampledF
     return make
 
 
-class FakeDetector:
-    """Finds what it is told to, in pictures' own pixels."""
-
-    name = "fake"
-
-    def __init__(self, faces: Sequence[RawFace] = ()) -> None:
-        self.faces = list(faces)
-        self.batches: list[list[tuple[int, ...]]] = []
-        self.thresholds: list[float] = []
-        self.unanswered = 0
-
-    def input_size(self, width: int, height: int) -> tuple[int, int]:
-        return min(width, 640), min(height, 640)
-
-    def detect(self, batch: Sequence[np.ndarray], threshold: float) -> list[list[RawFace]]:
-        self.batches.append([picture.shape for picture in batch])
-        self.thresholds.append(threshold)
-        if any(abs(int(picture[0, 0, 0]) - BROKEN) < 4 for picture in batch):
-            raise InferenceError("told to fail")
-        return [[face for face in self.faces if face.score >= threshold] for _ in batch]
-
-
 @pytest.fixture
 def fake_detector() -> Callable[..., FakeDetector]:
-    return FakeDetector
+    def make(faces: Sequence[RawFace] = ()) -> FakeDetector:
+        """One that finds these faces in every picture that is not broken."""
+
+        def sees(picture: NDArray[np.uint8]) -> Sequence[RawFace]:
+            if abs(int(picture[0, 0, 0]) - BROKEN) < 4:
+                raise InferenceError("told to fail")
+            return faces
+
+        return FakeDetector(sees)
+
+    return make
 
 
 @pytest.fixture

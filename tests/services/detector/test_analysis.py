@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from mosaicast.adapters.media import jpeg
 from mosaicast.contracts.codec import decode, encode
 from mosaicast.contracts.messages import Detections, SampledFrame
 from mosaicast.contracts.topics import DETECTIONS
+from mosaicast.imaging.crops import Picture
+from mosaicast.pipeline.ports import Reduction
 from services.detector.analysis import MOST_CROPS, Failure, analyse
 from services.detector.waiting import Job
 
@@ -40,13 +43,15 @@ def big(make_frame: Callable[..., SampledFrame], jpeg_of: Callable[[np.ndarray],
     return make
 
 
-def test_no_jobs_no_answers_and_the_model_is_not_asked(fake_detector: Callable) -> None:
+def test_no_jobs_no_answers_and_the_model_is_not_asked(fake_detector: Callable[..., Any]) -> None:
     detector = fake_detector()
     assert analyse(detector, []) == []
     assert detector.batches == []
 
 
-def test_nobody_is_an_empty_answer_with_the_frames_own_numbers(fake_detector: Callable, make_frame: Callable) -> None:
+def test_nobody_is_an_empty_answer_with_the_frames_own_numbers(
+    fake_detector: Callable[..., Any], make_frame: Callable[..., Any]
+) -> None:
     frame = make_frame(7, scene_cut=True, stream_id="x", epoch=3, read_ms=99)
     answer = answered(fake_detector(), frame)
     assert answer.faces == ()
@@ -57,7 +62,7 @@ def test_nobody_is_an_empty_answer_with_the_frames_own_numbers(fake_detector: Ca
 
 
 def test_the_model_sees_the_reduced_picture_and_boxes_are_in_source_pixels(
-    fake_detector: Callable, make_face: Callable, big: Callable
+    fake_detector: Callable[..., Any], make_face: Callable[..., Any], big: Callable[..., Any]
 ) -> None:
     detector = fake_detector([make_face(100, 50, 130, 90, 0.75)])
     face = answered(detector, big()).faces[0]
@@ -69,7 +74,7 @@ def test_the_model_sees_the_reduced_picture_and_boxes_are_in_source_pixels(
 
 @pytest.mark.parametrize("size", [40, 150])
 def test_a_crop_shows_its_part_of_the_source(
-    fake_detector: Callable, make_face: Callable, big: Callable, size: int
+    fake_detector: Callable[..., Any], make_face: Callable[..., Any], big: Callable[..., Any], size: int
 ) -> None:
     face = answered(fake_detector([make_face(300, 100, 300 + size, 100 + size)]), big()).faces[0]
     assert face.crop is not None
@@ -83,7 +88,7 @@ def test_a_crop_shows_its_part_of_the_source(
 
 
 def test_a_crop_of_a_small_face_comes_from_the_whole_picture(
-    fake_detector: Callable, make_face: Callable, big: Callable
+    fake_detector: Callable[..., Any], make_face: Callable[..., Any], big: Callable[..., Any]
 ) -> None:
     face = answered(fake_detector([make_face(300, 100, 330, 130)]), big()).faces[0]
     assert face.crop is not None
@@ -92,11 +97,19 @@ def test_a_crop_of_a_small_face_comes_from_the_whole_picture(
 
 
 def test_without_crops_wanted_only_faces_that_need_no_decoding_have_one(
-    fake_detector: Callable, make_face: Callable, big: Callable, monkeypatch: pytest.MonkeyPatch
+    fake_detector: Callable[..., Any],
+    make_face: Callable[..., Any],
+    big: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    reductions = []
+    reductions: list[int] = []
     original = jpeg.decode
-    monkeypatch.setattr(jpeg, "decode", lambda data_, by=1: reductions.append(by) or original(data_, by))
+
+    def decode(data: bytes, reduction: Reduction = 1) -> Picture:
+        reductions.append(reduction)
+        return original(data, reduction)
+
+    monkeypatch.setattr(jpeg, "decode", decode)
     detector = fake_detector([make_face(10, 10, 40, 40), make_face(200, 100, 320, 220)])
     assert [face.crop is not None for face in answered(detector, big(), crops=False).faces] == [False, True]
     assert reductions == [2]
@@ -105,33 +118,42 @@ def test_without_crops_wanted_only_faces_that_need_no_decoding_have_one(
 
 
 def test_a_picture_that_is_not_reduced_has_crops_always(
-    fake_detector: Callable, make_face: Callable, make_frame: Callable, jpeg_of: Callable
+    fake_detector: Callable[..., Any],
+    make_face: Callable[..., Any],
+    make_frame: Callable[..., Any],
+    jpeg_of: Callable[..., Any],
 ) -> None:
     frame = make_frame(width=200, height=100, jpeg=jpeg_of(np.zeros((100, 200, 3), np.uint8)))
     assert answered(fake_detector([make_face(10, 10, 50, 50)]), frame, crops=False).faces[0].crop is not None
 
 
 def test_small_faces_have_no_crop_and_of_many_only_the_largest(
-    fake_detector: Callable, make_face: Callable, big: Callable
+    fake_detector: Callable[..., Any], make_face: Callable[..., Any], big: Callable[..., Any]
 ) -> None:
     faces = [make_face(20 * i, 0, 20 * i + 9 + i, 9 + i) for i in range(MOST_CROPS + 3)]
     answer = answered(fake_detector([make_face(5, 5, 12, 40), *faces]), big())
     assert [face.crop is None for face in answer.faces] == [True] * 4 + [False] * MOST_CROPS
 
 
-def test_a_face_over_the_edge_is_kept_as_it_is(fake_detector: Callable, make_face: Callable, big: Callable) -> None:
+def test_a_face_over_the_edge_is_kept_as_it_is(
+    fake_detector: Callable[..., Any], make_face: Callable[..., Any], big: Callable[..., Any]
+) -> None:
     face = answered(fake_detector([make_face(-20, -30, 20, 30)]), big()).faces[0]
     assert face.box == (-80, -120, 80, 120)
     assert face.crop is not None
     assert face.crop.origin_x < -80
 
 
-def test_the_answer_survives_the_bus(fake_detector: Callable, make_face: Callable, big: Callable) -> None:
+def test_the_answer_survives_the_bus(
+    fake_detector: Callable[..., Any], make_face: Callable[..., Any], big: Callable[..., Any]
+) -> None:
     answer = answered(fake_detector([make_face(1, 2, 60, 70, 1.0), make_face(9, 9, 12, 12)]), big())
     assert decode(DETECTIONS, encode(DETECTIONS, answer)) == answer
 
 
-def test_each_stream_has_its_own_threshold(fake_detector: Callable, make_face: Callable, make_frame: Callable) -> None:
+def test_each_stream_has_its_own_threshold(
+    fake_detector: Callable[..., Any], make_face: Callable[..., Any], make_frame: Callable[..., Any]
+) -> None:
     detector = fake_detector([make_face(1, 1, 5, 5, score) for score in (0.9, 0.4, 0.2)])
     thresholds = (0.3, 0.15, 0.5)
     jobs = [Job(make_frame(n, detection_threshold=threshold), True) for n, threshold in enumerate(thresholds)]
@@ -142,7 +164,7 @@ def test_each_stream_has_its_own_threshold(fake_detector: Callable, make_face: C
 
 @pytest.mark.parametrize("garbage", [b"x", b"\xff\xd8", b"\x89PNG nonsense"])
 def test_a_picture_that_does_not_decode_has_no_answer_and_harms_no_other(
-    fake_detector: Callable, make_frame: Callable, garbage: bytes
+    fake_detector: Callable[..., Any], make_frame: Callable[..., Any], garbage: bytes
 ) -> None:
     jobs = [Job(make_frame(0), True), Job(make_frame(1, jpeg=garbage), True), Job(make_frame(2), True)]
     answers = analyse(fake_detector(), jobs)
@@ -151,7 +173,9 @@ def test_a_picture_that_does_not_decode_has_no_answer_and_harms_no_other(
     assert [answer.seq for answer in answers if isinstance(answer, Detections)] == [0, 2]
 
 
-def test_a_header_that_asks_for_gigabytes_is_refused_unread(fake_detector: Callable, make_frame: Callable) -> None:
+def test_a_header_that_asks_for_gigabytes_is_refused_unread(
+    fake_detector: Callable[..., Any], make_frame: Callable[..., Any]
+) -> None:
     whole = bytearray(make_frame().jpeg)
     at = whole.index(b"\xff\xc0")
     whole[at + 5 : at + 9] = b"\xff\xff\xff\xff"
@@ -161,7 +185,7 @@ def test_a_header_that_asks_for_gigabytes_is_refused_unread(fake_detector: Calla
 
 
 def test_a_failing_model_gives_no_answer_never_nobody(
-    fake_detector: Callable, make_frame: Callable, jpeg_of: Callable
+    fake_detector: Callable[..., Any], make_frame: Callable[..., Any], jpeg_of: Callable[..., Any]
 ) -> None:
     broken = jpeg_of(np.full((36, 64, 3), 13, np.uint8))
     jobs = [Job(make_frame(0), True), Job(make_frame(1, jpeg=broken), True), Job(make_frame(2), True)]
@@ -172,7 +196,10 @@ def test_a_failing_model_gives_no_answer_never_nobody(
 
 @pytest.mark.parametrize("box", [(float("nan"), 0, 5, 5), (5, 5, 5, 9), (9, 9, 5, 5), (0, 0, float("inf"), 5)], ids=str)
 def test_a_box_that_means_nothing_is_no_answer(
-    fake_detector: Callable, make_face: Callable, make_frame: Callable, box: tuple[float, ...]
+    fake_detector: Callable[..., Any],
+    make_face: Callable[..., Any],
+    make_frame: Callable[..., Any],
+    box: tuple[float, ...],
 ) -> None:
     answer = one(fake_detector([make_face(1, 1, 9, 9), make_face(*box)]), make_frame())
     assert isinstance(answer, Failure)
@@ -180,14 +207,16 @@ def test_a_box_that_means_nothing_is_no_answer(
 
 
 def test_more_faces_than_a_message_holds_is_no_answer(
-    fake_detector: Callable, make_face: Callable, make_frame: Callable
+    fake_detector: Callable[..., Any], make_face: Callable[..., Any], make_frame: Callable[..., Any]
 ) -> None:
     answer = one(fake_detector([make_face(1, 1, 3, 3)] * 2001), make_frame())
     assert isinstance(answer, Failure)
     assert answer.reason == "too_many"
 
 
-def test_the_real_detector_finds_the_astronaut_in_a_broadcast(make_frame: Callable, jpeg_of: Callable) -> None:
+def test_the_real_detector_finds_the_astronaut_in_a_broadcast(
+    make_frame: Callable[..., Any], jpeg_of: Callable[..., Any]
+) -> None:
     picture = np.full((720, 1280, 3), 60, np.uint8)
     photo = cv2.resize(data.astronaut()[:, :, ::-1], (600, 600), interpolation=cv2.INTER_AREA)
     picture[60:660, 500:1100] = photo
@@ -199,7 +228,9 @@ def test_the_real_detector_finds_the_astronaut_in_a_broadcast(make_frame: Callab
     assert faces[0].crop is not None
 
 
-def test_whoever_has_a_clock_may_time_the_parts(make_frame: Callable, fake_detector: Callable) -> None:
+def test_whoever_has_a_clock_may_time_the_parts(
+    make_frame: Callable[..., Any], fake_detector: Callable[..., Any]
+) -> None:
     done: list[str] = []
 
     @contextmanager

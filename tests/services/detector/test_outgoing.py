@@ -1,17 +1,22 @@
 """Checking what goes out: with what time is left over, and never instead of a live frame."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mosaicast.contracts.messages import OutgoingFaces, OutgoingFrame
 from mosaicast.core.types import Box
+from mosaicast.pipeline.ports import RawFace
 from mosaicast.runtime.metrics import Metrics
 from services.detector.analysis import Failure
 from services.detector.outgoing import STALE_S, WaitingPictures, check_picture
 from services.detector.service import DetectorService, Shape
+from tests.fakes.detector import FakeDetector
 from tests.services.detector.test_service import Bus, sample
 
 
@@ -81,21 +86,14 @@ def test_pictures_of_partitions_that_are_gone_are_dropped(outgoing_frame: Callab
 class Log(list[str]):
     """What a model saw, in order."""
 
-    def detector(self, name: str) -> object:
-        log = self
+    def detector(self, name: str) -> FakeDetector:
+        """Return one that finds nobody and notes that it was asked."""
 
-        class Logged:
-            def __init__(self) -> None:
-                self.name = name
+        def sees(picture: NDArray[np.uint8]) -> Sequence[RawFace]:
+            self.append(name)
+            return []
 
-            def input_size(self, width: int, height: int) -> tuple[int, int]:
-                return width, height
-
-            def detect(self, batch: list, threshold: float) -> list[list]:
-                log.extend([name] * len(batch))
-                return [[] for _ in batch]
-
-        return Logged()
+        return FakeDetector(sees, name)
 
 
 def test_live_frames_go_first_whatever_came_before_them(outgoing_frame: Callable, make_frame: Callable) -> None:
@@ -118,9 +116,14 @@ def test_behind_pictures_are_skipped_and_counted_and_no_live_frame_is(
     bus = Bus([[outgoing_frame(0), make_frame(0), make_frame(1)]])
     left = 12
 
-    def more() -> object:
-        detector = log.detector("live")
-        detect = detector.detect
+    def refill(picture: NDArray[np.uint8]) -> Sequence[RawFace]:
+        nonlocal left
+        left -= 1
+        if left > 0:
+            number = 13 - left
+            service._receive([_received(make_frame(number)), _received(make_look(number))])
+        log.append("live")
+        return []
 
         def detect_and_refill(batch: list, threshold: float) -> list[list]:
             nonlocal left
@@ -144,8 +147,8 @@ def test_behind_pictures_are_skipped_and_counted_and_no_live_frame_is(
     assert sample(service._metrics, "queue_drops_total", queue="frames", reason="behind") == 0
 
 
-def _received(message: object) -> object:
-    return type("Received", (), {"partition": 0, "message": message})()
+def _received(message: Any) -> Any:
+    return SimpleNamespace(partition=0, message=message)
 
 
 def test_a_picture_that_fails_harms_nobody(outgoing_frame: Callable, make_frame: Callable) -> None:
@@ -162,7 +165,7 @@ def test_a_picture_that_fails_harms_nobody(outgoing_frame: Callable, make_frame:
     bus = Bus([[outgoing_frame(0)], [make_frame(0)]])
     bus.done = lambda: len(bus.detections) == 1 and sample(metrics, "queue_drops_total", **labels) == 1
     metrics, labels = Metrics(), {"queue": "guard", "reason": "failed_bug"}
-    service = DetectorService(bus, lambda: log.detector("live"), metrics, Shape(), Broken)
+    service = DetectorService(bus, lambda: log.detector("live"), metrics, Shape(), lambda: FakeDetector(broken))
     service.on_assigned(frozenset({0}))
     service.run(bus, bus.stop)
     assert service.failure is None

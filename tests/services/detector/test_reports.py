@@ -1,6 +1,7 @@
 """What the detector says about its streams."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,9 @@ from services.detector.waiting import Job
 
 
 @pytest.fixture
-def detections(make_frame: Callable, make_face: Callable, fake_detector: Callable) -> Detections:
+def detections(
+    make_frame: Callable[..., Any], make_face: Callable[..., Any], fake_detector: Callable[..., Any]
+) -> Detections:
     detector = fake_detector([make_face(1, 1, 34, 34), make_face(1, 1, 9, 9)])
     answer = analyse(detector, [Job(make_frame(epoch=4), True)])[0]
     assert isinstance(answer, Detections)

@@ -68,7 +68,7 @@ def sample(metrics: Metrics, name: str, **labels: str) -> float:
 
 
 @pytest.fixture
-def service(fake_detector: Callable) -> Iterator[Callable[..., DetectorService]]:
+def service(fake_detector: Callable[..., Any]) -> Iterator[Callable[..., DetectorService]]:
     def make(bus: Bus, detector: Any = None, **shape: Any) -> DetectorService:
         found = detector or fake_detector()
         made = DetectorService(bus, found if callable(found) else lambda: found, Metrics(), Shape(**shape))
@@ -79,7 +79,9 @@ def service(fake_detector: Callable) -> Iterator[Callable[..., DetectorService]]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("model-")]
 
 
-def test_every_frame_is_answered_in_order_and_reported(service: Callable, make_frame: Callable) -> None:
+def test_every_frame_is_answered_in_order_and_reported(
+    service: Callable[..., Any], make_frame: Callable[..., Any]
+) -> None:
     bus = Bus([[make_frame(0)], [make_frame(1), None, make_frame(2)]])
     bus.done = lambda: len(bus.detections) == 3 and bool(bus.reports)
     detector = service(bus)
@@ -89,7 +91,7 @@ def test_every_frame_is_answered_in_order_and_reported(service: Callable, make_f
     assert sample(detector._metrics, "model_seconds_count", model="fake") == 3
 
 
-def test_what_a_worker_does_with_its_time_is_told(service: Callable, make_frame: Callable) -> None:
+def test_what_a_worker_does_with_its_time_is_told(service: Callable[..., Any], make_frame: Callable[..., Any]) -> None:
     bus = Bus([[make_frame(0)], [make_frame(1)]])
     bus.done = lambda: len(bus.detections) == 2 and bool(bus.reports)
     detector = service(bus)
@@ -101,7 +103,7 @@ def test_what_a_worker_does_with_its_time_is_told(service: Callable, make_frame:
     assert sample(detector._metrics, "work_seconds_count", activity="wait") >= 1
 
 
-def test_several_workers_keep_each_stream_in_order(service: Callable, make_frame: Callable) -> None:
+def test_several_workers_keep_each_stream_in_order(service: Callable[..., Any], make_frame: Callable[..., Any]) -> None:
     frames = [make_frame(seq, stream_id=name) for seq in range(4) for name in "abc"]
     bus = Bus([frames])
     bus.done = lambda: len(bus.detections) == 12
@@ -111,7 +113,7 @@ def test_several_workers_keep_each_stream_in_order(service: Callable, make_frame
 
 
 def test_a_failed_frame_is_not_published_but_counted(
-    service: Callable, make_frame: Callable, jpeg_of: Callable
+    service: Callable[..., Any], make_frame: Callable[..., Any], jpeg_of: Callable[..., Any]
 ) -> None:
     broken = make_frame(1, jpeg=jpeg_of(np.full((36, 64, 3), 13, np.uint8)))
     bus = Bus([[make_frame(0), broken, make_frame(2, jpeg=b"garbage"), make_frame(3)]])
@@ -123,7 +125,9 @@ def test_a_failed_frame_is_not_published_but_counted(
         assert sample(detector._metrics, "queue_drops_total", queue="frames", reason=reason) == 1
 
 
-def test_our_own_mistakes_cost_one_frame_not_the_service(service: Callable, make_frame: Callable) -> None:
+def test_our_own_mistakes_cost_one_frame_not_the_service(
+    service: Callable[..., Any], make_frame: Callable[..., Any]
+) -> None:
     class Mistaken:
         name = "mistaken"
         calls = 0
@@ -146,7 +150,7 @@ def test_our_own_mistakes_cost_one_frame_not_the_service(service: Callable, make
     assert sample(detector._metrics, "queue_drops_total", queue="frames", reason="failed_bug") == 1
 
 
-def test_a_cut_that_the_bus_refused_is_made_up_for(service: Callable, make_frame: Callable) -> None:
+def test_a_cut_that_the_bus_refused_is_made_up_for(service: Callable[..., Any], make_frame: Callable[..., Any]) -> None:
     bus = Bus([[make_frame(0, scene_cut=True)]])
     bus.accepts = False
     bus.done = lambda: len(bus.detections) == 1
@@ -157,7 +161,9 @@ def test_a_cut_that_the_bus_refused_is_made_up_for(service: Callable, make_frame
 
 
 @pytest.mark.parametrize("error", [ModelUnavailableError("install the extra"), MemoryError("no")])
-def test_a_model_that_cannot_be_had_ends_the_service_with_a_reason(service: Callable, error: Exception) -> None:
+def test_a_model_that_cannot_be_had_ends_the_service_with_a_reason(
+    service: Callable[..., Any], error: Exception
+) -> None:
     def refuse() -> None:
         raise error
 
@@ -169,7 +175,9 @@ def test_a_model_that_cannot_be_had_ends_the_service_with_a_reason(service: Call
     assert not detector.ready
 
 
-def test_ready_means_models_loaded_and_partitions_owned(service: Callable, make_frame: Callable) -> None:
+def test_ready_means_models_loaded_and_partitions_owned(
+    service: Callable[..., Any], make_frame: Callable[..., Any]
+) -> None:
     bus = Bus([[make_frame(0)]])
     detector = service(bus, workers=2)
     seen: list[bool] = [detector.ready]
@@ -186,14 +194,14 @@ def test_ready_means_models_loaded_and_partitions_owned(service: Callable, make_
     assert not detector.ready
 
 
-def test_revoked_frames_are_forgotten(service: Callable, make_frame: Callable) -> None:
+def test_revoked_frames_are_forgotten(service: Callable[..., Any], make_frame: Callable[..., Any]) -> None:
     detector = service(Bus())
     detector._waiting.offer(make_frame(0), 0, 0.0)
     detector.on_revoked(frozenset({0}))
     assert detector._waiting.depth == 0
 
 
-def test_a_poll_that_fails_ends_the_workers_too(service: Callable) -> None:
+def test_a_poll_that_fails_ends_the_workers_too(service: Callable[..., Any]) -> None:
     class Broken(Bus):
         def poll(self, timeout_s: float) -> list[Any]:
             raise OSError("fenced")
@@ -210,7 +218,7 @@ def broker() -> Iterator[str]:
 
 
 def test_over_a_real_bus_frames_become_detections(
-    broker: str, make_frame: Callable, fake_detector: Callable, make_face: Callable
+    broker: str, make_frame: Callable[..., Any], fake_detector: Callable[..., Any], make_face: Callable[..., Any]
 ) -> None:
     settings = Settings(kafka=KafkaSettings(bootstrap=broker, embedded=True, assignment_index=0))
     stop = StopEvent()
@@ -234,7 +242,9 @@ def test_over_a_real_bus_frames_become_detections(
     assert status == [0]
 
 
-def _first_answer(reader: BusConsumer, producer: BusProducer, make_frame: Callable) -> tuple[Detections, StatusReport]:
+def _first_answer(
+    reader: BusConsumer, producer: BusProducer, make_frame: Callable[..., Any]
+) -> tuple[Detections, StatusReport]:
     """Publish frames until one is answered: what is sent before the service has its partitions is not read."""
     found: dict[type, Any] = {}
     for seq in range(int(WAIT_S / 0.05)):

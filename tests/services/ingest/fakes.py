@@ -2,7 +2,6 @@
 
 import multiprocessing
 import struct
-import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -10,20 +9,21 @@ from typing import Any
 from mosaicast.adapters.kafka import Received
 from mosaicast.contracts.messages import (
     MediaPacket,
-    Message,
     Publication,
     SampledFrame,
     Source,
     StatusReport,
     StreamSpec,
 )
-from mosaicast.contracts.topics import STATUS, STREAMS, Topic
+from mosaicast.contracts.topics import STATUS, STREAMS
 from mosaicast.runtime import logs
 from mosaicast.runtime.children import Exit
 from mosaicast.runtime.metrics import Metrics
 from services.ingest.context import IngestContext
 from services.ingest.plan import Planner
 from services.ingest.wire import Command, FromChild, Job, pack, unpack_command
+from tests.fakes.bus import FakeProducer
+from tests.fakes.clock import Clock
 
 
 def jpeg_of(width: int, height: int, frame_marker: int = 0xC0) -> bytes:
@@ -31,26 +31,8 @@ def jpeg_of(width: int, height: int, frame_marker: int = 0xC0) -> bytes:
     return b"\xff\xd8\xff" + struct.pack(">BHBHHB", frame_marker, 17, 8, height, width, 3) + bytes(9)
 
 
-class FakeBus:
-    """Keeps what is sent. `full` names the topics that refuse."""
-
-    def __init__(self) -> None:
-        self.sent: list[Message] = []
-        self.full: set[str] = set()
-        self.news = threading.Condition()
-
-    def send(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> bool:
-        assert isinstance(message, topic.schema)
-        if topic.name in self.full:
-            return False
-        with self.news:
-            self.sent.append(message)
-            self.news.notify_all()
-        return True
-
-    def of(self, kind: type, stream_id: str | None = None) -> list:
-        with self.news:
-            return [m for m in self.sent if type(m) is kind and stream_id in (None, m.stream_id)]
+class FakeBus(FakeProducer):
+    """What ingest sends, by kind."""
 
     @property
     def media(self) -> list[MediaPacket]:
@@ -62,16 +44,6 @@ class FakeBus:
 
     def last_status(self, stream_id: str) -> StatusReport:
         return self.of(StatusReport, stream_id)[-1]
-
-
-class Clock:
-    """Monotonic seconds that move by hand."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 class FakeChild:

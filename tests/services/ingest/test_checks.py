@@ -40,11 +40,13 @@ SAMPLE = SampledFrame(
         ((replace(VIDEO, height=0),), "absurd_size"),
     ],
 )
-def test_parameters_are_of_codecs_on_the_list_and_of_sane_size(codecs, wrong):
+def test_parameters_are_of_codecs_on_the_list_and_of_sane_size(
+    codecs: tuple[CodecParameters, ...], wrong: str | None
+) -> None:
     assert packet_violation(replace(PACKET, codecs=codecs), Allowed.live()) == wrong
 
 
-def test_the_list_is_a_setting():
+def test_the_list_is_a_setting() -> None:
     packet = replace(PACKET, codecs=(replace(VIDEO, codec="hevc"),))
     assert packet_violation(packet, Allowed.live("hevc,aac")) is None
 
@@ -62,5 +64,7 @@ def test_the_list_is_a_setting():
         ({"jpeg": jpeg_of(65535, 65535)}, "other_jpeg_size"),
     ],
 )
-def test_a_sample_is_a_plain_jpeg_of_the_announced_picture(change, wrong):
+def test_a_sample_is_a_plain_jpeg_of_the_announced_picture(
+    change: dict[str, bytes] | dict[str, int], wrong: str | None
+) -> None:
     assert sample_violation(replace(SAMPLE, **change), (1920, 1080)) == wrong

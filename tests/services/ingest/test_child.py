@@ -4,10 +4,14 @@ import itertools
 import multiprocessing
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mosaicast.adapters.media.pictures import PictureError
 from mosaicast.adapters.media.source import EpochStarted, PacketRead
@@ -54,25 +58,25 @@ class Listener:
         except EOFError:
             return
 
-    def of(self, kind: type) -> list:
+    def of(self, kind: type) -> list[Any]:
         """Close the child's end and return all messages of a kind."""
         self.theirs.close()
         self._thread.join(10)
         return [message for message in self.heard if type(message) is kind]
 
 
-def read(path, *, fps=10.0, live=False) -> Listener:
+def read(path: Path, *, fps: float = 10.0, live: bool = False) -> Listener:
     listener = Listener()
     StreamReader(Job("s", str(path), live, 1000, fps, 0.25), listener.parent_pipe, now_s=Hurry()).run()
     return listener
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory):
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("clips") / "clip.flv", cut_at=20, b_frames=2)
 
 
-def test_every_packet_is_passed_on_numbered_without_a_hole_and_ended(clip):
+def test_every_packet_is_passed_on_numbered_without_a_hole_and_ended(clip: Path) -> None:
     media = read(clip).of(MediaPacket)
     assert [packet.index for packet in media] == list(range(len(media)))
     assert {(packet.stream_id, packet.epoch) for packet in media} == {("s", 1000)}
@@ -80,14 +84,14 @@ def test_every_packet_is_passed_on_numbered_without_a_hole_and_ended(clip):
     assert [packet.end_of_epoch for packet in media] == [False] * (len(media) - 1) + [True]
 
 
-def test_codecs_come_with_every_keyframe_and_only_there(clip):
+def test_codecs_come_with_every_keyframe_and_only_there(clip: Path) -> None:
     media = read(clip).of(MediaPacket)
     assert media[0].keyframe
     for packet in media:
         assert bool(packet.codecs) == (packet.track == "video" and packet.keyframe)
 
 
-def test_samples_are_on_the_grid_and_on_both_sides_of_the_cut(clip):
+def test_samples_are_on_the_grid_and_on_both_sides_of_the_cut(clip: Path) -> None:
     listener = read(clip)
     frames, media = listener.of(SampledFrame), listener.of(MediaPacket)
     times = [frame.time_base.seconds(frame.pts) for frame in frames]
@@ -101,7 +105,7 @@ def test_samples_are_on_the_grid_and_on_both_sides_of_the_cut(clip):
     assert {(f.width, f.height, f.epoch, f.detection_threshold) for f in frames} == {(320, 180, 1000, 0.25)}
 
 
-def test_a_change_of_size_ends_one_epoch_and_begins_a_higher_one(tmp_path):
+def test_a_change_of_size_ends_one_epoch_and_begins_a_higher_one(tmp_path: Path) -> None:
     first, second = make_clip(tmp_path / "a.flv"), make_clip(tmp_path / "b.flv", size_wh=(480, 272))
     listener = read(concatenated_flv(tmp_path / "ab.flv", first, second))
     media, frames = listener.of(MediaPacket), listener.of(SampledFrame)
@@ -118,7 +122,7 @@ def test_a_change_of_size_ends_one_epoch_and_begins_a_higher_one(tmp_path):
 
 
 @pytest.mark.parametrize(("content", "code"), [(b"", "damaged"), (None, "not_found")])
-def test_the_last_word_tells_what_is_wrong(tmp_path, content, code):
+def test_the_last_word_tells_what_is_wrong(tmp_path: Path, content: bytes | None, code: str) -> None:
     path = tmp_path / "x.mp4"
     if content is not None:
         path.write_bytes(content)
@@ -127,13 +131,13 @@ def test_the_last_word_tells_what_is_wrong(tmp_path, content, code):
     assert end.text
 
 
-def test_a_clean_end_is_told_after_the_final_count(clip):
+def test_a_clean_end_is_told_after_the_final_count(clip: Path) -> None:
     listener = read(clip)
     assert listener.of(End) == [End("end")]
     assert isinstance(listener.heard[-2], Report)
 
 
-def test_the_parents_settings_are_followed(clip):
+def test_the_parents_settings_are_followed(clip: Path) -> None:
     listener = Listener()
     reader = StreamReader(Job("s", str(clip), False, 1000, 4.0, 0.2), listener.parent_pipe, now_s=Hurry())
     listener.ours.send_bytes(pack_command(Command(30.0, 0.5)))
@@ -143,7 +147,7 @@ def test_the_parents_settings_are_followed(clip):
     assert frames[-1].detection_threshold == 0.5
 
 
-def test_a_lost_packet_begins_a_new_epoch_at_the_next_keyframe(tmp_path):
+def test_a_lost_packet_begins_a_new_epoch_at_the_next_keyframe(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "long.flv", frames=90)
     listener = Listener()
     reader = StreamReader(Job("s", str(clip), False, 1000, 10.0, 0.2), listener.parent_pipe, now_s=Hurry())
@@ -155,7 +159,7 @@ def test_a_lost_packet_begins_a_new_epoch_at_the_next_keyframe(tmp_path):
     assert (second[0].index, second[0].unit, second[0].keyframe) == (0, 0, True)
 
 
-def test_a_parent_that_is_gone_ends_the_reading(clip):
+def test_a_parent_that_is_gone_ends_the_reading(clip: Path) -> None:
     ours, theirs = multiprocessing.Pipe(duplex=True)
     ours.close()
     with pytest.raises(ParentGoneError):
@@ -165,14 +169,14 @@ def test_a_parent_that_is_gone_ends_the_reading(clip):
 # --- pace ---------------------------------------------------------------------------------------------------
 
 
-def test_a_file_is_read_at_its_own_speed():
+def test_a_file_is_read_at_its_own_speed() -> None:
     pace = Pace()
     assert pace.wait_s(Fraction(5), 100.0) == 0.0
     assert pace.wait_s(Fraction(6), 100.25) == pytest.approx(0.75)
     assert pace.wait_s(Fraction(6), 101.1) == pytest.approx(-0.1)
 
 
-def test_a_late_reading_does_not_catch_up_in_a_burst():
+def test_a_late_reading_does_not_catch_up_in_a_burst() -> None:
     pace = Pace()
     pace.wait_s(Fraction(0), 100.0)
     assert pace.wait_s(Fraction(1), 101.0 + LARGEST_LAG_S + 3) == 0.0
@@ -185,9 +189,10 @@ def test_a_late_reading_does_not_catch_up_in_a_burst():
 class FakeParentPipe:
     """Refuses the samples whose number is in `busy`."""
 
-    def __init__(self, busy=()) -> None:
+    def __init__(self, busy: Iterable[int] = ()) -> None:
         self.counters: Counter[str] = Counter()
-        self.busy, self.offered, self.sent = set(busy), 0, []
+        self.busy, self.offered = set(busy), 0
+        self.sent: list[Any] = []
 
     def send(self, raw: bytes) -> None:
         self.sent.append(unpack(raw))
@@ -208,7 +213,7 @@ class FakePicture:
     def __init__(self, pts: int, scene: int = 0, *, broken: bool = False) -> None:
         self.pts, self.time, self._scene, self._broken = pts, Fraction(pts, 1000), scene, broken
 
-    def thumbnail(self):
+    def thumbnail(self) -> NDArray[np.uint8]:
         return np.random.default_rng(self._scene).integers(0, 255, (36, 64)).astype(np.uint8)
 
     def jpeg(self) -> bytes:
@@ -231,7 +236,7 @@ def test_a_refused_sample_is_counted_and_keeps_its_number():
     assert parent_pipe.counters == {"samples_dropped": 1}
 
 
-def test_a_cut_whose_sample_is_lost_is_a_hole_and_not_told_with_the_next_one():
+def test_a_cut_whose_sample_is_lost_is_a_hole_and_not_told_with_the_next_one() -> None:
     """Told with the next one, the frames between the cut and that one belonged to no scene, and a stranger left clear.
 
     A hole in the numbers makes the detector withhold what would bracket them.
@@ -254,13 +259,14 @@ def test_the_last_picture_is_looked_at_so_that_the_end_is_known():
     parent_pipe = FakeParentPipe()
     writer = EpochWriter("s", 7, START, Command(10.0, 0.2), parent_pipe)
     for pts in (0, 30, 60):
-        writer.add_picture(FakePicture(pts))
+        picture: Any = FakePicture(pts)
+        writer.add_picture(picture)
     writer.end()
     assert [message.pts for message in parent_pipe.sent if isinstance(message, SampledFrame)] == [0, 60]
     assert parent_pipe.sent[-1].end_of_epoch
 
 
-def test_a_sample_carries_the_fingerprint_of_its_picture():
+def test_a_sample_carries_the_fingerprint_of_its_picture() -> None:
     (sample,) = write([FakePicture(0, scene=3)]).sent
     assert sample.fingerprint == fingerprint(FakePicture(0, scene=3).thumbnail())
 

@@ -5,7 +5,10 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import Popen
+from typing import Any
 
 import pytest
 
@@ -22,13 +25,13 @@ WAIT_S = 30
 
 
 @pytest.fixture(scope="module")
-def broker():
+def broker() -> Iterator[KafkaConfig]:
     with EmbeddedBroker() as running:
         yield KafkaConfig(running.bootstrap, "test", embedded=True, static_assignment=(0, 1))
 
 
 @pytest.fixture
-def ingest(broker, tmp_path):
+def ingest(broker: KafkaConfig, tmp_path: Path) -> Iterator[Popen[str]]:
     environment = os.environ | {
         "MOSAICAST_KAFKA__BOOTSTRAP": broker.bootstrap,
         "MOSAICAST_KAFKA__EMBEDDED": "true",
@@ -49,9 +52,9 @@ def children_of(pid: int) -> list[int]:
     return found + [pid for child in found for pid in children_of(child)]
 
 
-def collect(consumer: BusConsumer, done) -> list:
+def collect(consumer: BusConsumer, done: Callable[[list[Any]], object]) -> list[Any]:
     """Poll until `done(messages)`."""
-    messages: list = []
+    messages: list[Any] = []
     for _ in range(600):
         messages += [item.message for item in consumer.poll(0.05)]
         if done(messages):
@@ -59,7 +62,7 @@ def collect(consumer: BusConsumer, done) -> list:
     raise AssertionError(f"only {len(messages)} messages came")
 
 
-def told_the_end(seen: list) -> bool:
+def told_the_end(seen: list[Any]) -> bool:
     """Whether the last words of the stream are there, on every topic (which a consumer reads side by side)."""
     return (
         any(isinstance(message, MediaPacket) and message.end_of_epoch for message in seen)
@@ -68,7 +71,9 @@ def told_the_end(seen: list) -> bool:
     )
 
 
-def test_a_stream_goes_through_the_broker_and_sigterm_ends_all_of_it(broker, ingest, tmp_path):
+def test_a_stream_goes_through_the_broker_and_sigterm_ends_all_of_it(
+    broker: KafkaConfig, ingest: Popen[str], tmp_path: Path
+) -> None:
     make_clip(tmp_path / "clip.mp4", frames=150)
     consumer = BusConsumer(broker, [MEDIA, FRAMES, STATUS], "t", lambda _: None, lambda _: None, from_beginning=True)
     producer = BusProducer(broker)
@@ -102,12 +107,14 @@ def report(epoch: int, stream_id: str) -> StatusReport:
     )
 
 
-def epochs_of(messages: list, stream_id: str) -> list[int]:
+def epochs_of(messages: list[Any], stream_id: str) -> list[int]:
     found = [m.epoch for m in messages if isinstance(m, MediaPacket) and m.stream_id == stream_id]
     return sorted(set(found))
 
 
-def test_epochs_rise_above_what_others_hold_although_the_clock_went_back(broker, tmp_path, request):
+def test_epochs_rise_above_what_others_hold_although_the_clock_went_back(
+    broker: KafkaConfig, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     make_clip(tmp_path / "clip.mp4", frames=600)
     producer = BusProducer(broker)
     held = wall_ms() + HOUR_MS

@@ -1,5 +1,7 @@
 import multiprocessing
 import threading
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
 
 import pytest
 
@@ -8,7 +10,7 @@ from services.ingest.parent_pipe import ParentGoneError, ParentPipe
 
 
 @pytest.fixture
-def pipe():
+def pipe() -> Iterator[tuple[Connection, Connection]]:
     ours, theirs = multiprocessing.Pipe(duplex=True)
     yield ours, theirs
     ours.close()

@@ -1,14 +1,17 @@
 """One stream in the parent, with children that are no processes."""
 
+from pathlib import Path
+from typing import Any, Literal
+
 import pytest
 
-from mosaicast.contracts.messages import CodecParameters, MediaPacket, Policy, SampledFrame, TimeBase
+from mosaicast.contracts.messages import CodecParameters, MediaPacket, Policy, SampledFrame, StreamSpec, TimeBase
 from mosaicast.contracts.topics import FRAMES, HOUR_MS, MEDIA
 from mosaicast.core.restarts import RestartPolicy
 from services.ingest.runner import SILENT_AFTER_S, StreamRunner
 from services.ingest.wire import Command, End, Report, unpack_command
+from tests.fakes.clock import Clock
 from tests.services.ingest.fakes import (
-    Clock,
     FakeBus,
     FakeChild,
     FakeSpawner,
@@ -41,7 +44,7 @@ class Stage:
             child_pipe._thread.join(WAIT_S)
         self.runner.tick()
 
-    def hears(self, *messages) -> None:
+    def hears(self, *messages: Any) -> None:
         """Let the running child say something and wait until it has arrived."""
         self.child.says(*messages)
         self.child.ends(0)
@@ -56,7 +59,7 @@ class Stage:
         self.settle()
 
 
-def packet(epoch: int, index: int = 0, *, track="video", **more) -> MediaPacket:
+def packet(epoch: int, index: int = 0, *, track: Literal["video", "audio"] = "video", **more: Any) -> MediaPacket:
     more.setdefault("unit", index)
     codec = more.pop("codec", "h264")
     codecs = (CodecParameters(track="video", codec=codec, time_base=MS, width=640, height=360),) if index == 0 else ()
@@ -82,23 +85,23 @@ def sample(epoch: int, jpeg: bytes = jpeg_of(640, 360)) -> SampledFrame:
 
 
 @pytest.fixture
-def stage():
+def stage() -> Stage:
     return Stage(push_spec())
 
 
-def test_an_idle_stream_waits_without_a_child():
+def test_an_idle_stream_waits_without_a_child() -> None:
     stage = Stage(push_spec(publication=None))
     assert (stage.runner.state, stage.spawner.children) == ("waiting", [])
 
 
-def test_a_publication_starts_one_child_with_the_policy(stage):
+def test_a_publication_starts_one_child_with_the_policy(stage: Stage) -> None:
     job = stage.child.job
     assert (job.stream_id, job.live, job.epoch, job.analysis_fps) == ("s1", True, 100_000, 10.0)
     stage.after(1.0)
     assert len(stage.spawner.children) == 1
 
 
-def test_everything_is_passed_on_and_counted(stage):
+def test_everything_is_passed_on_and_counted(stage: Stage) -> None:
     epoch = stage.child.job.epoch
     stage.hears(
         packet(epoch, 0), packet(epoch, 1, track="audio"), sample(epoch), Report({"decode_errors": 2}), End("end")
@@ -116,14 +119,14 @@ def test_everything_is_passed_on_and_counted(stage):
     }
 
 
-def test_reports_of_a_child_are_totals_and_those_of_children_add_up(stage):
+def test_reports_of_a_child_are_totals_and_those_of_children_add_up(stage: Stage) -> None:
     stage.hears(Report({"decode_errors": 2}), Report({"decode_errors": 5}), End("broken", "x", "network", True))
     stage.after(1.0)
     stage.hears(Report({"decode_errors": 1}), End("broken", "x", "network", True))
     assert stage.runner.report().counters == {"decode_errors": 6}
 
 
-def test_a_full_bus_is_counted_as_refused_frames_and_dropped_samples(stage):
+def test_a_full_bus_is_counted_as_refused_frames_and_dropped_samples(stage: Stage) -> None:
     stage.bus.full = {MEDIA.name, FRAMES.name}
     epoch = stage.child.job.epoch
     stage.hears(packet(epoch), sample(epoch), End("end"))
@@ -133,7 +136,7 @@ def test_a_full_bus_is_counted_as_refused_frames_and_dropped_samples(stage):
     assert stage.context.metrics.frames_refused.labels("s1", "bus")._value.get() == 1
 
 
-def test_a_refused_video_packet_asks_the_child_for_a_new_epoch(stage):
+def test_a_refused_video_packet_asks_the_child_for_a_new_epoch(stage: Stage) -> None:
     stage.bus.full = {MEDIA.name}
     stage.child.says(packet(stage.child.job.epoch))
     assert stage.runner._child_pipe.lossy.wait(10)
@@ -142,7 +145,7 @@ def test_a_refused_video_packet_asks_the_child_for_a_new_epoch(stage):
     assert stage.child.commands() == [Command(10.0, 0.2, begin_anew=True)]
 
 
-def test_a_packet_that_the_bus_lost_later_asks_for_one_too(stage):
+def test_a_packet_that_the_bus_lost_later_asks_for_one_too(stage: Stage) -> None:
     stage.child.says(packet(stage.child.job.epoch))
     with stage.bus.news:
         assert stage.bus.news.wait_for(lambda: stage.bus.sent, 10)
@@ -152,14 +155,14 @@ def test_a_packet_that_the_bus_lost_later_asks_for_one_too(stage):
     assert stage.child.commands() == [Command(10.0, 0.2, begin_anew=True)]
 
 
-def test_frames_are_counted_by_their_numbers(stage):
+def test_frames_are_counted_by_their_numbers(stage: Stage) -> None:
     """What the child could not pass on was ingested too: the compositor books it as lost."""
     epoch = stage.child.job.epoch
     stage.hears(packet(epoch), packet(epoch, 3, unit=4), packet(epoch, 4, track="audio", unit=7), End("end"))
     assert stage.runner.report().counters["frames_ingested"] == 7
 
 
-def test_a_child_whose_numbers_leap_is_not_trusted(stage):
+def test_a_child_whose_numbers_leap_is_not_trusted(stage: Stage) -> None:
     epoch = stage.child.job.epoch
     stage.child.says(packet(epoch), packet(epoch, 3, unit=10**9))
     stage.child.ends(0)
@@ -168,7 +171,7 @@ def test_a_child_whose_numbers_leap_is_not_trusted(stage):
     assert stage.runner.report().counters["frames_ingested"] == 1
 
 
-def test_the_epoch_is_ended_for_a_child_that_crashed(stage):
+def test_the_epoch_is_ended_for_a_child_that_crashed(stage: Stage) -> None:
     epoch = stage.child.job.epoch
     stage.child.says(packet(epoch, 0), packet(epoch, 1))
     stage.crash()
@@ -176,7 +179,7 @@ def test_the_epoch_is_ended_for_a_child_that_crashed(stage):
     assert (last.end_of_epoch, last.epoch, last.index, last.data) == (True, epoch, 2, b"")
 
 
-def test_keyframes_tell_how_much_was_read_before_their_epoch(stage):
+def test_keyframes_tell_how_much_was_read_before_their_epoch(stage: Stage) -> None:
     """Its last packets and its end may be lost on the way, and nobody would know how many there were."""
     first = stage.child.job.epoch
     stage.hears(packet(first), packet(first, 1), packet(first + 5), packet(first + 5, 1), packet(first + 5, 2))
@@ -191,14 +194,14 @@ def test_keyframes_tell_how_much_was_read_before_their_epoch(stage):
     assert {told[first, 1], told[first + 5, 1], told[third, 1]} == {(0, 0)}, "at keyframes only"
 
 
-def test_epochs_rise_over_children_even_when_the_clock_does_not(stage):
+def test_epochs_rise_over_children_even_when_the_clock_does_not(stage: Stage) -> None:
     epoch = stage.child.job.epoch
     stage.hears(packet(epoch), packet(epoch + 500_000), End("end"))
     stage.after(1.0)
     assert stage.child.job.epoch == epoch + 500_001
 
 
-def test_a_source_that_is_not_there_is_asked_again_for_ever_more_and_more_slowly(stage):
+def test_a_source_that_is_not_there_is_asked_again_for_ever_more_and_more_slowly(stage: Stage) -> None:
     pauses = []
     for _ in range(12):
         stage.hears(End("edge_down", "The media server does not answer.", "network", True))
@@ -213,7 +216,7 @@ def test_a_source_that_is_not_there_is_asked_again_for_ever_more_and_more_slowly
 
 
 @pytest.mark.parametrize("times", [1, 4])
-def test_a_few_crashes_are_restarted(stage, times):
+def test_a_few_crashes_are_restarted(stage: Stage, times: int) -> None:
     for _ in range(times):
         stage.crash()
         stage.after(5.0)
@@ -228,14 +231,14 @@ def quarantine(stage: Stage) -> None:
     assert stage.runner.state == "quarantined"
 
 
-def test_five_crashes_in_a_minute_quarantine_with_a_sentence(stage):
+def test_five_crashes_in_a_minute_quarantine_with_a_sentence(stage: Stage) -> None:
     quarantine(stage)
     stage.after(3600.0)
     assert len(stage.spawner.children) == 5
     assert "crashed too often" in stage.runner.report().reason
 
 
-def test_a_new_publication_lifts_the_quarantine_and_the_same_one_does_not(stage):
+def test_a_new_publication_lifts_the_quarantine_and_the_same_one_does_not(stage: Stage) -> None:
     quarantine(stage)
     stage.runner.update(push_spec(publication="p1", revision=2, policy=Policy(analysis_fps=12.0)))
     stage.after(1.0)
@@ -245,14 +248,14 @@ def test_a_new_publication_lifts_the_quarantine_and_the_same_one_does_not(stage)
     assert (len(stage.spawner.children), stage.runner.state) == (6, "starting")
 
 
-def test_content_that_can_not_be_used_is_refused_until_published_again(stage):
+def test_content_that_can_not_be_used_is_refused_until_published_again(stage: Stage) -> None:
     stage.hears(End("rotated", "The video is turned.", "content", False))
     stage.after(60.0)
     assert (stage.runner.state, stage.runner.report().reason) == ("refused", "The video is turned.")
     assert len(stage.spawner.children) == 1
 
 
-def test_the_end_of_a_publication_ends_the_child_and_its_epoch(stage):
+def test_the_end_of_a_publication_ends_the_child_and_its_epoch(stage: Stage) -> None:
     stage.child.says(packet(stage.child.job.epoch))
     stage.runner.update(push_spec(publication=None, revision=2))
     assert stage.child.killed
@@ -261,37 +264,37 @@ def test_the_end_of_a_publication_ends_the_child_and_its_epoch(stage):
     assert len(stage.spawner.children) == 1
 
 
-def test_a_live_source_that_ends_is_opened_again_while_it_is_published(stage):
+def test_a_live_source_that_ends_is_opened_again_while_it_is_published(stage: Stage) -> None:
     stage.hears(packet(stage.child.job.epoch), End("end"))
     assert stage.runner.state == "starting"
     stage.after(1.0)
     assert len(stage.spawner.children) == 2
 
 
-def test_a_file_that_ends_has_ended(tmp_path):
+def test_a_file_that_ends_has_ended(tmp_path: Path) -> None:
     stage = Stage(file_spec("x.mp4"), tmp_path)
     stage.hears(End("end"))
     stage.after(60.0)
     assert (stage.runner.state, len(stage.spawner.children)) == ("ended", 1)
 
 
-def test_a_file_outside_of_the_folder_is_refused_without_a_child(tmp_path):
+def test_a_file_outside_of_the_folder_is_refused_without_a_child(tmp_path: Path) -> None:
     stage = Stage(file_spec("../x.mp4"), tmp_path)
     assert (stage.runner.state, stage.spawner.children) == ("refused", [])
 
 
-def test_an_older_revision_changes_nothing(stage):
+def test_an_older_revision_changes_nothing(stage: Stage) -> None:
     stage.runner.update(push_spec(publication="p0", revision=0))
     assert not stage.child.killed
 
 
-def test_another_policy_reaches_the_running_child(stage):
+def test_another_policy_reaches_the_running_child(stage: Stage) -> None:
     stage.runner.update(push_spec(revision=2, policy=Policy(analysis_fps=20.0, detection_threshold=0.3)))
     assert unpack_command(stage.child.theirs.recv_bytes()) == Command(20.0, 0.3)
     assert not stage.child.killed
 
 
-def test_a_child_that_hangs_is_killed_and_counts_as_crashed(stage):
+def test_a_child_that_hangs_is_killed_and_counts_as_crashed(stage: Stage) -> None:
     stage.after(SILENT_AFTER_S + 1)
     assert stage.child.killed
     assert stage.context.metrics.child_restarts.labels("hung")._value.get() == 1
@@ -312,7 +315,9 @@ def test_a_child_that_hangs_is_killed_and_counts_as_crashed(stage):
         sample(100_000, jpeg_of(641, 360)),
     ],
 )
-def test_a_child_that_breaks_the_contract_is_killed_and_its_word_not_passed_on(stage, word):
+def test_a_child_that_breaks_the_contract_is_killed_and_its_word_not_passed_on(
+    stage: Stage, word: MediaPacket | SampledFrame | bytes
+) -> None:
     if isinstance(word, bytes):
         stage.child.theirs.send_bytes(word)
     else:
@@ -326,7 +331,7 @@ def test_a_child_that_breaks_the_contract_is_killed_and_its_word_not_passed_on(s
     assert not [label for label in labels if " " in label]
 
 
-def test_the_heartbeat_tells_size_rate_and_state(stage):
+def test_the_heartbeat_tells_size_rate_and_state(stage: Stage) -> None:
     epoch = stage.child.job.epoch
     stage.child.says(packet(epoch, 0), packet(epoch, 1))
     with stage.bus.news:

@@ -3,17 +3,22 @@
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mosaicast.adapters.kafka import Received
 from mosaicast.contracts.messages import StatusReport
-from mosaicast.runtime.children import ForkServer, Limits
+from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.metrics import LINGER_S
 from services.ingest import entry
 from services.ingest.service import REPORTS_S, SETTLE_S, IngestService
+from services.ingest.wire import Job
 from tests.adapters.av_clips import make_clip
+from tests.fakes.clock import Clock
 from tests.services.ingest.fakes import (
-    Clock,
     FakeBus,
     FakeSpawner,
     file_spec,
@@ -28,27 +33,28 @@ ALL = frozenset(range(4))
 
 
 @pytest.fixture(scope="module")
-def fork_server():
+def fork_server() -> ForkServer:
     return ForkServer(preload=[entry.PRELOAD])
 
 
 class Live:
     """A service with real children that is stepped until something is so."""
 
-    def __init__(self, fork_server, media_dir):
-        self.bus, self.children = FakeBus(), []
+    def __init__(self, fork_server: ForkServer, media_dir: Path) -> None:
+        self.bus = FakeBus()
+        self.children: list[ChildProcess] = []
         self._server, self._pause = fork_server, threading.Event()
         self.service = IngestService(ingest_context(self.bus, self.spawn, media_dir=media_dir))
         self.service.on_assigned(ALL)
         self.service.take_reports([], caught_up=True)
 
-    def spawn(self, job):
+    def spawn(self, job: Job) -> ChildProcess:
         self.children.append(
             self._server.spawn(entry.run_child, (job,), name=job.stream_id, limits=Limits(2 * 1024**3))
         )
         return self.children[-1]
 
-    def until(self, condition, received=()):
+    def until(self, condition: Callable[[], object], received: Sequence[Received] = ()) -> None:
         self.service.step(received)
         for _ in range(1500):
             if condition():
@@ -57,23 +63,23 @@ class Live:
             self.service.step([])
         raise AssertionError("it never happened")
 
-    def status(self, stream_id) -> StatusReport:
+    def status(self, stream_id: str) -> StatusReport:
         return self.bus.last_status(stream_id)
 
-    def state(self, stream_id) -> str | None:
+    def state(self, stream_id: str) -> str | None:
         reports = self.bus.of(StatusReport, stream_id)
         return reports[-1].state if reports else None
 
 
 @pytest.fixture
-def live(fork_server, tmp_path):
+def live(fork_server: ForkServer, tmp_path: Path) -> Iterator[Live]:
     live = Live(fork_server, tmp_path)
     yield live
     live.service.close()
     assert all(child.exit is not None for child in live.children)
 
 
-def test_a_file_goes_through_and_ends(live, tmp_path):
+def test_a_file_goes_through_and_ends(live: Live, tmp_path: Path) -> None:
     make_clip(tmp_path / "clip.mp4", frames=30, b_frames=2)
     live.until(lambda: live.state("f1") == "ended", [received(file_spec("clip.mp4"))])
     video = [packet for packet in live.bus.media if packet.track == "video" and packet.data]
@@ -85,7 +91,7 @@ def test_a_file_goes_through_and_ends(live, tmp_path):
     assert counters["frames_sampled"] == len(live.bus.frames)
 
 
-def test_a_killed_child_harms_nobody_else_and_comes_back_in_a_higher_epoch(live, tmp_path):
+def test_a_killed_child_harms_nobody_else_and_comes_back_in_a_higher_epoch(live: Live, tmp_path: Path) -> None:
     make_clip(tmp_path / "clip.mp4", frames=90)
     specs = [received(file_spec("clip.mp4", stream_id=name)) for name in ("a", "b")]
     live.until(lambda: {"a", "b"} <= {packet.stream_id for packet in live.bus.media}, specs)
@@ -99,7 +105,7 @@ def test_a_killed_child_harms_nobody_else_and_comes_back_in_a_higher_epoch(live,
     assert sum(p.track == "video" and bool(p.data) for p in live.bus.media if p.stream_id == "b") == 90
 
 
-def test_a_stopped_child_is_ended_with_the_service(live, tmp_path):
+def test_a_stopped_child_is_ended_with_the_service(live: Live, tmp_path: Path) -> None:
     make_clip(tmp_path / "clip.mp4", frames=90)
     live.until(lambda: live.bus.media, [received(file_spec("clip.mp4"))])
     os.kill(live.children[0].pid, signal.SIGSTOP)
@@ -109,7 +115,7 @@ def test_a_stopped_child_is_ended_with_the_service(live, tmp_path):
     assert live.state("f1") == "stopped"
 
 
-def test_nobody_at_the_address_is_told_and_asked_again(live):
+def test_nobody_at_the_address_is_told_and_asked_again(live: Live) -> None:
     live.until(lambda: len(live.children) >= 3, [received(push_spec())])
     report = live.service._owned["s1"].runner.report()
     assert (report.state, report.reason) == ("starting", "The media server does not answer.")
@@ -126,13 +132,13 @@ class Still:
         self.service = IngestService(ingest_context(self.bus, self.spawner, clock=self.clock))
         self.service.take_reports([], caught_up=True)
 
-    def step(self, *specs, seconds=0.0):
+    def step(self, *specs: Any, seconds: float = 0.0) -> None:
         self.clock.now_s += seconds
         self.service.step(specs)
 
 
 @pytest.fixture
-def still():
+def still() -> Still:
     return Still()
 
 
@@ -144,7 +150,7 @@ def test_old_states_in_the_log_start_no_child(still):
     assert still.spawner.children == []
 
 
-def test_it_is_ready_with_partitions_only(still):
+def test_it_is_ready_with_partitions_only(still: Still) -> None:
     assert not still.service.ready
     still.service.on_assigned(ALL)
     still.step()
@@ -171,7 +177,7 @@ def test_a_deleted_stream_is_stopped_and_says_so(still):
     assert still.bus.last_status("a").state == "stopped"
 
 
-def test_a_deleted_stream_leaves_no_series_and_one_that_ended_keeps_them(live, tmp_path):
+def test_a_deleted_stream_leaves_no_series_and_one_that_ended_keeps_them(live: Live, tmp_path: Path) -> None:
     make_clip(tmp_path / "clip.mp4", frames=30)
     specs = [received(file_spec("clip.mp4", stream_id=name)) for name in ("a", "b")]
     live.until(lambda: live.state("a") == live.state("b") == "ended", specs)
@@ -215,7 +221,7 @@ HOUR_S = 3600.0
 class Restarted(Still):
     """An ingest that has just started, at some time of the wall clock, and knows nothing yet."""
 
-    def __init__(self, now_s):
+    def __init__(self, now_s: float) -> None:
         super().__init__()
         self.clock.now_s = now_s
         self.service = IngestService(ingest_context(self.bus, self.spawner, clock=self.clock))
@@ -223,11 +229,11 @@ class Restarted(Still):
         self.step(received(push_spec()))
 
     @property
-    def epochs(self):
+    def epochs(self) -> list[int]:
         return [child.job.epoch for child in self.spawner.children]
 
 
-def test_a_clock_that_went_back_begins_no_old_epoch():
+def test_a_clock_that_went_back_begins_no_old_epoch() -> None:
     before = Restarted(now_s=10 * HOUR_S)
     before.service.take_reports([], caught_up=True)
     before.step(seconds=SETTLE_S * 2)
@@ -241,7 +247,7 @@ def test_a_clock_that_went_back_begins_no_old_epoch():
     assert after.epochs[0] > after.clock.now_s * 1000
 
 
-def test_no_child_starts_before_the_known_epochs_are_told(still):
+def test_no_child_starts_before_the_known_epochs_are_told(still: Still) -> None:
     late = Restarted(now_s=HOUR_S)
     late.step(seconds=SETTLE_S * 2)
     late.service.take_reports([reported(1)], caught_up=False)
@@ -252,7 +258,7 @@ def test_no_child_starts_before_the_known_epochs_are_told(still):
     assert late.epochs == [5 * HOUR_S * 1000 + 1]
 
 
-def test_reports_that_can_not_be_read_stop_no_stream_for_ever():
+def test_reports_that_can_not_be_read_stop_no_stream_for_ever() -> None:
     deaf = Restarted(now_s=HOUR_S)
     deaf.step(seconds=REPORTS_S - 0.1)
     assert deaf.epochs == []
@@ -260,7 +266,7 @@ def test_reports_that_can_not_be_read_stop_no_stream_for_ever():
     assert len(deaf.epochs) == 1
 
 
-def test_a_child_whose_epoch_somebody_has_overtaken_is_restarted_above_it():
+def test_a_child_whose_epoch_somebody_has_overtaken_is_restarted_above_it() -> None:
     ingest = Restarted(now_s=HOUR_S)
     ingest.service.take_reports([], caught_up=True)
     ingest.step(seconds=SETTLE_S * 2)
@@ -276,7 +282,7 @@ def test_a_child_whose_epoch_somebody_has_overtaken_is_restarted_above_it():
     assert ingest.service._context.metrics.child_restarts.labels("old_epoch")._value.get() == 1
 
 
-def test_made_up_epochs_restart_a_child_now_and_then_only():
+def test_made_up_epochs_restart_a_child_now_and_then_only() -> None:
     ingest = Restarted(now_s=HOUR_S)
     ingest.service.take_reports([], caught_up=True)
     ingest.step(seconds=SETTLE_S * 2)

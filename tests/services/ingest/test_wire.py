@@ -23,11 +23,11 @@ FRAME = SampledFrame(
 
 
 @pytest.mark.parametrize("message", [PACKET, FRAME, Report({"decode_errors": 2}), End("silent", "x", "network")])
-def test_every_message_of_a_child_comes_back_as_it_was(message):
+def test_every_message_of_a_child_comes_back_as_it_was(message: End | MediaPacket | Report | SampledFrame) -> None:
     assert unpack(pack(message)) == message
 
 
-def test_a_command_comes_back_as_it_was():
+def test_a_command_comes_back_as_it_was() -> None:
     assert unpack_command(pack_command(Command(12.0, 0.3))) == Command(12.0, 0.3)
 
 
@@ -41,6 +41,6 @@ def test_a_command_comes_back_as_it_was():
      b"R" + msgspec.msgpack.encode({"counters": {"a{b}": 1}}), b"R" + msgspec.msgpack.encode({"counters": {"a": -1}}),
      b"R" + msgspec.msgpack.encode({"counters": {f"a{n}": 1 for n in range(33)}})],
 )  # fmt: skip
-def test_anything_else_is_refused(raw):
+def test_anything_else_is_refused(raw: bytes) -> None:
     with pytest.raises(ContractError):
         unpack(raw)

@@ -7,9 +7,10 @@ import base64
 import io
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,13 +23,14 @@ from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.gallery.seal import Seal, _derived
 from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.contracts.codec import encode
-from mosaicast.contracts.messages import GalleryChanged
-from mosaicast.contracts.topics import TOPICS
+from mosaicast.contracts.messages import GalleryChanged, Message
+from mosaicast.contracts.topics import TOPICS, Topic
 from mosaicast.core.types import OwnerId, Reason, TrackId
 from mosaicast.runtime import logs
 from services.recognizer.policy import EmbeddingRequest, FaceMatcher, RecentVectors
 from services.recognizer.worker import CHECK_S
-from tests.services.recognizer.fakes import FakeProducer, face
+from tests.fakes.bus import FakeProducer
+from tests.services.recognizer.fakes import face
 from tests.services.recognizer.fakes import spec as stream_spec
 from tests.services.recognizer.test_service import Stage, clear
 
@@ -73,7 +75,7 @@ class EncodingProducer(FakeProducer):
         super().__init__()
         self.sent_bytes = b""
 
-    def send(self, topic, message, *, key=None) -> bool:
+    def send(self, topic: Topic[Any], message: Message | None, *, key: str | None = None) -> bool:
         self.sent_bytes += encode(topic, message) + str(key).encode()
         return super().send(topic, message, key=key)
 
@@ -95,7 +97,8 @@ class Scene(Stage):
             FaceMatcher(planter, QdrantGallery(config))
             for planter, config in zip(self.planters, self.configs, strict=True)
         ]
-        self.producer = self.service._producer = EncodingProducer()
+        self.producer: EncodingProducer = EncodingProducer()
+        self.service._producer = self.producer
         self.specs.put(stream_spec())
 
     def enroll(self, person: str, grey: int) -> None:
@@ -181,12 +184,12 @@ def held(config: GalleryConfig) -> dict[str, np.ndarray]:
     ],
     ids=["bytes", "base64", "hex", "numpy", "list", "plain template"],
 )
-def test_what_is_looked_for_would_be_found(written):
+def test_what_is_looked_for_would_be_found(written: Callable[..., Any]) -> None:
     with pytest.raises(AssertionError):
         assert_nothing_in(b"abc" + written(planted(STRANGER, 2)) + b"def")
 
 
-def test_a_key_would_be_found():
+def test_a_key_would_be_found() -> None:
     for written in (KEY, KEY.hex().encode(), base64.b64encode(KEY), repr(KEY).encode()):
         with pytest.raises(AssertionError):
             assert_nothing_in(b"abc" + written + b"def")
@@ -200,7 +203,7 @@ def test_a_broadcast_leaves_nothing_but_the_enrolled_in_the_gallery(scene):
         assert set(planter.embedded) >= greys, "the strangers were embedded"
     assert "no_embedding" in scene.written.getvalue(), "the log is not looked at"
     assert b"mosaicast_embeddings_total" in scene.left()
-    assert {name for name, _ in scene.producer.sent} == {"verdicts", "status"}
+    assert scene.producer.topics == {"verdicts", "status"}
     assert {topic.name for topic in TOPICS} > {"verdicts", "status"}
     assert_nothing_in(scene.left())
     for network, config in enumerate(scene.configs, 1):
@@ -242,7 +245,7 @@ def test_erased_on_a_running_stream_nothing_is_left(scene):
     assert b"ana" not in files
 
 
-def test_a_bug_that_quotes_a_vector_is_logged_by_place_only(scene):
+def test_a_bug_that_quotes_a_vector_is_logged_by_place_only(scene: Scene) -> None:
     scene.worker._make_matchers = lambda: scene.matchers
     scene.worker.ask([EmbeddingRequest("s1", 1, TrackId(1), 1, ME, face(100, BUG))])
     scene.worker._run()
@@ -258,6 +261,6 @@ def test_vectors_of_strangers_are_forgotten_when_nobody_comes_any_more(scene):
     scene.watch(3, face(600, STRANGER))
     recent = scene.matchers[0].recent
     assert len(recent) == 1
-    scene.clock.now += RecentVectors.LIFE_S + CHECK_S
+    scene.clock.now_s += RecentVectors.LIFE_S + CHECK_S
     scene.work()
     assert len(recent) == 0

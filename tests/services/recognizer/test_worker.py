@@ -1,30 +1,35 @@
 """The worker: what is asked is answered, a bad gallery or face is no answer, nothing waits for ever."""
 
 import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from mosaicast.adapters.models.errors import ModelUnavailableError
 from mosaicast.core.types import OwnerId, TrackId
+from mosaicast.pipeline.match import Gallery
+from mosaicast.pipeline.ports import Embedder
 from mosaicast.runtime.metrics import Metrics
 from services.recognizer.policy import EmbeddingRequest, FaceMatcher
 from services.recognizer.worker import CHECK_S, LONGEST_RETRY_S, QUEUE, Answer, EmbeddingWorker, People
-from tests.services.recognizer.fakes import BROKEN, Clock, FakeEmbedder, FakeGallery, face
+from tests.fakes.clock import Clock
+from tests.services.recognizer.fakes import BROKEN, GreyEmbedder, GreyGallery, face
 
 
 class Stage:
     """A worker whose turns the test takes itself."""
 
-    def __init__(self, **people):
-        self.gallery = FakeGallery(**people)
-        self.embedder, self.clock, self.metrics = FakeEmbedder(), Clock(), Metrics()
-        self.events = []
+    def __init__(self, **people: Any) -> None:
+        self.gallery = GreyGallery(**people)
+        self.embedder, self.clock, self.metrics = GreyEmbedder(), Clock(), Metrics()
+        self.events: list[Answer | People] = []
         self.worker = EmbeddingWorker(list, self.metrics, self.events.append, self.clock)
 
-    def turn(self) -> list:
+    def turn(self) -> list[Any]:
         """One turn that never waits: a check is always due, unless looks or news are there."""
         if not self.worker._urgent and not self.worker._others and not self.worker._has_news():
-            self.clock.now += CHECK_S
+            self.clock.now_s += CHECK_S
         self.worker.work([FaceMatcher(self.embedder, self.gallery)])
         events, self.events[:] = list(self.events), []
         return events
@@ -36,19 +41,19 @@ class Stage:
 
     def seen_ago(self, owner: str = "o1") -> float | None:
         seen_s = self.worker.gallery_seen_s(owner)
-        return None if seen_s is None else round(self.clock.now - seen_s, 3)
+        return None if seen_s is None else round(self.clock.now_s - seen_s, 3)
 
-    def dropped(self) -> float:
+    def dropped(self) -> float | None:
         return self.metrics.registry.get_sample_value(
             "mosaicast_queue_drops_total", {"queue": "embeddings", "reason": "full"}
         )
 
 
-def look(track: int = 1, value: int = 100, owner: str = "o1", urgent: bool = False, **changes) -> EmbeddingRequest:
+def look(track: int = 1, value: int = 100, owner: str = "o1", urgent: bool = False, **changes: Any) -> EmbeddingRequest:
     return EmbeddingRequest("s1", 1, TrackId(track), track, OwnerId(owner), face(value=value, **changes), urgent)
 
 
-def told(events) -> list:
+def told(events: Sequence[Any]) -> list[Any]:
     """Answers as (track, people), None for no answer."""
     return [
         (event.request.track_id, None if event.matches is None else [match.person_id for match in event.matches])
@@ -57,24 +62,24 @@ def told(events) -> list:
     ]
 
 
-def test_a_followed_owners_people_are_read_and_told_once():
+def test_a_followed_owners_people_are_read_and_told_once() -> None:
     stage = Stage(o1={"ana": 100})
     stage.worker.follow("o1")
-    assert stage.turn() == [People("o1", {"ana": "100"})]
+    assert stage.turn() == [People("o1", stage.gallery.versions("o1"))]
     stage.worker.follow("o1")
     assert stage.turn() == []
     assert stage.seen_ago() == 0
 
 
-def test_looks_are_answered_in_order_several_with_one_search():
+def test_looks_are_answered_in_order_several_with_one_search() -> None:
     stage = Stage(o1={"ana": 100, "ben": 50})
     stage.follow("o1")
     stage.worker.ask([look(1, 100), look(2, 50), look(3, 77)])
     assert told(stage.turn()) == [(1, ["ana"]), (2, ["ben"]), (3, [])]
-    assert stage.gallery.searched == [("o1", [100, 50, 77])]
+    assert stage.gallery.seen == [("o1", [100, 50, 77])]
 
 
-def test_what_the_thread_does_with_its_time_is_told():
+def test_what_the_thread_does_with_its_time_is_told() -> None:
     stage = Stage(o1={"ana": 100})
     stage.follow("o1")
     stage.worker.ask([look(1, 100)])
@@ -86,21 +91,21 @@ def test_what_the_thread_does_with_its_time_is_told():
     assert counted == {"check": 1, "decode": 1, "network": 1, "search": 1}
 
 
-def test_owners_are_asked_for_among_their_own_people_only():
+def test_owners_are_asked_for_among_their_own_people_only() -> None:
     stage = Stage(o1={"ana": 100}, o2={"ben": 50})
     stage.follow("o1", "o2")
     stage.worker.ask([look(1, 50), look(2, 50, "o2"), look(3, 100), look(4, 100, "o2")])
     assert sorted(told(stage.turn())) == [(1, []), (2, ["ben"]), (3, ["ana"]), (4, [])]
 
 
-def test_clear_tracks_come_first():
+def test_clear_tracks_come_first() -> None:
     stage = Stage(o1={})
     stage.follow("o1")
     stage.worker.ask([look(track) for track in range(6)] + [look(9, urgent=True)])
     assert [track for track, _ in told(stage.turn())] == [9, 0, 1, 2]
 
 
-def test_a_full_queue_drops_the_oldest_of_those_that_are_not_clear_and_says_so():
+def test_a_full_queue_drops_the_oldest_of_those_that_are_not_clear_and_says_so() -> None:
     stage = Stage(o1={})
     stage.follow("o1")
     stage.worker.ask([look(0, urgent=True)] + [look(track) for track in range(1, QUEUE + 2)])
@@ -115,14 +120,14 @@ def test_a_full_queue_drops_the_oldest_of_those_that_are_not_clear_and_says_so()
     [look(1, BROKEN), look(1, jpeg=b"no picture"), look(1, crop=None), look(1, value=0)],
     ids=["model fails", "no JPEG", "no crop", "zero vector"],
 )
-def test_a_face_that_cannot_be_embedded_has_no_answer_and_harms_no_other(bad):
+def test_a_face_that_cannot_be_embedded_has_no_answer_and_harms_no_other(bad: EmbeddingRequest) -> None:
     stage = Stage(o1={"ana": 100})
     stage.follow("o1")
     stage.worker.ask([bad, look(2)])
     assert told(stage.turn()) == [(1, None), (2, ["ana"])]
 
 
-def test_only_bad_faces_ask_the_gallery_for_nothing():
+def test_only_bad_faces_ask_the_gallery_for_nothing() -> None:
     stage = Stage(o1={"ana": 100})
     stage.follow("o1")
     stage.worker.ask([look(1, BROKEN)])
@@ -130,17 +135,17 @@ def test_only_bad_faces_ask_the_gallery_for_nothing():
     assert stage.gallery.searched == []
 
 
-def test_the_gallerys_signs_of_life_are_dated():
+def test_the_gallerys_signs_of_life_are_dated() -> None:
     stage = Stage(o1={})
     assert stage.seen_ago() is None
     stage.follow("o1")
-    stage.clock.now += 0.15
+    stage.clock.now_s += 0.15
     assert stage.seen_ago() == 0.15
     stage.turn()
     assert stage.seen_ago() == 0
 
 
-def test_a_failed_check_is_the_end_of_trust_until_it_works_again():
+def test_a_failed_check_is_the_end_of_trust_until_it_works_again() -> None:
     stage = Stage(o1={})
     stage.follow("o1")
     stage.gallery.away = True
@@ -152,7 +157,7 @@ def test_a_failed_check_is_the_end_of_trust_until_it_works_again():
     assert stage.seen_ago() == 0
 
 
-def test_a_failed_search_too():
+def test_a_failed_search_too() -> None:
     stage = Stage(o1={"ana": 100})
     stage.follow("o1")
     stage.gallery.away = True
@@ -161,7 +166,7 @@ def test_a_failed_search_too():
     assert stage.seen_ago() is None
 
 
-def test_a_gallery_that_is_away_is_asked_at_the_pace_of_checks_only():
+def test_a_gallery_that_is_away_is_asked_at_the_pace_of_checks_only() -> None:
     stage = Stage(o1={"ana": 100})
     stage.gallery.away = True
     stage.worker.follow("o1")
@@ -174,16 +179,16 @@ def test_a_gallery_that_is_away_is_asked_at_the_pace_of_checks_only():
     assert len(stage.gallery.calls) == asked + 1
 
 
-def test_what_could_not_be_read_is_read_when_the_gallery_is_back():
+def test_what_could_not_be_read_is_read_when_the_gallery_is_back() -> None:
     stage = Stage(o1={"ana": 100})
     stage.gallery.away = True
     stage.follow("o1")
     stage.gallery.away = False
-    assert stage.turn() == [People("o1", {"ana": "100"})]
+    assert stage.turn() == [People("o1", stage.gallery.versions("o1"))]
     assert stage.seen_ago() == 0
 
 
-def test_an_owner_whose_templates_are_damaged_harms_no_other():
+def test_an_owner_whose_templates_are_damaged_harms_no_other() -> None:
     stage = Stage(o1={"ana": 100}, o2={"ben": 50})
     stage.gallery.damaged = {"o1"}
     stage.follow("o1", "o2")
@@ -192,17 +197,19 @@ def test_an_owner_whose_templates_are_damaged_harms_no_other():
     for _ in range(20):
         stage.turn()
         assert (stage.seen_ago("o1"), stage.seen_ago("o2")) == (None, 0)
-    assert stage.metrics.registry.get_sample_value("mosaicast_gallery_errors_total", {"reason": "told_to_fail"}) > 1
+    errors = stage.metrics.registry.get_sample_value("mosaicast_gallery_errors_total", {"reason": "told_to_fail"})
+    assert errors is not None
+    assert errors > 1
 
 
-def test_what_another_network_still_has_of_a_damaged_owner_is_let_go():
+def test_what_another_network_still_has_of_a_damaged_owner_is_let_go() -> None:
     stage = Stage(o1={"ana": 100})
     stage.gallery.damaged = {"o1"}
     stage.follow("o1")
     assert stage.gallery.forgotten == ["o1"]
 
 
-def test_damage_that_comes_while_a_stream_is_live_ends_the_trust_at_once():
+def test_damage_that_comes_while_a_stream_is_live_ends_the_trust_at_once() -> None:
     stage = Stage(o1={"ana": 100}, o2={})
     stage.follow("o1", "o2")
     stage.gallery.damaged = {"o1"}
@@ -211,7 +218,7 @@ def test_damage_that_comes_while_a_stream_is_live_ends_the_trust_at_once():
     assert (stage.seen_ago("o1"), stage.seen_ago("o2")) == (None, 0)
 
 
-def test_a_damaged_owner_is_read_less_and_less_often_and_at_once_when_it_has_changed():
+def test_a_damaged_owner_is_read_less_and_less_often_and_at_once_when_it_has_changed() -> None:
     stage = Stage(o1={"ana": 100})
     stage.gallery.damaged = {"o1"}
     stage.follow("o1")
@@ -221,11 +228,11 @@ def test_a_damaged_owner_is_read_less_and_less_often_and_at_once_when_it_has_cha
     assert 60 / LONGEST_RETRY_S <= stage.gallery.calls.count("refresh o1") < 2 * 60 / LONGEST_RETRY_S
     stage.gallery.damaged = set()
     stage.worker.refresh("o1")
-    assert stage.turn() == [People("o1", {"ana": "100"})]
+    assert stage.turn() == [People("o1", stage.gallery.versions("o1"))]
     assert stage.seen_ago() == 0
 
 
-def test_a_damaged_owner_heals_by_itself():
+def test_a_damaged_owner_heals_by_itself() -> None:
     stage = Stage(o1={"ana": 100}, o2={})
     stage.gallery.damaged = {"o1", "o2"}
     stage.follow("o1", "o2")
@@ -235,10 +242,10 @@ def test_a_damaged_owner_heals_by_itself():
     assert (stage.seen_ago("o1"), stage.seen_ago("o2")) == (0, 0)
 
 
-def test_a_change_of_a_followed_owner_is_read_before_the_next_look():
+def test_a_change_of_a_followed_owner_is_read_before_the_next_look() -> None:
     stage = Stage(o1={"ana": 100}, o2={})
     stage.follow("o1", "o2")
-    stage.gallery.people["o1"] = {}
+    stage.gallery.held.clear()
     stage.worker.refresh("o1")
     stage.worker.ask([look(1)])
     events = stage.turn()
@@ -246,18 +253,18 @@ def test_a_change_of_a_followed_owner_is_read_before_the_next_look():
     assert told(events) == [(1, [])]
 
 
-def test_until_it_is_read_the_trust_grows_old():
+def test_until_it_is_read_the_trust_grows_old() -> None:
     """Not lost at once: reading takes a tenth of a second, and nobody should blink for it."""
     stage = Stage(o1={})
     stage.follow("o1")
     stage.worker.refresh("o1")
-    stage.clock.now += 0.3
+    stage.clock.now_s += 0.3
     assert stage.seen_ago() == 0.3
     assert len(stage.turn()) == 1
     assert stage.seen_ago() == 0
 
 
-def test_changes_of_owners_whom_nobody_follows_are_left_alone():
+def test_changes_of_owners_whom_nobody_follows_are_left_alone() -> None:
     stage = Stage(o1={})
     stage.follow("o1")
     stage.worker.refresh("o2")
@@ -266,7 +273,7 @@ def test_changes_of_owners_whom_nobody_follows_are_left_alone():
     assert stage.gallery.calls == ["check"]
 
 
-def test_a_change_that_only_the_store_tells_of_is_noticed():
+def test_a_change_that_only_the_store_tells_of_is_noticed() -> None:
     """The event may be lost; the store is looked at anyway."""
     stage = Stage(o1={}, o2={})
     stage.follow("o1", "o2")
@@ -277,19 +284,19 @@ def test_a_change_that_only_the_store_tells_of_is_noticed():
 class Running:
     """A worker on its own thread."""
 
-    def __init__(self, make_embedder, gallery):
+    def __init__(self, make_embedder: Callable[[], Embedder], gallery: Gallery) -> None:
         self.answered = threading.Event()
-        self.events = []
+        self.events: list[Answer | People] = []
         self.worker = EmbeddingWorker(lambda: [FaceMatcher(make_embedder(), gallery)], Metrics(), self._take)
 
-    def _take(self, event) -> None:
+    def _take(self, event: Answer | People) -> None:
         self.events.append(event)
         if isinstance(event, Answer):
             self.answered.set()
 
 
-def test_the_thread_answers_and_ends():
-    running = Running(FakeEmbedder, FakeGallery(o1={"ana": 100}))
+def test_the_thread_answers_and_ends() -> None:
+    running = Running(GreyEmbedder, GreyGallery(o1={"ana": 100}))
     running.worker.start()
     running.worker.follow("o1")
     running.worker.ask([look(1)])
@@ -301,16 +308,16 @@ def test_the_thread_answers_and_ends():
     assert told(running.events) == [(1, ["ana"])]
 
 
-def test_a_gallery_that_hangs_blocks_no_caller():
+def test_a_gallery_that_hangs_blocks_no_caller() -> None:
     hanging, release = threading.Event(), threading.Event()
 
-    class Hanging(FakeGallery):
+    class Hanging(GreyGallery):
         def check(self) -> bool:
             hanging.set()
             release.wait(30)
             return False
 
-    running = Running(FakeEmbedder, Hanging())
+    running = Running(GreyEmbedder, Hanging())
     running.worker.start()
     assert hanging.wait(10)
     running.worker.follow("o1")
@@ -321,17 +328,17 @@ def test_a_gallery_that_hangs_blocks_no_caller():
     running.worker.stop()
 
 
-def missing() -> FakeEmbedder:
+def missing() -> Embedder:
     raise ModelUnavailableError("the weights are not installed")
 
 
-def bug() -> FakeEmbedder:
+def bug() -> Embedder:
     raise ZeroDivisionError
 
 
 @pytest.mark.parametrize(("make", "failure"), [(missing, "the weights are not installed"), (bug, "ZeroDivisionError")])
-def test_a_looker_that_cannot_work_says_why(make, failure):
-    running = Running(make, FakeGallery())
+def test_a_looker_that_cannot_work_says_why(make: Callable[..., Any], failure: str) -> None:
+    running = Running(make, GreyGallery())
     running.worker.start()
     running.worker._thread.join(10)
     assert running.worker.failure == failure

@@ -21,6 +21,7 @@ from mosaicast.core.identity import (
     PeopleChanged,
     SampleTracked,
 )
+from mosaicast.core.regions import Region
 from mosaicast.core.timeline import Timeline
 from mosaicast.core.tracking import Tracker, overlap_of_smaller
 from mosaicast.core.types import Box, Disposition, PersonId, TrackId, TrackVerdict, Verdict
@@ -58,13 +59,13 @@ class Frame:
     """One frame that left: what was painted, and who was there."""
 
     time_s: float
-    regions: tuple[Box, ...]
+    regions: Sequence[Region]
     full: bool
     faces: Sequence[Face]
 
     def shows(self, face: Face) -> bool:
         """Return whether less than 90 % of a face is masked."""
-        return not self.full and not any(_share(face.box, region) >= 0.9 for region in self.regions)
+        return not self.full and not any(_share(face.box, region.bounds) >= 0.9 for region in self.regions)
 
 
 @dataclass
@@ -180,7 +181,7 @@ def seen_share(frames: Sequence[Frame], start_s: float, end_s: float) -> float:
 
 
 def _detected(faces: Sequence[Face]) -> list[Face]:
-    overlap = overlap_of_smaller([face.box for face in faces]) if faces else []
+    overlap = overlap_of_smaller([face.box for face in faces])
     return [face for n, face in enumerate(faces) if all(overlap[n][m] < HIDDEN for m in range(n + 1, len(faces)))]
 
 

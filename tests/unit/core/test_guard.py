@@ -34,7 +34,8 @@ def picture(seed: int = 1) -> np.ndarray:
     """Luma with detail everywhere, coarse and fine."""
     rng = np.random.default_rng(seed)
     coarse = np.kron(rng.integers(40, 200, (18, 32)), np.ones((10, 10)))
-    return np.clip(coarse + rng.integers(-30, 31, (180, 320)), 0, 255).astype(np.uint8)
+    luma: np.ndarray = np.clip(coarse + rng.integers(-30, 31, (180, 320)), 0, 255).astype(np.uint8)
+    return luma
 
 
 def painted(luma: np.ndarray, *boxes: Box, style: Style = Style.MOSAIC) -> np.ndarray:
@@ -182,7 +183,7 @@ def test_the_verdicts_around_a_frame(at: int, around: tuple[int, int] | None) ->
     for tenths in (4, 0, 2):
         timeline.add(verdict(tenths, track(FACE)))
     bracket = timeline.bracket(Fraction(at, 10))
-    assert (bracket and tuple(one.time * 10 for one in bracket)) == around
+    assert (bracket and (int(bracket[0].time * 10), int(bracket[1].time * 10))) == around
 
 
 def test_a_trip_covers_from_the_answer_on_and_another_extends_it() -> None:

@@ -25,13 +25,13 @@ from tests.unit.core.identity_script import (
 # --- earning --------------------------------------------------------------------------------------------------
 
 
-def test_a_face_is_masked_at_its_first_look_and_asked_for():
+def test_a_face_is_masked_at_its_first_look_and_asked_for() -> None:
     script = Script()
     assert reasons(script.look(seen(1))) == [Reason.PENDING]
     assert [(want.track_id, want.urgent) for want in script.wanted] == [(1, False)]
 
 
-def test_three_agreeing_votes_over_time_make_it_clear():
+def test_three_agreeing_votes_over_time_make_it_clear() -> None:
     script = Script()
     clear = []
     for _ in range(10):
@@ -41,7 +41,7 @@ def test_three_agreeing_votes_over_time_make_it_clear():
     assert clear == [False] * 5 + [True] * 5
 
 
-def test_votes_at_one_instant_are_one():
+def test_votes_at_one_instant_are_one() -> None:
     """Answers that were late and come at once: what counts is when the faces were seen."""
     script = Script(IdentityPolicy(first_interval_s=0.0, span_s=0.25))
     script.watch(0.2, like(ANA))
@@ -64,7 +64,7 @@ def test_votes_at_one_instant_are_one():
     ],
     ids=["like nobody", "below the threshold", "NaN", "infinite", "like two"],
 )
-def test_what_is_no_vote(matches):
+def test_what_is_no_vote(matches: list[Match]) -> None:
     script = Script()
     for _ in range(50):
         assert not script.look(seen(1))[0].clear
@@ -72,11 +72,11 @@ def test_what_is_no_vote(matches):
     assert reasons(script.look(seen(1))) == [Reason.UNKNOWN]
 
 
-def test_the_order_of_matches_does_not_count():
+def test_the_order_of_matches_does_not_count() -> None:
     assert Script().watch(1.0, [Match(BEN, 0.5), Match(ANA, SURE)])[0].person_id == ANA
 
 
-def test_one_look_against_forgets_the_votes_before():
+def test_one_look_against_forgets_the_votes_before() -> None:
     script = Script()
     for matches in [like(ANA), like(ANA), [], like(ANA), like(ANA)]:
         while not script.wanted:
@@ -85,7 +85,7 @@ def test_one_look_against_forgets_the_votes_before():
     assert not script.look(seen(1))[0].clear
 
 
-def test_votes_for_different_people_do_not_add_up():
+def test_votes_for_different_people_do_not_add_up() -> None:
     script = Script()
     for number in range(60):
         assert not script.look(seen(1))[0].clear
@@ -94,7 +94,7 @@ def test_votes_for_different_people_do_not_add_up():
             script.watch(0.2, [])
 
 
-def test_looks_are_answered_one_at_a_time():
+def test_looks_are_answered_one_at_a_time() -> None:
     script = Script()
     script.look(seen(1))
     assert script.wanted
@@ -103,7 +103,7 @@ def test_looks_are_answered_one_at_a_time():
         assert script.wanted == []
 
 
-def test_an_answer_that_never_comes_is_not_waited_for():
+def test_an_answer_that_never_comes_is_not_waited_for() -> None:
     script = Script()
     script.look(seen(1))
     late = script.wanted[0]
@@ -113,7 +113,7 @@ def test_an_answer_that_never_comes_is_not_waited_for():
     assert script.wanted[0].ask != late.ask
 
 
-def test_a_late_answer_to_an_older_look_counts_for_nothing():
+def test_a_late_answer_to_an_older_look_counts_for_nothing() -> None:
     script = Script()
     script.watch(0.3, like(ANA))  # one vote short
     while not script.wanted:
@@ -137,7 +137,7 @@ def test_a_late_answer_to_an_older_look_counts_for_nothing():
     ],
     ids=["small", "blurred", "turned away", "no crop", "landmarks at one point"],
 )
-def test_a_bad_look_at_a_face_is_not_asked_for(quality, side, reason):
+def test_a_bad_look_at_a_face_is_not_asked_for(quality: FaceQuality, side: float, reason: Reason) -> None:
     script = Script()
     assert reasons(script.look((seen(1, side), quality))) == [reason]
     assert script.wanted == []
@@ -153,11 +153,11 @@ def test_a_bad_look_at_a_face_is_not_asked_for(quality, side, reason):
         ((1, 1, 1, 1, 1, 1), math.inf),
     ],
 )
-def test_turn_is_measured_along_the_eyes(landmarks, expected):
+def test_turn_is_measured_along_the_eyes(landmarks: tuple[float, ...], expected: float) -> None:
     assert yaw_ratio(landmarks) == pytest.approx(expected)
 
 
-def test_nan_landmarks_are_turned_away():
+def test_nan_landmarks_are_turned_away() -> None:
     assert yaw_ratio((math.nan, 0, 1, 0, 0.5, 1)) == math.inf
 
 
@@ -174,7 +174,7 @@ CROWD = tuple(seen(track) for track in range(2, 10))
 """So many that unknown faces are looked at as seldom as the policy allows."""
 
 
-def test_unknown_tracks_of_a_crowd_are_asked_for_less_and_less_often():
+def test_unknown_tracks_of_a_crowd_are_asked_for_less_and_less_often() -> None:
     script = Script()
     asked = []
     for _ in range(300):
@@ -188,7 +188,7 @@ def test_unknown_tracks_of_a_crowd_are_asked_for_less_and_less_often():
 
 
 @pytest.mark.parametrize(("faces", "pause_s"), [(1, 0.3), (4, 1.0), (6, 1.5), (20, 2.0)])
-def test_unknown_faces_share_four_looks_a_second(faces, pause_s):
+def test_unknown_faces_share_four_looks_a_second(faces: int, pause_s: float) -> None:
     script = Script()
     asked = []
     for _ in range(300):
@@ -199,7 +199,7 @@ def test_unknown_faces_share_four_looks_a_second(faces, pause_s):
     assert pauses[8:] == pytest.approx([pause_s] * len(pauses[8:]), abs=0.11)
 
 
-def test_faces_that_cannot_be_embedded_are_asked_for_less_often_too():
+def test_faces_that_cannot_be_embedded_are_asked_for_less_often_too() -> None:
     script = Script()
     asked = 0
     for _ in range(100):
@@ -212,7 +212,7 @@ def test_faces_that_cannot_be_embedded_are_asked_for_less_often_too():
 # --- staying clear --------------------------------------------------------------------------------------------
 
 
-def test_a_clear_track_is_asked_for_again_within_a_second_and_urgently():
+def test_a_clear_track_is_asked_for_again_within_a_second_and_urgently() -> None:
     script = Script().earned()
     asked = []
     for _ in range(40):
@@ -222,17 +222,17 @@ def test_a_clear_track_is_asked_for_again_within_a_second_and_urgently():
     assert max(later - earlier for earlier, later in itertools.pairwise(asked)) < 0.75
 
 
-def test_a_weaker_match_is_enough_to_stay():
+def test_a_weaker_match_is_enough_to_stay() -> None:
     script = Script().earned()
     assert script.watch(5.0, like(ANA, POLICY.stay))[0].clear
 
 
-def test_but_not_to_become_clear():
+def test_but_not_to_become_clear() -> None:
     assert not Script().watch(5.0, like(ANA, POLICY.stay))[0].clear
 
 
 @pytest.mark.parametrize("matches", [[], like(ANA, POLICY.drop - 1e-6), like(BEN), like(BEN, POLICY.drop)])
-def test_a_recheck_that_says_somebody_else_masks_at_the_next_look(matches):
+def test_a_recheck_that_says_somebody_else_masks_at_the_next_look(matches: list[Match]) -> None:
     script = Script().earned()
     while not script.wanted:
         assert script.look(seen(1))[0].clear
@@ -240,7 +240,7 @@ def test_a_recheck_that_says_somebody_else_masks_at_the_next_look(matches):
     assert reasons(script.look(seen(1))) == [Reason.DOUBTFUL]
 
 
-def test_an_unclear_recheck_is_tried_once_more_at_once():
+def test_an_unclear_recheck_is_tried_once_more_at_once() -> None:
     script = Script().earned()
     weak = like(ANA, (POLICY.stay + POLICY.drop) / 2)
     while not script.wanted:
@@ -251,7 +251,7 @@ def test_an_unclear_recheck_is_tried_once_more_at_once():
     assert reasons(script.look(seen(1))) == [Reason.DOUBTFUL]
 
 
-def test_after_an_unclear_recheck_a_good_one_sets_all_right():
+def test_after_an_unclear_recheck_a_good_one_sets_all_right() -> None:
     script = Script().earned()
     weak = like(ANA, (POLICY.stay + POLICY.drop) / 2)
     for _ in range(6):
@@ -262,7 +262,7 @@ def test_after_an_unclear_recheck_a_good_one_sets_all_right():
         script.answer_all(t1=like(ANA))
 
 
-def test_whoever_turns_away_for_long_is_masked_and_back_again_after_votes():
+def test_whoever_turns_away_for_long_is_masked_and_back_again_after_votes() -> None:
     script = Script().earned()
     away = (seen(1), FaceQuality(TURNED, 100.0, has_crop=True))
     clear = [script.look(away)[0].clear for _ in range(30)]
@@ -286,7 +286,7 @@ def aside(seconds: float, matches: list[Match], second: list[Match] | None = Non
     return clear
 
 
-def test_whoever_talks_to_a_neighbour_and_is_still_recognised_stays_visible():
+def test_whoever_talks_to_a_neighbour_and_is_still_recognised_stays_visible() -> None:
     assert all(aside(6.0, like(ANA)))
 
 
@@ -294,21 +294,23 @@ def test_whoever_talks_to_a_neighbour_and_is_still_recognised_stays_visible():
     ("matches", "second"),
     [([], None), (like(ANA, POLICY.stay), None), (like(ANA), []), (like(ANA), like(ANA, -0.01))],
 )
-def test_a_face_turned_aside_says_nothing_against_who_it_is_and_trust_ends(matches, second):
+def test_a_face_turned_aside_says_nothing_against_who_it_is_and_trust_ends(
+    matches: list[Match], second: list[Match] | None
+) -> None:
     clear = aside(3.0, matches, second)
     assert clear[:10] == [True] * 10
     assert clear[21:] == [False] * 9
 
 
-def test_a_face_turned_aside_that_is_like_somebody_else_masks():
+def test_a_face_turned_aside_that_is_like_somebody_else_masks() -> None:
     assert aside(1.0, like(BEN))[-4:] == [False] * 4
 
 
-def test_somebody_who_did_not_agree_to_be_seen_here_masks_from_aside_too():
+def test_somebody_who_did_not_agree_to_be_seen_here_masks_from_aside_too() -> None:
     assert aside(1.0, like(PersonId("carl")))[-4:] == [False] * 4
 
 
-def test_a_look_from_aside_that_says_nothing_delays_none_at_the_face():
+def test_a_look_from_aside_that_says_nothing_delays_none_at_the_face() -> None:
     script = Script().earned()
     for _ in range(20):
         script.look((seen(1), turned(ASIDE)))
@@ -320,14 +322,14 @@ def test_a_look_from_aside_that_says_nothing_delays_none_at_the_face():
     assert len(script.wanted) == 1
 
 
-def test_nobody_becomes_visible_by_looks_from_aside():
+def test_nobody_becomes_visible_by_looks_from_aside() -> None:
     script = Script()
     for _ in range(20):
         assert not script.look((seen(1), turned(ASIDE)))[0].clear
         assert script.wanted == []
 
 
-def test_no_answers_mask_within_the_trust():
+def test_no_answers_mask_within_the_trust() -> None:
     script = Script().earned()
     clear = [script.look(seen(1))[0].clear for _ in range(25)]
     assert clear[-4:] == [False] * 4
@@ -362,13 +364,13 @@ def turned(share: float) -> FaceQuality:
     return FaceQuality((30.0, 40.0, 70.0, 40.0, 50.0 + 40 * share, 60.0, 35.0, 80.0, 65.0, 80.0), 100.0, has_crop=True)
 
 
-def test_an_unknown_face_that_comes_near_is_looked_at_at_once_and_once():
+def test_an_unknown_face_that_comes_near_is_looked_at_at_once_and_once() -> None:
     assert looks(unknown(), 100.0 * POLICY.larger - 1, GOOD) <= 1
     script = unknown()
     assert looks(script, 100.0 * POLICY.larger + 1, GOOD) == 1
     assert looks(script, 100.0 * POLICY.larger + 1, GOOD) == 0
 
 
-def test_an_unknown_face_that_turns_to_us_is_looked_at_at_once():
+def test_an_unknown_face_that_turns_to_us_is_looked_at_at_once() -> None:
     script = unknown(quality=turned(0.5))
     assert looks(script, 100.0, turned(0.5 - POLICY.more_frontal - 0.01)) == 1

@@ -13,7 +13,7 @@ from tests.unit.core.identity_script import ANA, BEN, POLICY, Script, like, reas
     ("flag", "reason"),
     [("ambiguous", Reason.CONFLICT), ("overlaps", Reason.CONFLICT), ("jumped", Reason.JUMP)],
 )
-def test_doubt_masks_at_once_and_identity_is_earned_again(flag, reason):
+def test_doubt_masks_at_once_and_identity_is_earned_again(flag: str, reason: Reason) -> None:
     script = Script().earned()
     assert reasons(script.look(seen(1, **{flag: True}))) == [reason]
     assert script.wanted == []
@@ -24,7 +24,7 @@ def test_doubt_masks_at_once_and_identity_is_earned_again(flag, reason):
     assert clear == [False] * 5 + [True] * 3
 
 
-def test_identity_does_not_follow_to_the_other_body_of_a_crossing():
+def test_identity_does_not_follow_to_the_other_body_of_a_crossing() -> None:
     """Ana (1) is clear, a stranger (2) crosses, the ids come out exchanged."""
     script = Script()
     for _ in range(10):
@@ -41,7 +41,7 @@ def test_identity_does_not_follow_to_the_other_body_of_a_crossing():
     assert verdicts[-1][1].person_id == ANA
 
 
-def test_a_stranger_where_the_enrolled_person_stood_is_masked_from_his_first_look():
+def test_a_stranger_where_the_enrolled_person_stood_is_masked_from_his_first_look() -> None:
     """The face was out of sight for one look, and comes back with the same track."""
     script = Script().earned()
     assert script.look() == []
@@ -50,7 +50,7 @@ def test_a_stranger_where_the_enrolled_person_stood_is_masked_from_his_first_loo
     assert not script.watch(3.0, [])[0].clear
 
 
-def test_an_answer_about_before_the_absence_does_not_show_who_came_after_it():
+def test_an_answer_about_before_the_absence_does_not_show_who_came_after_it() -> None:
     script = Script().earned()
     while not script.wanted:
         script.look(seen(1))
@@ -61,7 +61,7 @@ def test_an_answer_about_before_the_absence_does_not_show_who_came_after_it():
     assert not script.look(seen(1))[0].clear
 
 
-def test_the_same_person_after_a_short_absence_needs_one_vote():
+def test_the_same_person_after_a_short_absence_needs_one_vote() -> None:
     script = Script().earned()
     script.look()
     assert not script.look(seen(1))[0].clear
@@ -69,24 +69,24 @@ def test_the_same_person_after_a_short_absence_needs_one_vote():
     assert script.look(seen(1))[0].clear
 
 
-def test_that_vote_must_be_a_full_one():
+def test_that_vote_must_be_a_full_one() -> None:
     script = Script().earned()
     script.look()
     assert not script.watch(0.4, like(ANA, POLICY.stay))[0].clear
 
 
-def test_a_new_track_with_a_known_id_inherits_nothing():
+def test_a_new_track_with_a_known_id_inherits_nothing() -> None:
     script = Script().earned()
     assert not script.look(seen(1, is_new=True))[0].clear
 
 
-def test_a_long_gap_between_looks_masks():
+def test_a_long_gap_between_looks_masks() -> None:
     script = Script().earned()
     script.now += 5.0
     assert not script.look(seen(1))[0].clear
 
 
-def test_nobody_is_in_a_picture_twice():
+def test_nobody_is_in_a_picture_twice() -> None:
     """A photograph of Ana held up beside her: both are masked, for as long as it is there."""
     script = Script().earned()
     clear = []
@@ -97,7 +97,7 @@ def test_nobody_is_in_a_picture_twice():
     assert all(both == [False, False] for both in clear[2:])
 
 
-def test_one_spurious_vote_of_a_stranger_masks_both_and_only_for_a_moment():
+def test_one_spurious_vote_of_a_stranger_masks_both_and_only_for_a_moment() -> None:
     script = Script().earned()
     script.look(seen(1), seen(2))
     script.answer_all(t1=like(ANA), t2=like(ANA))
@@ -108,7 +108,7 @@ def test_one_spurious_vote_of_a_stranger_masks_both_and_only_for_a_moment():
     assert [verdict.clear for verdict in verdicts] == [True, False]
 
 
-def test_two_people_may_be_clear_side_by_side():
+def test_two_people_may_be_clear_side_by_side() -> None:
     script = Script()
     for _ in range(10):
         verdicts = script.look(seen(1), seen(2))
@@ -119,7 +119,7 @@ def test_two_people_may_be_clear_side_by_side():
 # --- the gallery ----------------------------------------------------------------------------------------------
 
 
-def test_everybody_is_masked_within_a_second_of_the_gallerys_last_sign():
+def test_everybody_is_masked_within_a_second_of_the_gallerys_last_sign() -> None:
     script = Script().earned()
     script.gallery_away, script.gallery_seen_s = True, script.now
     verdicts = []
@@ -133,7 +133,7 @@ def test_everybody_is_masked_within_a_second_of_the_gallerys_last_sign():
     assert reasons(later) == [Reason.GALLERY_UNAVAILABLE] * 40, "also when trust has run out"
 
 
-def test_a_gallery_that_says_it_is_away_masks_at_once():
+def test_a_gallery_that_says_it_is_away_masks_at_once() -> None:
     script = Script().earned()
     script.gallery_away = True
     assert reasons(script.look(seen(1), seen(2), seen(3, 20.0))) == [
@@ -143,7 +143,7 @@ def test_a_gallery_that_says_it_is_away_masks_at_once():
     ]
 
 
-def test_when_the_gallery_is_back_one_full_vote_shows_who_was_visible():
+def test_when_the_gallery_is_back_one_full_vote_shows_who_was_visible() -> None:
     script = Script().earned()
     script.gallery_away = True
     script.look(seen(1))
@@ -153,7 +153,7 @@ def test_when_the_gallery_is_back_one_full_vote_shows_who_was_visible():
     assert script.look(seen(1))[0].clear
 
 
-def test_nobody_new_becomes_visible_without_the_gallery():
+def test_nobody_new_becomes_visible_without_the_gallery() -> None:
     script = Script()
     script.watch(0.3, like(ANA))
     script.gallery_away = True
@@ -162,21 +162,21 @@ def test_nobody_new_becomes_visible_without_the_gallery():
         script.answer_all(t1=like(ANA))
 
 
-def test_a_revoked_person_is_masked_at_the_next_look():
+def test_a_revoked_person_is_masked_at_the_next_look() -> None:
     script = Script().earned()
     script.machine.handle(PeopleChanged({BEN: "1"}), script.now)
     assert reasons(script.look(seen(1))) == [Reason.EXPIRED]
     assert reasons([script.watch(3.0, [])[0]]) == [Reason.UNKNOWN]
 
 
-def test_a_person_with_other_templates_must_be_recognised_again():
+def test_a_person_with_other_templates_must_be_recognised_again() -> None:
     script = Script().earned()
     script.machine.handle(PeopleChanged({ANA: "2", BEN: "1"}), script.now)
     assert not script.watch(0.4, like(ANA))[0].clear
     script.earned()
 
 
-def test_a_change_of_others_leaves_the_clear_ones_clear_and_looks_again_at_once():
+def test_a_change_of_others_leaves_the_clear_ones_clear_and_looks_again_at_once() -> None:
     script = Script().earned()
     for version in range(5):
         script.machine.handle(PeopleChanged({ANA: "1", BEN: f"{version}"}), script.now)
@@ -185,7 +185,7 @@ def test_a_change_of_others_leaves_the_clear_ones_clear_and_looks_again_at_once(
     assert script.look(seen(1))[0].clear
 
 
-def test_a_re_check_that_is_not_answered_in_time_masks_until_it_is():
+def test_a_re_check_that_is_not_answered_in_time_masks_until_it_is() -> None:
     script = Script().earned()
     verdicts = [script.look(seen(1))[0] for _ in range(11)]
     first = next(place for place, verdict in enumerate(verdicts) if not verdict.clear)
@@ -194,7 +194,7 @@ def test_a_re_check_that_is_not_answered_in_time_masks_until_it_is():
     assert script.watch(1.0, like(ANA))[0].clear, "one answer is enough: it is known who it was"
 
 
-def test_somebody_newly_enrolled_is_looked_at_at_once():
+def test_somebody_newly_enrolled_is_looked_at_at_once() -> None:
     script = Script()
     script.watch(20.0, [])
     script.look(seen(1))
@@ -206,7 +206,7 @@ def test_somebody_newly_enrolled_is_looked_at_at_once():
     assert script.watch(0.6, like(PersonId("carl")))[0].clear
 
 
-def test_answers_from_before_the_change_are_void():
+def test_answers_from_before_the_change_are_void() -> None:
     script = Script()
     script.watch(0.3, like(ANA))
     while not script.wanted:
@@ -220,14 +220,14 @@ def test_answers_from_before_the_change_are_void():
 # --- state ----------------------------------------------------------------------------------------------------
 
 
-def test_tracks_that_are_gone_are_forgotten():
+def test_tracks_that_are_gone_are_forgotten() -> None:
     script = Script()
     for number in range(500):
         script.look(seen(number))
     assert len(script.machine._states) <= 11
 
 
-def test_answers_about_tracks_that_are_gone_are_ignored():
+def test_answers_about_tracks_that_are_gone_are_ignored() -> None:
     script = Script()
     script.look(seen(1))
     old = script.wanted[0]

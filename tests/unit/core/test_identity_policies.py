@@ -3,6 +3,7 @@ before the first frame of it has left."""
 
 from collections import deque
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def play(swap_s: float, policy: Policy) -> list[Frame]:
 @pytest.mark.parametrize(
     "changes", [{}, {"delay_s": SETTABLE_DELAY_S.least}, {"analysis_fps": 5.0}, {"analysis_fps": 30.0}], ids=str
 )
-def test_what_the_api_allows_shows_no_stranger(changes: dict[str, float]) -> None:
+def test_what_the_api_allows_shows_no_stranger(changes: dict[str, Any]) -> None:
     PolicyPatch(**changes)  # it does allow it
     for swap_s in (4.01 + number / 20 for number in range(20)):
         frames = play(swap_s, Policy(**changes))

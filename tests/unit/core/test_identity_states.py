@@ -23,7 +23,7 @@ from mosaicast.core.types import PersonId, TrackId
 from tests.unit.core.identity_script import ANA, BEN, Script, like, seen
 
 ONE = TrackId(1)
-Step = Callable[[Script], object]
+Step = Callable[["Lone"], object]
 
 
 class Lone(Script):
@@ -60,11 +60,11 @@ def people(**versions: str) -> Step:
     )
 
 
-def again(script: Script) -> None:
+def again(script: Lone) -> None:
     script.look(seen(1))
 
 
-def away(script: Script) -> None:
+def away(script: Lone) -> None:
     script.gallery_seen_s, script.gallery_away = None, True
     script.look(seen(1))
     script.gallery_away = False
@@ -129,6 +129,11 @@ def votes(script: Lone) -> None:
         script.reply(BEN)
 
 
+def given_up(script: Lone) -> None:
+    for _ in range(4):
+        script.reply(None)
+
+
 def settled(script: Lone) -> None:
     for _ in range(5):
         script.look(seen(1))
@@ -146,7 +151,7 @@ COMES: dict[Signal, Step] = {
     Signal.AGREED: lambda script: script.reply(BEN),
     Signal.EARNED: votes,
     Signal.DISAGREED: lambda script: script.reply(None),
-    Signal.GIVEN_UP: lambda script: [script.reply(None) for _ in range(4)],
+    Signal.GIVEN_UP: given_up,
     Signal.CONFIRMED: lambda script: script.reply(ANA),
     Signal.DISPROVED: lambda script: script.reply(BEN),
     Signal.PERSON_GONE: people(ben="1"),

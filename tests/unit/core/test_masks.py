@@ -33,4 +33,4 @@ def test_nothing_in_nothing_out() -> None:
 
 def test_a_box_that_is_not_a_number_is_left_to_the_kernel() -> None:
     (box,) = reach_edges([Box(math.nan, 0, 10, 10)], 640, 360)
-    assert math.isnan(box.x1)
+    assert math.isnan(box.bounds.x1)

@@ -1,6 +1,7 @@
 """What may be seen of a frame: brackets, interpolation, lead, hold, scene cuts."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mosaicast.core.regions import Region
 from mosaicast.core.timeline import MaskPolicy, Timeline
 from mosaicast.core.types import Box, Disposition, PersonId, Reason, TrackId, TrackVerdict, Verdict
 
@@ -37,8 +39,9 @@ def timeline(*verdicts: Verdict) -> Timeline:
     return line
 
 
-def covers(regions: tuple[Box, ...], box: Box) -> bool:
-    return any(r.x1 <= box.x1 and r.y1 <= box.y1 and r.x2 >= box.x2 and r.y2 >= box.y2 for r in regions)
+def covers(regions: Sequence[Region], box: Box) -> bool:
+    bounds = [region.bounds for region in regions]
+    return any(r.x1 <= box.x1 and r.y1 <= box.y1 and r.x2 >= box.x2 and r.y2 >= box.y2 for r in bounds)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ def test_a_face_last_seen_earlier_is_masked_after() -> None:
 
 def test_the_mask_grows_with_the_distance_to_the_look() -> None:
     line = timeline(look(0, stranger(1, 10)), *(look(at) for at in range(100, 1000, 100)))
-    near, far = (line.plan(ms(at)).regions[0].area for at in (110, 500))
+    near, far = (line.plan(ms(at)).regions[0].bounds.area for at in (110, 500))
     assert far > near
 
 
@@ -215,7 +218,7 @@ class TestSceneCut:
         line = timeline(look(0, stranger(1, 0)), look(100, stranger(1, 500), cut=True))
         before = line.plan(ms(50)).regions
         assert covers(before, Box(0, 100, 40, 150))
-        assert not any(region.x2 > 300 for region in before)
+        assert not any(region.bounds.x2 > 300 for region in before)
 
     def test_nothing_is_held_into_the_new_scene(self) -> None:
         line = timeline(look(0, stranger(1, 0)), look(100, cut=True), look(200))
@@ -312,7 +315,7 @@ def test_unsure_is_masked(verdicts: list[Verdict], at_ms: int, random: object) -
     _everybody_not_sure_is_covered(plan.regions, a, b, time)
 
 
-def _everybody_not_sure_is_covered(regions: tuple[Box, ...], a: Verdict, b: Verdict, time: Fraction) -> None:
+def _everybody_not_sure_is_covered(regions: Sequence[Region], a: Verdict, b: Verdict, time: Fraction) -> None:
     weight = 0.0 if a is b else float((time - a.time) / (b.time - a.time))
     at_a = {track.track_id: track for track in a.tracks}
     at_b = {} if b.scene_cut and a is not b else {track.track_id: track for track in b.tracks}

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaicast.core.evidence import Evidence
+from mosaicast.core.regions import Region
 from mosaicast.core.timeline import FramePlan, Timeline
 from mosaicast.core.transitions import Transitions
 from mosaicast.core.types import Box, Disposition, PersonId, Reason, TrackId, TrackVerdict, Verdict
@@ -55,7 +56,8 @@ def planned(transitions: Transitions, at_ms: int, before: TrackVerdict | None, a
 
 
 def covers(plan: FramePlan, box: Box) -> bool:
-    return any(r.x1 <= box.x1 and r.y1 <= box.y1 and r.x2 >= box.x2 and r.y2 >= box.y2 for r in plan.regions)
+    bounds = [region.bounds for region in plan.regions]
+    return any(r.x1 <= box.x1 and r.y1 <= box.y1 and r.x2 >= box.x2 and r.y2 >= box.y2 for r in bounds)
 
 
 def covered(transitions: Transitions, before: TrackVerdict | None, after: TrackVerdict | None, box: Box) -> list[int]:
@@ -117,17 +119,17 @@ def test_where_a_track_leapt_away_from_is_held_too() -> None:
     assert covers(line.plan(ms(100)), beside), "and led, where it will be"
 
 
-def regions_at(looks: list[tuple[int, list[TrackVerdict]]], at_ms: int) -> tuple[Box, ...]:
+def regions_at(looks: list[tuple[int, list[TrackVerdict]]], at_ms: int) -> tuple[Region, ...]:
     line = Timeline()
     for at, tracks in looks:
         line.add(Verdict(ms(at), tuple(tracks)))
     return line.plan(ms(at_ms)).regions
 
 
-def is_hidden(regions: tuple[Box, ...], box: Box) -> bool:
+def is_hidden(regions: tuple[Region, ...], box: Box) -> bool:
     """Whether some masks together leave nothing of a box, to the pixel."""
     seen = np.ones((round(box.height), round(box.width)), bool)
-    for r in regions:
+    for r in (region.bounds for region in regions):
         top, left = max(0, round(r.y1 - box.y1)), max(0, round(r.x1 - box.x1))
         seen[top : max(0, round(r.y2 - box.y1)), left : max(0, round(r.x2 - box.x1))] = False
     return not seen.any()

@@ -1,6 +1,7 @@
 """Clean cuts, blended frames and gradual transitions, told from small luma pictures."""
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def gradual(lumas: list[Luma]) -> list[int]:
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 5, 8, 15, 30, 45])
-def test_every_frame_of_a_dissolve_is_told_and_no_others_far_from_it(frames):
+def test_every_frame_of_a_dissolve_is_told_and_no_others_far_from_it(frames: int) -> None:
     told = gradual(joined(dissolve(frames)))
     assert set(range(CUT, CUT + frames)) <= set(told)
     assert min(told) >= CUT - 6
@@ -73,7 +74,7 @@ def test_every_frame_of_a_dissolve_is_told_and_no_others_far_from_it(frames):
 
 
 @pytest.mark.parametrize("share", [0.15, 0.3, 0.5, 0.7, 0.85])
-def test_one_blended_frame_is_told_and_no_cut_beside_it_is_clean(share):
+def test_one_blended_frame_is_told_and_no_cut_beside_it_is_clean(share: float) -> None:
     transitions = seen(joined([share]))
     assert transitions.gradual(at(CUT))
     assert not transitions.clean(at(CUT))
@@ -81,7 +82,7 @@ def test_one_blended_frame_is_told_and_no_cut_beside_it_is_clean(share):
 
 
 @pytest.mark.parametrize("through", [0, 255])
-def test_fades_through_black_and_white_are_told(through):
+def test_fades_through_black_and_white_are_told(through: int) -> None:
     out = [(shot(1, 1)[0] * (1 - share) + through * share) for share in dissolve(8)]
     back = [(shot(2, 1)[0] * share + through * (1 - share)) for share in dissolve(8)]
     fades = [np.round(luma).astype(np.uint8) for luma in (*out, *back)]
@@ -89,29 +90,29 @@ def test_fades_through_black_and_white_are_told(through):
     assert set(range(CUT, CUT + 16)) <= set(gradual(whole))
 
 
-def test_a_cut_is_clean_and_nothing_near_it_is_gradual():
+def test_a_cut_is_clean_and_nothing_near_it_is_gradual() -> None:
     assert gradual(joined([])) == []
     assert seen(joined([])).clean(at(CUT))
 
 
-def test_a_cut_keeps_the_other_side_off_from_the_third_frame_on():
+def test_a_cut_keeps_the_other_side_off_from_the_third_frame_on() -> None:
     transitions = seen(joined([]))
     apart = [frame for frame in range(CUT - 4, CUT + 4) if transitions.parts(at(CUT), at(frame))]
     assert apart == [CUT - 4, CUT - 3, CUT + 2, CUT + 3]
 
 
-def test_a_cut_is_not_clean_before_the_frame_after_it_is_known():
+def test_a_cut_is_not_clean_before_the_frame_after_it_is_known() -> None:
     lumas = joined([])
     assert not seen(lumas[: CUT + 1]).clean(at(CUT))
     assert seen(lumas[: CUT + 2]).clean(at(CUT))
 
 
-def test_a_cut_is_not_clean_where_nothing_jumps():
+def test_a_cut_is_not_clean_where_nothing_jumps() -> None:
     assert not seen(joined([])).clean(at(CUT - 5))
     assert not seen(joined([])[:CUT]).clean(at(CUT + 5)), "a frame that nobody saw"
 
 
-def test_a_wipe_over_some_frames_has_no_clean_cut():
+def test_a_wipe_over_some_frames_has_no_clean_cut() -> None:
     lumas = joined([])
     first, second = lumas[CUT - 1], lumas[CUT]
     border = [np.where(np.arange(64) < edge, second, first) for edge in (16, 32, 48)]
@@ -119,7 +120,7 @@ def test_a_wipe_over_some_frames_has_no_clean_cut():
     assert not any(transitions.clean(at(frame)) for frame in range(CUT - 2, CUT + 6))
 
 
-def test_only_a_change_of_the_picture_that_is_no_clean_cut_mixes_shots():
+def test_only_a_change_of_the_picture_that_is_no_clean_cut_mixes_shots() -> None:
     transitions = seen(joined([]))
     assert not transitions.mixes(at(CUT)), "clean"
     assert transitions.mixes(at(CUT - 1)), "told a frame early"
@@ -157,12 +158,12 @@ def light(gain: float) -> list[Luma]:
     [pan(1), pan(2), pan(4), crossing(), light(1.3), light(0.75), [shot(1, 1)[0].astype(np.uint8)] * 40],
     ids=["slow pan", "pan", "fast pan", "crossing", "brighter", "darker", "still"],
 )
-def test_motion_and_light_are_no_transitions(lumas):
+def test_motion_and_light_are_no_transitions(lumas: list[NDArray[Any]]) -> None:
     assert gradual(lumas) == []
 
 
 @pytest.mark.parametrize("frames", [12, 20, 30])
-def test_a_frame_that_was_decoded_late_may_be_one_of_a_blend(frames):
+def test_a_frame_that_was_decoded_late_may_be_one_of_a_blend(frames: int) -> None:
     """After a stall frames leave as they are decoded: the first third of a dissolve is not yet told from motion."""
     transitions = Transitions()
     for frame, luma in enumerate(joined(dissolve(frames))):
@@ -173,7 +174,7 @@ def test_a_frame_that_was_decoded_late_may_be_one_of_a_blend(frames):
             assert in_time or not CUT <= frame - 9 < CUT + frames
 
 
-def test_a_line_that_begins_inside_of_an_epoch_may_begin_inside_of_a_blend():
+def test_a_line_that_begins_inside_of_an_epoch_may_begin_inside_of_a_blend() -> None:
     lumas = joined(dissolve(12))[CUT + 8 :]
     midway = seen(lumas)
     midway.begins_midway()
@@ -181,7 +182,7 @@ def test_a_line_that_begins_inside_of_an_epoch_may_begin_inside_of_a_blend():
 
 
 @pytest.mark.parametrize("frames_per_s", [4.0, 4.2])
-def test_frames_too_far_apart_tell_nothing(frames_per_s):
+def test_frames_too_far_apart_tell_nothing(frames_per_s: float) -> None:
     transitions = Transitions()
     for frame, luma in enumerate(joined([0.5])):
         transitions.add(Fraction(frame) / Fraction(frames_per_s), luma)
@@ -189,7 +190,7 @@ def test_frames_too_far_apart_tell_nothing(frames_per_s):
     assert transitions.gradual(CUT / Fraction(frames_per_s))
 
 
-def test_a_frame_that_nobody_could_read_may_be_anything():
+def test_a_frame_that_nobody_could_read_may_be_anything() -> None:
     transitions = seen(joined([]))
     transitions.add(at(60), None)
     assert transitions.gradual(at(60))
@@ -198,7 +199,7 @@ def test_a_frame_that_nobody_could_read_may_be_anything():
 
 
 @pytest.mark.parametrize("frames", [1, 5, 15, 45])
-def test_the_end_of_a_transition_is_told_right_after_it(frames):
+def test_the_end_of_a_transition_is_told_right_after_it(frames: int) -> None:
     transitions, ends = Transitions(), []
     for frame, luma in enumerate(joined(dissolve(frames))):
         transitions.add(at(frame), luma)
@@ -210,7 +211,7 @@ def test_the_end_of_a_transition_is_told_right_after_it(frames):
     assert CUT + frames < ends[-1] <= CUT + frames + 6
 
 
-def test_what_is_forgotten_is_bounded_and_changes_nothing_later():
+def test_what_is_forgotten_is_bounded_and_changes_nothing_later() -> None:
     lumas = joined(dissolve(5), after=40)
     kept, forgetful = seen(lumas), Transitions()
     for frame, luma in enumerate(lumas):
@@ -223,7 +224,7 @@ def test_what_is_forgotten_is_bounded_and_changes_nothing_later():
     ]
 
 
-def test_a_picture_of_another_size_is_no_blend_and_no_clean_cut():
+def test_a_picture_of_another_size_is_no_blend_and_no_clean_cut() -> None:
     lumas = [*joined([])[:CUT], *[np.full((18, 32), 100, np.uint8)] * 5]
     assert gradual(lumas) == []
     assert not seen(lumas).clean(at(CUT))
@@ -240,11 +241,12 @@ def _pixelated(picture: NDArray[np.float64], share: float) -> Luma:
     block = 1 + round(36 * share)
     rows, columns = (np.minimum(np.arange(side) // block * block + block // 2, side - 1) for side in (360, 640))
     cells = picture[rows][:, columns].reshape(36, 10, 64, 10).mean(axis=(1, 3))
-    return np.round(cells).astype(np.uint8)
+    thumbnail: NDArray[np.uint8] = np.round(cells).astype(np.uint8)
+    return thumbnail
 
 
 @pytest.mark.parametrize("frames", [30, 45, 60])
-def test_a_transition_goes_on_while_the_picture_churns(frames):
+def test_a_transition_goes_on_while_the_picture_churns(frames: int) -> None:
     """In the middle of a pixelating transition no frame is a mixture of two others, and no detector sees a face."""
     told, tenth = gradual(pixelating(frames)), frames // 10
     assert set(range(CUT + tenth, CUT + frames - tenth)) <= set(told)
@@ -256,7 +258,7 @@ def churning(frames: int) -> list[Luma]:
     return [luma for one in range(frames // 2) for luma in [np.round(shot(50 + one, 1)[0]).astype(np.uint8)] * 2]
 
 
-def test_motion_after_a_transition_is_taken_for_it_for_a_moment_only():
+def test_motion_after_a_transition_is_taken_for_it_for_a_moment_only() -> None:
     dissolved = joined(dissolve(15), after=1)
     told = gradual([*dissolved, *churning(90)])
     most = float(Transitions().policy.longest_churn_s) * RATE

@@ -64,7 +64,8 @@ def test_average_precision_of_known_curves() -> None:
 
 def test_the_best_f1_is_at_the_highest_threshold_that_reaches_it() -> None:
     f1, threshold = cal.precision_recall([0.9, 0.7], [0.5, 0.4]).best_f1
-    assert (f1, threshold) == (pytest.approx(1.0), 0.7)
+    assert f1 == pytest.approx(1.0)
+    assert threshold == 0.7
 
 
 # --- thresholds -----------------------------------------------------------------------------------------------

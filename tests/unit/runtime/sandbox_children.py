@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def _import(name: str) -> None:
     __import__(name)
 
 
-TRIES = {
+TRIES: dict[str, Callable[[Any], object]] = {
     "read": _read, "write": _write, "rename": _rename, "connect": _connect, "connect_fast": _connect_fast,
     "datagram": _datagram, "listen": _listen, "unix": _unix, "run": _run, "signal": _signal, "limits": _raise_limits,
     "look": _look_into, "thread": _from_a_thread, "x32": _old_calls, "raise": _abort, "import": _import,

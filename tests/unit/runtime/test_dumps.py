@@ -14,6 +14,6 @@ print(before, ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), *resource.ge
 """
 
 
-def test_no_core_and_nobody_may_look_in():
+def test_no_core_and_nobody_may_look_in() -> None:
     told = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
     assert told.split() == ["1", "0", "0", "0"]

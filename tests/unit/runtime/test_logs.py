@@ -63,7 +63,7 @@ def test_a_line_is_json_and_names_the_service(capsys: pytest.CaptureFixture[str]
     assert "planted" not in json.dumps(line)
 
 
-def test_places_tell_where_and_not_what():
+def test_places_tell_where_and_not_what() -> None:
     def fails() -> None:
         raise ValueError("secret")
 

@@ -1,7 +1,7 @@
 """Series come and go with their streams, and say what runs."""
 
 import importlib.metadata
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 
@@ -93,7 +93,7 @@ def test_the_version_and_the_process_are_told() -> None:
 
 
 @pytest.mark.parametrize(("kind", "code"), [("clean", 0), ("error", 3), ("signal", 11), ("signal", 99)])
-def test_how_a_child_ended_is_one_word(kind: str, code: int) -> None:
+def test_how_a_child_ended_is_one_word(kind: Literal["clean", "error", "signal"], code: int) -> None:
     text = Exit(kind, code).text
     assert text
     assert " " not in text

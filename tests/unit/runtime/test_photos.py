@@ -229,7 +229,8 @@ def test_malformed_files_of_the_set(fork_server: ForkServer, name: str) -> None:
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "CMYK", "I;16", "1"])
 def test_odd_kinds_of_pixels_are_read(mode: str) -> None:
     photo = read(saved(Image.new(mode, (40, 20)), "JPEG" if mode == "CMYK" else "PNG"))
-    assert (photo.picture.shape, photo.picture.dtype, photo.full_width) == ((20, 40, 3), np.uint8, 40)
+    assert photo.picture.dtype == np.uint8
+    assert (photo.picture.shape, photo.full_width) == ((20, 40, 3), 40)
 
 
 @pytest.mark.parametrize("sides", [(0, 0, 5, 0, 5), (0, 5, 5, 0, 3), (0, 5000, 1, 0, 5000), (3, 1, 1, 0, 1)])

@@ -1,7 +1,7 @@
 """Settings come from the environment, a file, and secret files; wrong ones are named."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,7 @@ def test_secret_files_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def test_secrets_do_not_print() -> None:
-    assert "hush" not in repr(settings.load(edge=settings.EdgeSettings(token="hush")))
+    assert "hush" not in repr(settings.load(edge=settings.EdgeSettings(token=SecretStr("hush"))))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_kafkas_password_comes_from_a_secret_file_too(monkeypatch: pytest.Monkey
 
 # --- whose secrets ------------------------------------------------------------------------------------------
 
-SECRETS = {
+SECRETS: dict[str, Collection[str]] = {
     "MOSAICAST_EDGE__TOKEN": {"api", "ingest", "compositor"},
     "MOSAICAST_CONTROL__TOKEN": {"api"},
     "MOSAICAST_API__ADMIN_TOKEN": {"api"},

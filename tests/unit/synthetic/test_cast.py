@@ -69,5 +69,6 @@ def test_the_photo_to_enroll_from_is_the_person(person: Person) -> None:
 
 def test_photos_encode_as_jpeg(person: Person) -> None:
     decoded = cv2.imdecode(np.frombuffer(jpeg(person.photo), np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
     assert decoded.shape == person.photo.shape
     assert np.abs(decoded.astype(int) - person.photo).mean() < 4

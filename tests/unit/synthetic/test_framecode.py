@@ -1,6 +1,9 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from mosaicast.core.types import Box
 from synthetic import framecode
 from synthetic.framecode import Code
 
@@ -51,9 +54,9 @@ def test_every_cell_counts(cell: int) -> None:
 
 @pytest.mark.parametrize("mask", [mosaic, blur, solid])
 @pytest.mark.parametrize("size", SIZES)
-def test_nothing_is_read_in_a_fully_masked_frame(mask: object, size: tuple[int, int]) -> None:
-    from mosaicast.core.types import Box
-
+def test_nothing_is_read_in_a_fully_masked_frame(
+    mask: Callable[[np.ndarray, Box], None], size: tuple[int, int]
+) -> None:
     luma = picture(size, 77)
     mask(luma, Box(0, 0, size[1], size[0]))
     assert framecode.read(luma) is None

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -99,7 +100,7 @@ def test_small_scripts_that_would_hide_faces_are_refused(persons: tuple[str, ...
 
 
 @pytest.mark.parametrize("make", [presets.demo, presets.bench])
-def test_presets_do_with_whoever_is_there(make: object) -> None:
+def test_presets_do_with_whoever_is_there(make: Callable[[list[str]], Script]) -> None:
     script = make(["astronaut"])
     assert {actor.person for scene in script.scenes for actor in scene.actors} == {"astronaut"}
     assert replace(script, size_wh=(320, 180), first_number=9).first_number == 9

@@ -1,0 +1,5 @@
+"""Where fakes run: in the test's own process."""
+
+from mosaicast.adapters.models.placement import Placement
+
+HERE = Placement("fake", "cpu", "f32")
