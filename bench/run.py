@@ -41,7 +41,6 @@ TOKEN = "bench-administrator"
 ENROLLED = "astronaut"
 WARM_S = 8.0
 DELAY_S = 1.0
-FRAME_S = 1 / 30
 
 
 @dataclass(slots=True)

@@ -160,7 +160,6 @@ class LiveWatch:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._seen: list[Sighting] = []
-        self._connections = 0
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def __enter__(self) -> "LiveWatch":

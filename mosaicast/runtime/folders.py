@@ -20,11 +20,6 @@ def models_dir() -> Path:
     return _OURS.user_data_path / "models"
 
 
-def cache_dir() -> Path:
-    """Return where what can be made again lies (Linux: ~/.cache/mosaicast)."""
-    return _OURS.user_cache_path
-
-
 def left_behind(kind: Literal["data", "models"], used: Path) -> str | None:
     """Return a sentence about `./var` of an earlier version, if it holds something and nobody chose a folder.
 

@@ -71,14 +71,6 @@ class Addresses:
     bootstrap: str
     metrics_urls: Mapping[str, str]
 
-    def masked_rtmp(self, stream_id: str) -> str:
-        """RTMP address of a masked stream."""
-        return f"{self.rtmp_url}/masked/{stream_id}"
-
-    def masked_hls(self, stream_id: str) -> str:
-        """HLS address of a masked stream."""
-        return f"{self.hls_url}/{stream_id}.m3u8"
-
 
 class Stack:
     """Starts, watches and stops the whole product on one machine. Use as a context manager."""

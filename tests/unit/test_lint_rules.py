@@ -66,6 +66,18 @@ def test_the_list_for_those_who_measure_lacks_the_clock_and_the_logs_only() -> N
     assert theirs["lint"]["flake8-tidy-imports"]["banned-api"] == left
 
 
+def test_a_name_that_nobody_uses_is_refused(tmp_path: Path) -> None:
+    module = tmp_path / "x.py"
+    module.write_text("def needed() -> None: ...\n\n\ndef forgotten() -> None: ...\n\n\nneeded()\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "vulture", "--config", ROOT / "pyproject.toml", module],
+        text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "unused function 'forgotten'" in done.stdout
+    assert "'needed'" not in done.stdout
+
+
 def test_whoever_makes_a_child_says_what_it_may_reach() -> None:
     """Without `access` a child is not held back: that is for helpers of tests."""
     calls = [

@@ -21,7 +21,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_systems_conventions_decide(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert folders.data_dir() == home / ".local" / "share" / "mosaicast" / "data"
     assert folders.models_dir() == home / ".local" / "share" / "mosaicast" / "models"
-    assert folders.cache_dir() == home / ".cache" / "mosaicast"
     monkeypatch.setenv("XDG_DATA_HOME", "/srv/data")
     assert folders.data_dir() == Path("/srv/data/mosaicast/data")
 
