@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-calibrate setup-gpu setup-dev setup-kafka up demo check test bench references clean
+.PHONY: help setup setup-demo setup-calibrate setup-gpu setup-dev setup-kafka up demo check coverage test bench references clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -33,6 +33,9 @@ demo: setup-demo  ## a sample broadcast, masked, with its addresses (SECONDS=60:
 
 check: setup-dev  ## the loop of a working day: linters, types and unit tests
 	@scripts/test tests/unit --numprocesses 2 --dist loadfile
+
+coverage: setup-dev  ## how much of the pure rooms the unit tests reach; fails below the floor
+	@scripts/coverage
 
 test: setup-dev setup-kafka  ## everything that must hold: linters, types and the tests of all tiers
 	@scripts/test

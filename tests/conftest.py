@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, settings
 # Hypothesis fails an example that takes 0.2 s, or that is slow to make: on a busy machine any does.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+# `--hypothesis-profile few`: which lines are reached shows with a few examples (scripts/coverage).
+settings.register_profile("few", settings.get_profile("untimed"), max_examples=5)
 
 # Kafka's JVMs live for seconds here: the quick compiler alone takes 40 % less of a core until they answer.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")

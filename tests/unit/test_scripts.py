@@ -15,6 +15,7 @@ WAIT_S = 60
 PYTEST = """#!/bin/sh
 echo "$*" >> asked
 case "$*" in
+    *" --cov "*) exit "${COVERAGE_STATUS:-0}" ;;
     *"--ignore=tests/e2e "*) echo "$PARTS"; exit "${PARTS_STATUS:-0}" ;;
     *) echo "$WHOLE"; exit "${WHOLE_STATUS:-0}" ;;
 esac
@@ -32,10 +33,10 @@ def program(path: Path, text: str) -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     (tmp_path / "scripts").mkdir()
-    for script in ("test", "lint"):
+    for script in ("test", "lint", "coverage"):
         shutil.copy(ROOT / "scripts" / script, tmp_path / "scripts" / script)
     program(tmp_path / ".venv/bin/python", PYTEST)
-    for linter in ("ruff", "mypy", "lint-imports", "deptry"):
+    for linter in ("ruff", "mypy", "lint-imports", "vulture", "deptry"):
         program(tmp_path / ".venv/bin" / linter, f'#!/bin/sh\n[ "$BROKEN" != {linter} ]\n')
     return tmp_path
 
@@ -55,14 +56,23 @@ def test_all_of_it_is_run_and_summed_up_in_the_last_line(run: Run, checkout: Pat
     assert done.returncode == 0, done.stderr
     *_, last = done.stdout.splitlines()
     assert last.startswith("27 passed, 6 skipped in ")
-    asked = sorted(line.split("--durations=10 ")[1] for line in (checkout / "asked").read_text().splitlines())
-    assert asked == [
+    asked = (checkout / "asked").read_text().splitlines()
+    assert sorted(line.split("--durations=10 ")[1] for line in asked if "--cov" not in line) == [
         "--ignore=tests/e2e --numprocesses 3 --dist loadfile --timeout 1200",
         "tests/e2e",
     ]
+    assert [line.split(" --")[0] for line in asked if "--cov" in line] == [
+        "-m pytest -q tests/unit/core tests/unit/evaluation tests/unit/imaging"
+    ]
 
 
-@pytest.mark.parametrize("linter", ["ruff", "mypy", "lint-imports", "deptry"])
+def test_less_covered_than_the_floor_fails_it(run: Run) -> None:
+    done = run(COVERAGE_STATUS="1")
+    assert done.returncode == 1
+    assert "failed: linters, types" in done.stdout
+
+
+@pytest.mark.parametrize("linter", ["ruff", "mypy", "lint-imports", "vulture", "deptry"])
 def test_a_linter_that_fails_fails_it_and_the_tests_run_all_the_same(run: Run, linter: str) -> None:
     done = run(BROKEN=linter)
     assert done.returncode == 1
@@ -119,7 +129,7 @@ def test_make_check_runs_the_linters_then_the_unit_tests(checkout: Path, broken:
     assert (seen.read_text() if seen.exists() else "") == asked
 
 
-@pytest.mark.parametrize("linter", ["", "ruff", "mypy", "lint-imports", "deptry"])
+@pytest.mark.parametrize("linter", ["", "ruff", "mypy", "lint-imports", "vulture", "deptry"])
 def test_a_commit_that_a_linter_refuses_is_refused(checkout: Path, linter: str) -> None:
     shutil.copytree(ROOT / "hooks", checkout / "hooks")
 
