@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from mosaicast.adapters.embedders import DlibResnet, FacenetCasia
+from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
 from mosaicast.adapters.embedders.cohort import COHORT_FILE, CohortScorer, cohort_scorer
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.models import load
@@ -31,19 +32,19 @@ def between(a: np.ndarray, b: np.ndarray, cosine: float) -> np.ndarray:
     return np.asarray(cosine * a + np.sqrt(1 - cosine**2) * b, np.float32)
 
 
-def test_the_floor_is_just_enough():
+def test_the_floor_is_just_enough() -> None:
     found = CohortScorer(0.9)(np.stack([X, between(X, Y, 0.9), between(X, Y, 0.8)]), X[None])
     np.testing.assert_allclose(found[:, 0], [0.1, 0.0, -0.1], atol=1e-6)
 
 
-def test_who_is_like_the_cohort_must_be_more_like_the_person():
+def test_who_is_like_the_cohort_must_be_more_like_the_person() -> None:
     look = between(X, Z, 0.9)
     without, within = CohortScorer(0.5, 0.05), CohortScorer(0.5, 0.05, look[None])
     assert without(look[None], X[None])[0, 0] == pytest.approx(0.4)
     assert within(look[None], X[None])[0, 0] == pytest.approx(0.9 - 1.05)
 
 
-def test_a_template_that_is_like_the_cohort_asks_for_more():
+def test_a_template_that_is_like_the_cohort_asks_for_more() -> None:
     template = between(X, Y, 0.95)
     rule = CohortScorer(0.5, 0.0, Y[None])
     at = float(Y @ template)
@@ -51,19 +52,19 @@ def test_a_template_that_is_like_the_cohort_asks_for_more():
 
 
 @given(arrays(np.float32, (4, 3), elements=st.floats(-1, 1, width=32)))
-def test_a_cohort_never_makes_it_easier(vectors):
+def test_a_cohort_never_makes_it_easier(vectors: NDArray[np.float32]) -> None:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    looks = vectors / np.where(lengths > 0, lengths, 1)
+    looks = np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
     with_cohort = CohortScorer(0.6, 0.0, np.stack([Y, Z]))(looks, np.stack([X, Y]))
     assert (with_cohort <= CohortScorer(0.6)(looks, np.stack([X, Y])) + 1e-6).all()
 
 
-def test_numbers_that_mean_nothing_are_like_nobody():
+def test_numbers_that_mean_nothing_are_like_nobody() -> None:
     assert not (CohortScorer(0.5, 0.0, Y[None])(np.full((1, 3), np.nan, np.float32), X[None]) >= 0).any()
 
 
 @pytest.mark.parametrize("make", [DlibResnet, FacenetCasia])
-def test_the_shipped_cohort_is_of_the_shipped_networks(make):
+def test_the_shipped_cohort_is_of_the_shipped_networks(make: Callable[[], Embedder]) -> None:
     embedder = make()
     shipped = cohort_scorer(embedder.name, embedder.version)
     assert shipped.cohort is not None, "raise the version, and make the cohort anew"
@@ -73,13 +74,13 @@ def test_the_shipped_cohort_is_of_the_shipped_networks(make):
     assert shipped.floor == matching(embedder.name).floor
 
 
-def test_another_version_of_a_network_has_no_cohort_and_a_higher_floor():
+def test_another_version_of_a_network_has_no_cohort_and_a_higher_floor() -> None:
     found = cohort_scorer("dlib_resnet", "another")
     assert (found.floor, found.cohort) == (matching("dlib_resnet").alone, None)
     assert cohort_scorer("unheard_of", "1").floor == Matching().alone
 
 
-def test_the_operators_floor_is_taken_and_the_cohort_stays():
+def test_the_operators_floor_is_taken_and_the_cohort_stays() -> None:
     assert cohort_scorer("unheard_of", "1", floor=0.4) == CohortScorer(0.4)
     version = next(name for name in np.load(COHORT_FILE).files if name.startswith("facenet_casia")).split("|")[1]
     found = cohort_scorer("facenet_casia", version, floor=0.7)
@@ -87,7 +88,7 @@ def test_the_operators_floor_is_taken_and_the_cohort_stays():
     assert found.cohort is not None
 
 
-def test_a_missing_file_is_no_cohort_and_a_broken_one_an_error(tmp_path):
+def test_a_missing_file_is_no_cohort_and_a_broken_one_an_error(tmp_path: Path) -> None:
     assert cohort_scorer("dlib_resnet", "1", tmp_path / "absent.npz").cohort is None
     broken = tmp_path / "broken.npz"
     broken.write_bytes(COHORT_FILE.read_bytes()[:100])
@@ -105,7 +106,7 @@ def test_a_file_with_pickles_is_refused(tmp_path: Path) -> None:
         cohort_scorer("dlib_resnet", "1", bad)
 
 
-def test_the_gallery_answers_in_what_the_scorer_says(tmp_path):
+def test_the_gallery_answers_in_what_the_scorer_says(tmp_path: Path) -> None:
     config = GalleryConfig("m", "1", 3, tmp_path, scorer=CohortScorer(0.9, 0.0, Y[None]))
     gallery = QdrantGallery(config)
     gallery.upsert_templates("o", "ana", np.stack([X, between(X, Y, 0.2)]))

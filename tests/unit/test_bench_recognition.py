@@ -8,8 +8,6 @@ import pytest
 
 from bench import recognition, recognition_cohort
 from bench.recognition_data import Eye, FaceSet, Pair, Person, Seen
-from mosaicast.adapters.detectors import RawFace
-from mosaicast.adapters.embedders import Face
 from mosaicast.adapters.embedders.cohort import CohortScorer
 from mosaicast.core.types import Box
 from tests.fakes.detector import FakeDetector, raw_face

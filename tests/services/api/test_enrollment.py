@@ -18,6 +18,7 @@ from mosaicast.core.types import Box
 from mosaicast.imaging.crops import Landmarks
 from mosaicast.runtime.children import ForkServer
 from mosaicast.runtime.sandbox import Access
+from services.api.errors import PhotosDisagreeError
 from services.api.people import enrollment
 from services.api.people.agreement import likeness, odd_ones_out
 from services.api.people.enrollment import (

@@ -19,7 +19,8 @@ from mosaicast.contracts.topics import GALLERY, STREAMS
 from services.api.background import alignment
 from services.api.background.alignment import align
 from services.api.background.outbox import OutboxSender
-from tests.services.api.fakes import Desk, FakeProducer, problem
+from tests.fakes.bus import FakeProducer
+from tests.services.api.fakes import ApiProducer, Desk, problem
 
 ROOT = Path(__file__).parents[3]
 LIMIT_S = 60.0

@@ -8,7 +8,7 @@ import pytest
 
 from mosaicast.core.types import Disposition
 from services.compositor.parent_pipe import SEGMENTS, ParentPipe
-from services.compositor.wire import LARGEST_SEGMENT_BYTES, Outcome, Report, Segment, from_child
+from services.compositor.wire import LARGEST_SEGMENT_BYTES, Outcome, OutgoingPicture, Report, Segment, from_child
 
 WAIT_S = 20.0
 

@@ -349,6 +349,7 @@ def test_a_child_without_packets_is_let_go_and_the_next_packet_starts_another(
 
 def test_files_of_a_deleted_stream_that_can_not_be_deleted_are_tried_again(tmp_path: Path) -> None:
     disk = StuckFolder(tmp_path)
+    stage: Stage
     stage = Stage(lambda stream_id: HlsOutput(HlsFiles(stream_id, disk, 1), lambda: stage.now))
     stage.wants(spec())
     stage.step(packet(0, key=True))

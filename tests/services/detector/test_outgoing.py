@@ -21,7 +21,7 @@ from tests.services.detector.test_service import Bus, sample
 
 
 @pytest.fixture
-def outgoing_frame(jpeg_of: Callable) -> Callable[..., OutgoingFrame]:
+def outgoing_frame(jpeg_of: Callable[..., Any]) -> Callable[..., OutgoingFrame]:
     blank = jpeg_of(np.full((36, 64, 3), 128, np.uint8))
 
     def make(index: int = 0, **changes: object) -> OutgoingFrame:
@@ -35,7 +35,7 @@ def outgoing_frame(jpeg_of: Callable) -> Callable[..., OutgoingFrame]:
 
 
 def test_boxes_are_in_pixels_of_the_frame(
-    outgoing_frame: Callable, fake_detector: Callable, make_face: Callable
+    outgoing_frame: Callable[..., Any], fake_detector: Callable[..., Any], make_face: Callable[..., Any]
 ) -> None:
     detector = fake_detector([make_face(10, 5, 20, 15, 0.9), make_face(0, 0, 9, 9, 0.4)])
     answer = check_picture(detector, outgoing_frame(7))
@@ -46,7 +46,11 @@ def test_boxes_are_in_pixels_of_the_frame(
 
 @pytest.mark.parametrize(("blue", "reason"), [(None, "bad_picture"), (13, "model")])
 def test_no_answer_is_a_failure_and_never_nobody(
-    outgoing_frame: Callable, fake_detector: Callable, jpeg_of: Callable, blue: int | None, reason: str
+    outgoing_frame: Callable[..., Any],
+    fake_detector: Callable[..., Any],
+    jpeg_of: Callable[..., Any],
+    blue: int | None,
+    reason: str,
 ) -> None:
     picture = b"garbage" if blue is None else jpeg_of(np.full((36, 64, 3), blue, np.uint8))
     answer = check_picture(fake_detector(), outgoing_frame(jpeg=picture))
@@ -54,7 +58,7 @@ def test_no_answer_is_a_failure_and_never_nobody(
     assert answer.reason == reason
 
 
-def test_a_newer_picture_takes_the_place_of_an_older_one(outgoing_frame: Callable) -> None:
+def test_a_newer_picture_takes_the_place_of_an_older_one(outgoing_frame: Callable[..., Any]) -> None:
     waiting = WaitingPictures()
     for index in range(3):
         waiting.offer(outgoing_frame(index), 0, 1.0)
@@ -65,7 +69,7 @@ def test_a_newer_picture_takes_the_place_of_an_older_one(outgoing_frame: Callabl
     assert waiting.drain_drops() == Counter()
 
 
-def test_a_picture_that_waited_too_long_is_skipped_and_counted(outgoing_frame: Callable) -> None:
+def test_a_picture_that_waited_too_long_is_skipped_and_counted(outgoing_frame: Callable[..., Any]) -> None:
     waiting = WaitingPictures()
     waiting.offer(outgoing_frame(), 0, 1.0)
     waiting.expire(1.0 + STALE_S)
@@ -74,7 +78,7 @@ def test_a_picture_that_waited_too_long_is_skipped_and_counted(outgoing_frame: C
     assert waiting.drain_drops() == Counter({("s", "behind"): 1})
 
 
-def test_pictures_of_partitions_that_are_gone_are_dropped(outgoing_frame: Callable) -> None:
+def test_pictures_of_partitions_that_are_gone_are_dropped(outgoing_frame: Callable[..., Any]) -> None:
     waiting = WaitingPictures()
     waiting.offer(outgoing_frame(), 0, 1.0)
     waiting.offer(outgoing_frame(stream_id="t"), 1, 1.0)
@@ -96,7 +100,9 @@ class Log(list[str]):
         return FakeDetector(sees, name)
 
 
-def test_live_frames_go_first_whatever_came_before_them(outgoing_frame: Callable, make_frame: Callable) -> None:
+def test_live_frames_go_first_whatever_came_before_them(
+    outgoing_frame: Callable[..., Any], make_frame: Callable[..., Any]
+) -> None:
     log = Log()
     bus = Bus([[outgoing_frame(1), *(make_frame(seq) for seq in range(4))]])
     bus.done = lambda: any(isinstance(message, OutgoingFaces) for message in bus.sent)
@@ -109,7 +115,7 @@ def test_live_frames_go_first_whatever_came_before_them(outgoing_frame: Callable
 
 
 def test_behind_pictures_are_skipped_and_counted_and_no_live_frame_is(
-    outgoing_frame: Callable, make_frame: Callable
+    outgoing_frame: Callable[..., Any], make_frame: Callable[..., Any]
 ) -> None:
     """Whenever the model is free another live frame waits: nothing is left over for the guard."""
     log = Log()
@@ -121,22 +127,11 @@ def test_behind_pictures_are_skipped_and_counted_and_no_live_frame_is(
         left -= 1
         if left > 0:
             number = 13 - left
-            service._receive([_received(make_frame(number)), _received(make_look(number))])
+            service._receive([_received(make_frame(number)), _received(outgoing_frame(number))])
         log.append("live")
         return []
 
-        def detect_and_refill(batch: list, threshold: float) -> list[list]:
-            nonlocal left
-            left -= 1
-            if left > 0:
-                number = 13 - left
-                service._receive([_received(make_frame(number)), _received(outgoing_frame(number))])
-            return detect(batch, threshold)
-
-        detector.detect = detect_and_refill
-        return detector
-
-    service = DetectorService(bus, more, Metrics(), Shape(), lambda: log.detector("guard"))
+    service = DetectorService(bus, lambda: FakeDetector(refill), Metrics(), Shape(), lambda: log.detector("guard"))
     service.on_assigned(frozenset({0}))
     bus.done = lambda: any(isinstance(message, OutgoingFaces) for message in bus.sent) and bool(bus.reports)
     service.run(bus, bus.stop)
@@ -151,15 +146,9 @@ def _received(message: Any) -> Any:
     return SimpleNamespace(partition=0, message=message)
 
 
-def test_a_picture_that_fails_harms_nobody(outgoing_frame: Callable, make_frame: Callable) -> None:
-    class Broken:
-        name = "broken"
-
-        def input_size(self, width: int, height: int) -> tuple[int, int]:
-            return width, height
-
-        def detect(self, batch: list, threshold: float) -> list[list]:
-            raise RuntimeError("a bug")
+def test_a_picture_that_fails_harms_nobody(outgoing_frame: Callable[..., Any], make_frame: Callable[..., Any]) -> None:
+    def broken(picture: NDArray[np.uint8]) -> Sequence[RawFace]:
+        raise RuntimeError("a bug")
 
     log = Log()
     bus = Bus([[outgoing_frame(0)], [make_frame(0)]])

@@ -47,7 +47,7 @@ class Listener:
         self.ours, theirs = multiprocessing.Pipe(duplex=True)
         self.theirs = theirs
         self.parent_pipe = ParentPipe(theirs)
-        self.heard: list = []
+        self.heard: list[Any] = []
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
 
@@ -222,15 +222,19 @@ class FakePicture:
         return b"jpeg"
 
 
-def write(pictures, busy=()) -> FakeParentPipe:
+def writer_to(parent_pipe: Any) -> EpochWriter:
+    return EpochWriter("s", 7, START, Command(10.0, 0.2), parent_pipe)
+
+
+def write(pictures: Iterable[Any], busy: Iterable[int] = ()) -> FakeParentPipe:
     parent_pipe = FakeParentPipe(busy)
-    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), parent_pipe)
+    writer = writer_to(parent_pipe)
     for picture in pictures:
         writer.add_picture(picture)
     return parent_pipe
 
 
-def test_a_refused_sample_is_counted_and_keeps_its_number():
+def test_a_refused_sample_is_counted_and_keeps_its_number() -> None:
     parent_pipe = write([FakePicture(0), FakePicture(100), FakePicture(200)], busy={1})
     assert [(frame.seq, frame.pts) for frame in parent_pipe.sent] == [(0, 0), (2, 200)]
     assert parent_pipe.counters == {"samples_dropped": 1}
@@ -255,9 +259,9 @@ def test_a_cut_whose_sample_is_lost_is_a_hole_and_not_told_with_the_next_one() -
     assert answered == [(0, False), (300, True)]
 
 
-def test_the_last_picture_is_looked_at_so_that_the_end_is_known():
+def test_the_last_picture_is_looked_at_so_that_the_end_is_known() -> None:
     parent_pipe = FakeParentPipe()
-    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), parent_pipe)
+    writer = writer_to(parent_pipe)
     for pts in (0, 30, 60):
         picture: Any = FakePicture(pts)
         writer.add_picture(picture)
@@ -271,9 +275,9 @@ def test_a_sample_carries_the_fingerprint_of_its_picture() -> None:
     assert sample.fingerprint == fingerprint(FakePicture(0, scene=3).thumbnail())
 
 
-def test_messages_tell_how_many_video_packets_were_before_them():
+def test_messages_tell_how_many_video_packets_were_before_them() -> None:
     parent_pipe = FakeParentPipe()
-    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), parent_pipe)
+    writer = writer_to(parent_pipe)
     for track in ("video", "audio", "video", "audio"):
         writer.add_packet(PacketRead(track, Times(0, 0, 0), MS, True, b"x"))
     writer.end()
@@ -282,15 +286,15 @@ def test_messages_tell_how_many_video_packets_were_before_them():
     ]  # fmt: skip
 
 
-def test_a_picture_that_can_not_be_converted_is_a_dropped_sample():
+def test_a_picture_that_can_not_be_converted_is_a_dropped_sample() -> None:
     parent_pipe = write([FakePicture(0), FakePicture(100, broken=True), FakePicture(200)])
     assert [frame.pts for frame in parent_pipe.sent] == [0, 200]
     assert parent_pipe.counters == {"samples_dropped": 1}
 
 
-def test_a_packet_that_is_too_large_leaves_a_hole():
+def test_a_packet_that_is_too_large_leaves_a_hole() -> None:
     parent_pipe = FakeParentPipe()
-    writer = EpochWriter("s", 7, START, Command(10.0, 0.2), parent_pipe)
+    writer = writer_to(parent_pipe)
     for size in (10, 17 * 1024**2, 10):
         writer.add_packet(PacketRead("video", Times(0, 0, 0), MS, True, b"x" * size))
     assert [(packet.index, packet.unit) for packet in parent_pipe.sent] == [(0, 0), (2, 2)]

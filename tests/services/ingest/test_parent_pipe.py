@@ -25,14 +25,14 @@ def fill(box: ParentPipe) -> int:
     raise AssertionError("the pipe has no end")
 
 
-def test_messages_arrive_in_order(pipe):
+def test_messages_arrive_in_order(pipe: tuple[Connection, Connection]) -> None:
     box = ParentPipe(pipe[1])
     box.send(b"one")
     assert box.offer(b"two")
     assert [pipe[0].recv_bytes(), pipe[0].recv_bytes()] == [b"one", b"two"]
 
 
-def test_a_sample_is_refused_by_a_busy_pipe_and_goes_through_later(pipe):
+def test_a_sample_is_refused_by_a_busy_pipe_and_goes_through_later(pipe: tuple[Connection, Connection]) -> None:
     box = ParentPipe(pipe[1])
     count = fill(box)
     assert count > 2
@@ -41,7 +41,7 @@ def test_a_sample_is_refused_by_a_busy_pipe_and_goes_through_later(pipe):
     assert box.offer(b"again")
 
 
-def test_a_packet_waits_for_a_slow_parent(pipe):
+def test_a_packet_waits_for_a_slow_parent(pipe: tuple[Connection, Connection]) -> None:
     box = ParentPipe(pipe[1])
     count = fill(box)
     got: list[bytes] = []
@@ -54,14 +54,16 @@ def test_a_packet_waits_for_a_slow_parent(pipe):
     assert len(got[-1]) == 2_000_000
 
 
-def test_a_parent_that_is_stuck_ends_the_child(pipe, monkeypatch):
+def test_a_parent_that_is_stuck_ends_the_child(
+    pipe: tuple[Connection, Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(parent_pipe, "STUCK_AFTER_S", 0.1)
     box = ParentPipe(pipe[1])
     with pytest.raises(ParentGoneError):
         box.send(b"M" * 8_000_000)
 
 
-def test_a_parent_that_is_gone_ends_the_child(pipe):
+def test_a_parent_that_is_gone_ends_the_child(pipe: tuple[Connection, Connection]) -> None:
     box = ParentPipe(pipe[1])
     pipe[0].close()
     with pytest.raises(ParentGoneError):
@@ -70,7 +72,7 @@ def test_a_parent_that_is_gone_ends_the_child(pipe):
         box.receive(0.1)
 
 
-def test_words_of_the_parent_are_heard(pipe):
+def test_words_of_the_parent_are_heard(pipe: tuple[Connection, Connection]) -> None:
     box = ParentPipe(pipe[1])
     assert box.receive(0.0) is None
     pipe[0].send_bytes(b"hello")

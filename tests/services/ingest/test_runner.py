@@ -28,8 +28,8 @@ WAIT_S = 30.0
 class Stage:
     """A runner with everything around it fake. `settle` lets it take in what the children did."""
 
-    def __init__(self, spec, media_dir=None):
-        self.bus, self.spawner, self.clock = FakeBus(), FakeSpawner(), Clock()
+    def __init__(self, spec: StreamSpec, media_dir: Path | None = None) -> None:
+        self.bus, self.spawner, self.clock = FakeBus(), FakeSpawner(), Clock(100.0)
         self.context = ingest_context(self.bus, self.spawner, media_dir=media_dir, clock=self.clock)
         self.runner = StreamRunner(spec, self.context)
         self.runner.tick()
@@ -139,6 +139,7 @@ def test_a_full_bus_is_counted_as_refused_frames_and_dropped_samples(stage: Stag
 def test_a_refused_video_packet_asks_the_child_for_a_new_epoch(stage: Stage) -> None:
     stage.bus.full = {MEDIA.name}
     stage.child.says(packet(stage.child.job.epoch))
+    assert stage.runner._child_pipe is not None
     assert stage.runner._child_pipe.lossy.wait(10)
     stage.runner.tick()
     stage.runner.tick()
@@ -322,6 +323,7 @@ def test_a_child_that_breaks_the_contract_is_killed_and_its_word_not_passed_on(
         stage.child.theirs.send_bytes(word)
     else:
         stage.child.says(word)
+    assert stage.runner._child_pipe is not None
     stage.runner._child_pipe._thread.join(WAIT_S)
     stage.runner.tick()
     assert stage.child.killed

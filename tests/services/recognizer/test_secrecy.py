@@ -195,7 +195,7 @@ def test_a_key_would_be_found() -> None:
             assert_nothing_in(b"abc" + written + b"def")
 
 
-def test_a_broadcast_leaves_nothing_but_the_enrolled_in_the_gallery(scene):
+def test_a_broadcast_leaves_nothing_but_the_enrolled_in_the_gallery(scene: Scene) -> None:
     scene.enroll("ana", ANA)
     people = [face(100, ANA), face(600, STRANGER), face(900, FAILING)]
     assert clear(scene.watch(15, *people)[-1]) == [True, False, False], "it does recognise"
@@ -212,7 +212,7 @@ def test_a_broadcast_leaves_nothing_but_the_enrolled_in_the_gallery(scene):
         np.testing.assert_array_equal(everybody["ana"], planted(ANA, network)[None])
 
 
-def test_a_gallery_that_fails_in_every_way_leaves_nothing(scene):
+def test_a_gallery_that_fails_in_every_way_leaves_nothing(scene: Scene) -> None:
     scene.enroll("ana", ANA)
     assert clear(scene.watch(12, face(100, ANA), face(600, STRANGER))[-1]) == [True, False]
     files = [path for path in scene.folder.rglob("templates.sqlite") if path.is_file()]
@@ -234,7 +234,7 @@ def test_a_gallery_that_fails_in_every_way_leaves_nothing(scene):
     assert_nothing_in(scene.left())
 
 
-def test_erased_on_a_running_stream_nothing_is_left(scene):
+def test_erased_on_a_running_stream_nothing_is_left(scene: Scene) -> None:
     scene.enroll("ana", ANA)
     assert clear(scene.watch(12, face(100, ANA), face(600, STRANGER))[-1]) == [True, False]
     scene.erase("ana")
@@ -256,7 +256,7 @@ def test_a_bug_that_quotes_a_vector_is_logged_by_place_only(scene: Scene) -> Non
     assert_nothing_in(scene.left())
 
 
-def test_vectors_of_strangers_are_forgotten_when_nobody_comes_any_more(scene):
+def test_vectors_of_strangers_are_forgotten_when_nobody_comes_any_more(scene: Scene) -> None:
     scene.enroll("ana", ANA)
     scene.watch(3, face(600, STRANGER))
     recent = scene.matchers[0].recent

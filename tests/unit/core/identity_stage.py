@@ -107,8 +107,8 @@ class Stage:
         qualities = [FaceQuality(TURNED if seen[one.index].turned else FRONTAL, 100.0, crops) for one in tracked]
         decided, *wanted = self._machine.handle(SampleTracked(list(zip(tracked, qualities, strict=True)), at_s), at_s)
         assert isinstance(decided, Decided)
-        who = {one.track_id: seen[one.index].who for one in tracked}
-        self._asked = [(want, who[want.track_id]) for want in wanted if isinstance(want, EmbeddingWanted)]
+        shown = {one.track_id: seen[one.index].who for one in tracked}
+        self._asked = [(want, shown[want.track_id]) for want in wanted if isinstance(want, EmbeddingWanted)]
         self.rechecked_s += [at_s for want, _ in self._asked if want.urgent]
         self.verdicts.append(Verdict(time, decided.verdicts, cut))
 

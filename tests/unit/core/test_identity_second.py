@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from mosaicast.core.identity import IdentityPolicy, LookWanted, Match
+from mosaicast.core.identity import EmbeddingWanted, IdentityPolicy, Match
 from mosaicast.core.types import Reason
 from tests.unit.core.identity_script import ANA, BEN, POLICY, SURE, Script, like, reasons, seen
 
@@ -79,7 +79,7 @@ def test_votes_average_the_newest_looks_and_rechecks_do_not() -> None:
     assert script.wanted[0].window == 1
 
 
-def wants(script: Script, **flags: bool) -> LookWanted:
+def wants(script: Script, **flags: bool) -> EmbeddingWanted:
     """Look until the face is asked for."""
     for _ in range(60):
         script.look(seen(1, **flags))

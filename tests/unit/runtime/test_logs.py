@@ -56,7 +56,7 @@ def test_long_texts_are_cut() -> None:
 
 def test_a_line_is_json_and_names_the_service(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("ingest")
-    logs.get_logger("here").warning("source gone", stream="abc", url="rtmp://edge/live/planted")
+    logs.get_logger("here").warning("bug", stream="abc", url="rtmp://edge/live/planted")
     line = json.loads(capsys.readouterr().err)
     assert line["service"] == "ingest"
     assert line["stream"] == "abc"
@@ -96,13 +96,13 @@ def test_libraries_speak_from_warnings_on(
     logs.configure("api", level=level)
     for logger in (logs.get_logger("here"), logging.getLogger("httpx")):
         for say in (logger.debug, logger.info, logger.warning, logger.error):
-            say("said")
+            say("bug")
     assert [line["module"] for line in lines(capsys)] == ["here"] * ours + ["httpx"] * theirs
 
 
 def test_lines_of_other_threads_name_the_service(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("api")
-    thread = threading.Thread(target=lambda: logs.get_logger("there").info("said"))
+    thread = threading.Thread(target=lambda: logs.get_logger("there").info("bug"))
     thread.start()
     thread.join()
     assert [line["service"] for line in lines(capsys)] == ["api"]
@@ -114,7 +114,7 @@ def test_an_exception_is_told_by_its_type_and_place(capsys: pytest.CaptureFixtur
         raise ValueError("planted")
     except ValueError:
         logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
-        logs.get_logger("here").exception("failed")
+        logs.get_logger("here").exception("bug")
     for line in lines(capsys):
         assert line["exception"] == "ValueError"
         assert "test_an_exception_is_told" in str(line["places"])
