@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 from msgspec import Meta, field
 
 from mosaicast.contracts.base import Identifier, Message, NonNegative, Unit
-from mosaicast.core.timeline import MaskPolicy
+from mosaicast.core.mask_policy import MaskPolicy
 from mosaicast.core.types import Style
 
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from mosaicast.core.evidence import Evidence
 from mosaicast.core.fingerprint import cells
+from mosaicast.core.mask_policy import MaskPolicy
 from mosaicast.core.pacing import Pacer
-from mosaicast.core.timeline import FramePlan, MaskPolicy, Timeline, full
+from mosaicast.core.timeline import FramePlan, Timeline, full
 from mosaicast.core.transitions import Transitions
 from mosaicast.core.types import Box, MediaTime, PersonId, Verdict
 

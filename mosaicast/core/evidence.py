@@ -17,15 +17,12 @@ from fractions import Fraction
 from typing import Literal
 
 from mosaicast.core.fingerprint import same_picture
+from mosaicast.core.mask_policy import LEAD_S, MAX_GAP_S
 from mosaicast.core.transitions import Transitions
 from mosaicast.core.types import MediaTime, Verdict
 
 Lack = Literal["no_verdict", "packet_lost", "verdict_lost", "picture_missing", "picture_differs", "verdicts_late"]
 
-LEAD_S = 0.4
-"""How far verdicts must reach beyond a frame, seconds: as far as masks are led back from a face's first detection."""
-MAX_GAP_S = 0.25
-"""How far two neighbouring verdicts may be apart, seconds: nobody crosses the picture between two samples."""
 _MOST = 4096
 """Verdicts, and frames, that are remembered: minutes at any rate. Only frames that stopped coming let so many wait."""
 

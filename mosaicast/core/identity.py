@@ -14,7 +14,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 from mosaicast.core import identity_votes as votes
-from mosaicast.core.evidence import MAX_GAP_S
 from mosaicast.core.identity_events import (
     Answered,
     Command,
@@ -28,6 +27,7 @@ from mosaicast.core.identity_events import (
     SampleTracked,
 )
 from mosaicast.core.identity_states import BARRED, REASONS, Request, Signal, Standing, Track
+from mosaicast.core.mask_policy import MAX_GAP_S
 from mosaicast.core.pose import yaw_ratio
 from mosaicast.core.tracking import Tracked
 from mosaicast.core.types import Box, PersonId, Reason, TrackId, TrackVerdict

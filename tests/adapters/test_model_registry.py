@@ -66,7 +66,7 @@ def test_an_unknown_name_is_told_the_known_ones(registry: Registry) -> None:
         ("scale = 128.0", "scale = 0.0"),
         ('name = "mtcnn"', 'name = "centerface"'),
         ("[[models]]", "[[models"),
-        ("enroll = 0.5", "enroll = 0.5"),
+        ("enrol = 0.5", "enrolment = 0.5"),
     ],
 )  # fmt: skip
 def test_a_list_that_is_not_right_is_refused(tmp_path: Path, old: str, new: str) -> None:

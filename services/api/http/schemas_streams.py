@@ -12,7 +12,7 @@ from mosaicast.contracts.streams import (
     SETTABLE_DELAY_S,
     Preset,
 )
-from mosaicast.core.timeline import MaskPolicy
+from mosaicast.core.mask_policy import MaskPolicy
 from mosaicast.core.types import Style
 from services.api.http.schemas import Name, Owner, Page, Strict, shown
 

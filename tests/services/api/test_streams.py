@@ -10,7 +10,7 @@ import pytest
 
 from mosaicast.adapters.database.storage import Storage
 from mosaicast.contracts.messages import Source, Zone
-from mosaicast.core.timeline import MaskPolicy
+from mosaicast.core.mask_policy import MaskPolicy
 from mosaicast.core.types import Style
 from services.api.secrets import digest
 from tests.services.api.fakes import Desk, problem

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from mosaicast.core import evidence as evidence_module
 from mosaicast.core import timeline as timeline_module
 from mosaicast.core.evidence import Evidence
-from mosaicast.core.timeline import MaskPolicy
+from mosaicast.core.mask_policy import MaskPolicy
 from mosaicast.core.transitions import Transitions
 from mosaicast.pipeline.decide import StreamRecognition
 from mosaicast.pipeline.frames import Chain as _Chain

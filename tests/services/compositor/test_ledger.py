@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaicast.contracts.messages import MediaPacket, TimeBase
-from mosaicast.core.timeline import MaskPolicy
+from mosaicast.core.mask_policy import MaskPolicy
 from mosaicast.core.types import Disposition
 from services.compositor.ledger import Ledger
 from services.compositor.replay import LARGEST_BYTES, MOST_VERDICTS, VERDICTS_S, Replay

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mosaicast.core.mask_policy import MaskPolicy
 from mosaicast.core.regions import Region
-from mosaicast.core.timeline import MaskPolicy, Timeline
+from mosaicast.core.timeline import Timeline
 from mosaicast.core.types import Box, Disposition, PersonId, Reason, TrackId, TrackVerdict, Verdict
 
 POLICY = MaskPolicy()
