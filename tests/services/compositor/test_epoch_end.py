@@ -9,7 +9,7 @@ from mosaicast.contracts.messages import MediaPacket
 from mosaicast.core.types import Disposition
 from tests.adapters.av_clips import make_clip
 from tests.services.compositor.media import packets, spec, verdicts
-from tests.services.compositor.test_engine import Rig
+from tests.services.compositor.rig import Rig
 
 FPS, LEAD = 30, 12
 """12 frames are `lead` (0.4 s)."""

@@ -25,7 +25,7 @@ from services.compositor.wire import OutgoingPicture, Tripped
 from services.detector.outgoing import WIDTH, check_picture
 from synthetic.cast import load_cast
 from tests.services.compositor.media import packets, spec, verdicts
-from tests.services.compositor.test_engine import Rig
+from tests.services.compositor.rig import Rig
 
 RATE, SECONDS = 15, 6
 ANSWER_S = 0.1

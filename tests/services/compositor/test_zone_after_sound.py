@@ -9,7 +9,7 @@ from mosaicast.contracts.messages import Policy, Zone
 from mosaicast.core.types import Disposition
 from tests.adapters.av_clips import make_clip
 from tests.services.compositor.media import packets, spec, verdicts
-from tests.services.compositor.test_engine import Rig
+from tests.services.compositor.rig import Rig
 
 
 def test_a_zone_is_masked_whichever_packet_told_the_size(tmp_path: Path) -> None:
