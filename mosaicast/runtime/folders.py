@@ -23,6 +23,8 @@ def models_dir() -> Path:
 def left_behind(kind: Literal["data", "models"], used: Path) -> str | None:
     """Return a sentence about `./var` of an earlier version, if it holds something and nobody chose a folder.
 
+    It is said as long as something lies there: they may be photos and templates of people who believe them erased.
+
     Args:
         used: the folder that is used now.
 
@@ -30,12 +32,18 @@ def left_behind(kind: Literal["data", "models"], used: Path) -> str | None:
         None: there is nothing to say.
     """
     own, earlier = (data_dir() if kind == "data" else models_dir()), _EARLIER / kind
-    if used != own or _holds(own, kind) or not _holds(earlier, kind):
+    if used != own or not _holds(earlier, kind):
         return None
     return (
         f"{earlier.resolve()} holds the {kind} of an earlier version, and is not used; to go on with it say "
-        f"--{kind}-dir {earlier}, or set MOSAICAST_{kind.upper()}_DIR; {kind} now go to {own}"
+        f"--{kind}-dir {earlier}, or set MOSAICAST_{kind.upper()}_DIR; if it is not wanted any more delete it; "
+        f"{kind} now go to {own}"
     )
+
+
+def would_begin_anew(used: Path) -> bool:
+    """Return whether a data folder is empty: who starts on it knows no stream, no person and no prohibition."""
+    return not _holds(used, "data")
 
 
 def _holds(folder: Path, kind: Literal["data", "models"]) -> bool:

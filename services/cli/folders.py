@@ -35,13 +35,12 @@ def settings_for(data_dir: Path | None) -> "Settings":
     """Return the settings, with the chosen data folder; tell of data of an earlier version that is not used.
 
     Raises:
-        WrongSettingsError: a setting is wrong.
+        WrongSettingsError: a setting is wrong, or nobody chose between that data and a new, empty folder.
     """
-    from mosaicast.runtime.folders import left_behind
-    from mosaicast.runtime.settings import load
+    from mosaicast.runtime.settings import load, refuse_to_begin_anew
 
     settings = load(**({} if data_dir is None else {"data_dir": data_dir}))
-    _tell(left_behind("data", settings.data_dir))
+    _tell(refuse_to_begin_anew(settings))
     return settings
 
 

@@ -5,8 +5,9 @@ import os
 import pickle
 import shutil
 import sqlite3
+import tempfile
 import uuid
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,3 +200,58 @@ def test_a_folder_that_somebody_is_in_is_left_for_the_next_start(
         fcntl.flock(held, fcntl.LOCK_EX)
         assert list(take_over(former(config), config.path).left.values()) == ["folder_in_use"]
     assert take_over(former(config), config.path) == (1, {})
+
+
+def test_who_is_erased_while_another_process_takes_over_is_not_confirmed(
+    config: GalleryConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_before(config, ME, ana=1)
+    gallery = QdrantGallery(config)
+    gallery.upsert_templates(ME, "ben", VECTORS[:1])  # so that the folder is there
+    erase = LocalStore.erase
+
+    def erase_then_another_starts(self: LocalStore, owner: str, person: str) -> None:
+        erase(self, owner, person)
+        take_over(former(config), config.path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "erase", erase_then_another_starts)
+        with pytest.raises(GalleryUnavailable, match="not_taken_over"):
+            gallery.erase_person(ME, "ana")
+    gallery.erase_person(ME, "ana")
+    assert gallery.everybody() == {(ME, "ben")}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not read")
+@pytest.mark.parametrize("hidden", ["kept", "former"])
+def test_a_folder_that_cannot_be_read_is_not_one_of_nobody(hidden: str) -> None:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with suppress(BaseException):
+            status = _told_of_a_hidden_folder(hidden)
+        os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def _told_of_a_hidden_folder(hidden: str) -> int:
+    """As nobody: 0 if what may not be read is told as such."""
+    os.setgid(65534)
+    os.setuid(65534)
+    home = Path(tempfile.mkdtemp())
+    config = GalleryConfig("test", "1", 8, home / "gallery", key=KEY, former_path=home / "qdrant")
+    gallery = QdrantGallery(config)
+    gallery.upsert_templates(ME, "ana", VECTORS[:1])
+    if hidden == "former":
+        owner_folder(former(config), ME).mkdir(parents=True)
+        owner_folder(former(config), ME).chmod(0)
+        return 0 if take_over(former(config), config.path).left else 2
+    owner_folder(config.path, ME).chmod(0)
+    asked = (lambda: gallery.erase_person(ME, "ana"), gallery.everybody)
+    told = 0
+    for ask in asked:
+        try:
+            ask()
+        except GalleryUnavailable:
+            told += 1
+    return 0 if told == len(asked) else 3

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from mosaicast.adapters.gallery.local import LocalStore, Point, Stamp
 from mosaicast.adapters.gallery.seal import Seal
 from mosaicast.adapters.gallery.store import (
-    COLLECTIONS,
     MOST_MATCHES,
     GalleryConfig,
     GalleryUnavailable,
     OwnerUnavailable,
+    collections_in,
+    entries,
     translate_errors,
     version_texts,
 )
@@ -72,16 +73,22 @@ class Folder:
 
     def erase(self, owner: str, person: str, *, every_model: bool) -> None:
         """Erase a person's templates, of this model or of all, and their bytes."""
+        # Asked before and after: another process may be taking it over just now, behind what is erased here.
+        left = every_model and self._is_left(owner)
         for name in self._collections(owner) if every_model else [self._config.collection]:
             self._store(owner, name).erase(owner, person)
-        former = self._config.former_path
-        if every_model and former is not None and translate_errors(owner_folder(former, owner).exists):
+        if left or (every_model and self._is_left(owner)):
             raise GalleryUnavailable("not_taken_over")
+
+    def _is_left(self, owner: str) -> bool:
+        """Return whether something of an owner is still where the version before kept it."""
+        former = self._config.former_path
+        return former is not None and translate_errors(owner_folder(former, owner).exists)
 
     def everybody(self) -> frozenset[tuple[str, str]]:
         """Return owner and person of every point in every folder."""
         path, patience_s = self._config.path, self._config.patience_s
-        folders = translate_errors(lambda: sorted(path.glob(f"*/{COLLECTIONS}*")))
+        folders = translate_errors(lambda: [folder for owner in entries(path) for folder in collections_in(owner)])
         return frozenset[tuple[str, str]]().union(*(LocalStore(folder, patience_s).people() for folder in folders))
 
     def search(self, owner: str, vectors: Vectors) -> list[list[Match]]:
@@ -159,7 +166,7 @@ class Folder:
 
     def _collections(self, owner: str) -> list[str]:
         folder = owner_folder(self._config.path, owner)
-        return translate_errors(lambda: sorted(entry.name for entry in folder.glob(f"{COLLECTIONS}*")))
+        return translate_errors(lambda: [entry.name for entry in collections_in(folder)])
 
 
 def owner_folder(path: Path, owner: str) -> Path:

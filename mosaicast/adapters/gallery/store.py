@@ -81,6 +81,30 @@ def errors_translated() -> Iterator[None]:
         raise GalleryUnavailable(type(exc).__name__) from exc
 
 
+def entries(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted; nothing, if it is not there. To `glob`, what it may not read is empty.
+
+    Raises:
+        OSError: it can't be read, or is no folder.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def collections_in(owner: Path) -> list[Path]:
+    """Return the folders of an owner's models, sorted; none, if the owner has none.
+
+    Raises:
+        OSError: they can't be read.
+    """
+    try:
+        return [folder for folder in entries(owner) if folder.name.startswith(COLLECTIONS)]
+    except NotADirectoryError:
+        return []  # a file among the owners, which is not ours
+
+
 def version_texts(ids: Mapping[str, Sequence[str]]) -> dict[PersonId, str]:
     """Return for each person a text that differs whenever the person's points do; their ids are never used again."""
     return {PersonId(person): _digest(sorted(own)) for person, own in ids.items()}

@@ -11,12 +11,19 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 from mosaicast.adapters.gallery.local import LocalStore, Point, wait_for_lock
-from mosaicast.adapters.gallery.store import COLLECTIONS, GalleryUnavailable, errors_translated
+from mosaicast.adapters.gallery.store import (
+    GalleryUnavailable,
+    collections_in,
+    entries,
+    errors_translated,
+    translate_errors,
+)
 
 _LOCK = "mosaicast.lock"
 _POINT = ("qdrant_client.http.models.models", "PointStruct")
@@ -29,7 +36,7 @@ class Takeover(NamedTuple):
     people: int
     """How many have templates at the new place now that they did not have there."""
     left: dict[str, str]
-    """Folders that could not be taken over, `DIGEST OF OWNER/COLLECTION`, and why."""
+    """Folders that could not be taken over, `DIGEST OF OWNER/COLLECTION` (or all of an owner's), and why."""
 
 
 def take_over(former: Path, path: Path) -> Takeover:
@@ -42,8 +49,8 @@ def take_over(former: Path, path: Path) -> Takeover:
         path: the folder of the gallery.
     """
     people: set[tuple[str, str]] = set()
-    left = {}
-    for folder in sorted(former.glob(f"*/{COLLECTIONS}*")):
+    left: dict[str, str] = {}
+    for folder in _folders(former, left):
         name = f"{folder.parent.name}/{folder.name}"
         try:
             people |= _folder_taken_over(folder, LocalStore(path / name, _PATIENCE_S))
@@ -53,6 +60,17 @@ def take_over(former: Path, path: Path) -> Takeover:
         with suppress(OSError):  # what could not be taken over is in it, or something that is not ours
             empty.rmdir()
     return Takeover(len(people), left)
+
+
+def _folders(former: Path, left: dict[str, str]) -> list[Path]:
+    """Return the folders of all owners and models; note those owners whose can't be listed."""
+    found = []
+    for owner in translate_errors(lambda: entries(former)):
+        try:
+            found += translate_errors(partial(collections_in, owner))
+        except GalleryUnavailable as exc:
+            left[owner.name] = str(exc)
+    return found
 
 
 def _folder_taken_over(folder: Path, store: LocalStore) -> set[tuple[str, str]]:

@@ -31,6 +31,8 @@ class Refusals:
         self._now_s = now_s
         self._text = ""
         self._first_s = self._last_s = 0.0
+        self.said = ""
+        """The newest refusal, also one that seems to be over: librdkafka tells the same one only now and then."""
 
     def note(self, error: KafkaError) -> None:
         """Take in an error that librdkafka tells beside its answers."""
@@ -38,6 +40,7 @@ class Refusals:
         if text is None:
             _log.debug("client_error", error=error.name())
             return
+        self.said = text
         if text != self._text:
             _log.error("broker_refused", error=text)
             self._text, self._first_s = text, self._now_s()

@@ -127,7 +127,7 @@ def _opened(config: KafkaConfig, timeout_s: float) -> AdminClient:
             refusals.check(lambda timeout_s: admin.list_topics(timeout=timeout_s), _REFUSED_S)
             if monotonic_s() > until:
                 text = f"the broker at {config.bootstrap} does not answer, or wants another security_protocol"
-                raise BusError(text, fault="broker", retry=True) from exc
+                raise BusError(refusals.said or text, fault="broker", retry=True) from exc
         else:
             return admin
 

@@ -20,7 +20,14 @@ from mosaicast.runtime.settings.blocks import (
     VaultSettings,
 )
 from mosaicast.runtime.settings.kafka import KafkaSettings
-from mosaicast.runtime.settings.loading import WrongSettingsError, environment_for, foreign, load, load_or_exit
+from mosaicast.runtime.settings.loading import (
+    WrongSettingsError,
+    environment_for,
+    foreign,
+    load,
+    load_or_exit,
+    refuse_to_begin_anew,
+)
 from mosaicast.runtime.settings.services import (
     SERVICES,
     ApiServiceSettings,
@@ -64,5 +71,6 @@ __all__ = [
     "foreign",
     "load",
     "load_or_exit",
+    "refuse_to_begin_anew",
     "variables",
 ]

@@ -66,7 +66,7 @@ class KafkaSettings(Block):
     )  # fmt: skip
     @classmethod
     def _not_set(cls, value: object) -> object:
-        return value or None  # empty is how a compose file passes on what is not set
+        return None if value == "" else value  # empty is how a compose file passes on what is not set
 
     @field_validator("security_protocol", mode="before")
     @classmethod

@@ -9,7 +9,16 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from mosaicast.runtime.settings.services import PREFIX, SERVICES, Service, ServiceSettings, Settings, variables
+from mosaicast.runtime import folders
+from mosaicast.runtime.settings.services import (
+    PREFIX,
+    SERVICES,
+    DataSettings,
+    Service,
+    ServiceSettings,
+    Settings,
+    variables,
+)
 
 _WHERE = frozenset({"MOSAICAST_ENV_FILE", "MOSAICAST_SECRETS_DIR"})
 
@@ -52,11 +61,27 @@ def load_or_exit(settings: type[S]) -> S:
     """
     try:
         loaded = _load(settings)
+        if (told := refuse_to_begin_anew(loaded)) is not None:
+            sys.stderr.write(f"mosaicast: {told}\n")
     except WrongSettingsError as exc:
         sys.exit(f"mosaicast: {exc}")
     for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
         del os.environ[name]
     return loaded
+
+
+def refuse_to_begin_anew(settings: ServiceSettings) -> str | None:
+    """Return what is to be said of data of an earlier version that nobody chose or gave up.
+
+    Raises:
+        WrongSettingsError: and the folder that would be used is empty: streams, people and prohibitions would be gone.
+    """
+    if not isinstance(settings, DataSettings) or "data_dir" in settings.model_fields_set:
+        return None
+    told = folders.left_behind("data", settings.data_dir)
+    if told is not None and folders.would_begin_anew(settings.data_dir):
+        raise WrongSettingsError(f"{told}, but for that say so: --data-dir {settings.data_dir}, or MOSAICAST_DATA_DIR")
+    return told
 
 
 def _load(settings: type[S], **overrides: object) -> S:

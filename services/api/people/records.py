@@ -86,7 +86,9 @@ def erase_kept(deps: Deps, person: Person) -> None:
         GalleryUnavailable, VaultError: some may be left; erase again.
     """
     deps.templates.erase(person.owner_id, person.person_id)
-    if person.person_id in deps.vault.people():
+    # None of these photos are in another database's vault: they lie elsewhere, and to forget them is not to erase them.
+    elsewhere = deps.vault.refuses is not None and any(photo.photo_id is not None for photo in person.photos)
+    if elsewhere or person.person_id in deps.vault.people():
         deps.vault.erase(person.person_id)
 
 

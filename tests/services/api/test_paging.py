@@ -59,7 +59,17 @@ def test_what_is_deleted_between_two_pages_costs_nobody_else(filled: Desk) -> No
 @pytest.mark.parametrize("path", ["/v1/streams", "/v1/people", "/v1/status"])
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=1001", "limit=many", "cursor=nonsense", "cursor=é", "cursor=WzFd", "cursor=WyJhIiwgMV0="],
+    [
+        "limit=0",
+        "limit=1001",
+        "limit=many",
+        "cursor=nonsense",
+        "cursor=é",
+        "cursor=WzFd",
+        "cursor=WyJhIiwgMV0=",
+        "cursor=WzEsIlx1ZDgwMCJd",
+        "cursor=W3RydWUsIngiXQ==",
+    ],
 )
 def test_what_is_no_page_is_refused(filled: Desk, path: str, query: str) -> None:
     told = problem(filled.admin.get(f"{path}?{query}"), 422)

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from mosaicast.runtime import folders
-from mosaicast.runtime.settings import load
+from mosaicast.runtime.settings import ApiServiceSettings, DetectorServiceSettings, load, load_or_exit
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_settings_lie_there_wherever_they_are_read(home: Path, tmp_path: Path, m
 
 
 @pytest.mark.parametrize(("kind", "file"), [("data", "mosaicast.db"), ("models", "arcface.onnx")])
-def test_what_an_earlier_version_kept_is_named_until_there_is_something_new(
+def test_what_an_earlier_version_kept_is_named_until_somebody_chooses(
     home: Path, tmp_path: Path, kind: Literal["data", "models"], file: str
 ) -> None:
     used = folders.data_dir() if kind == "data" else folders.models_dir()
@@ -55,4 +55,24 @@ def test_what_an_earlier_version_kept_is_named_until_there_is_something_new(
     assert folders.left_behind(kind, tmp_path / "mine") is None, "somebody chose"
     used.mkdir(parents=True)
     (used / file).touch()
-    assert folders.left_behind(kind, used) is None, "it was begun anew"
+    assert folders.left_behind(kind, used) == told, "photos of people may lie there still"
+
+
+def test_an_installation_of_before_is_never_begun_anew_unasked(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its streams would be deleted from the log, its prohibitions forgotten, and its photos be nobody's."""
+    earlier = tmp_path / "var" / "data"
+    earlier.mkdir(parents=True)
+    (earlier / "mosaicast.db").touch()
+    with pytest.raises(SystemExit) as refused:
+        load_or_exit(ApiServiceSettings)
+    assert "--data-dir var/data" in str(refused.value)
+    assert load_or_exit(DetectorServiceSettings), "it keeps nothing"
+    monkeypatch.setenv("MOSAICAST_DATA_DIR", str(folders.data_dir()))
+    assert load_or_exit(ApiServiceSettings).data_dir == folders.data_dir(), "somebody chose"
+    monkeypatch.delenv("MOSAICAST_DATA_DIR", raising=False)
+    folders.data_dir().mkdir(parents=True)
+    (folders.data_dir() / "mosaicast.db").touch()
+    assert load_or_exit(ApiServiceSettings).data_dir == folders.data_dir()
+    assert str(earlier) in capsys.readouterr().err, "it was begun anew, and is said all the same"

@@ -295,3 +295,11 @@ def test_a_list_of_names_has_commas_and_nothing_else(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MOSAICAST_MEDIA__LIVE_CODECS", value)
     with pytest.raises(settings.WrongSettingsError, match="MOSAICAST_MEDIA__LIVE_CODECS"):
         settings.load()
+
+
+def test_the_first_share_is_number_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.KafkaSettings(assignment_index=0, assignment_count=2).assignment_index == 0
+    monkeypatch.setenv("MOSAICAST_KAFKA", '{"assignment_index": 0, "assignment_count": 2}')
+    assert settings.load().kafka.assignment_index == 0
+    monkeypatch.setenv("MOSAICAST_KAFKA", '{"assignment_index": ""}')
+    assert settings.load().kafka.assignment_index is None
