@@ -126,10 +126,18 @@ def _opened(config: KafkaConfig, timeout_s: float) -> AdminClient:
             admin.poll(0)  # tells `refusals`
             refusals.check(lambda timeout_s: admin.list_topics(timeout=timeout_s), _REFUSED_S)
             if monotonic_s() > until:
-                text = f"the broker at {config.bootstrap} does not answer, or wants another security_protocol"
-                raise BusError(refusals.said or text, fault="broker", retry=True) from exc
+                raise BusError(refusals.said or _no_answer(config), fault="broker", retry=True) from exc
         else:
             return admin
+
+
+def _no_answer(config: KafkaConfig) -> str:
+    text = f"the broker at {config.bootstrap} does not answer, or wants another security_protocol"
+    tls = "ssl" in config.options.get("security.protocol", "")
+    if tls and "ssl.certificate.location" not in config.options:
+        # TLS 1.3 refuses a missing certificate after the handshake: often the connection is gone before it is told why.
+        text += ", or a certificate of ours: check MOSAICAST_KAFKA__SSL_CERTIFICATE_LOCATION"
+    return text
 
 
 def _touch(admin: AdminClient, topology: Topology, timeout_s: float) -> None:
