@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from synthetic.session import wait_until
+from tests.unit.programs import program
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60
@@ -22,12 +23,6 @@ esac
 """
 PASSED = {"PARTS": "20 passed, 4 skipped in 9.10s", "WHOLE": "7 passed, 2 skipped in 5.00s"}
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def program(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
 
 
 @pytest.fixture

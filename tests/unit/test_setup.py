@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.programs import program
+
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60
 LOCKS = ("base", "demo", "calibrate", "gpu", "dev", "weights", "demo-cast", "uv")
@@ -26,12 +28,6 @@ case "$*" in
 esac
 """
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def program(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
 
 
 @pytest.fixture
