@@ -87,6 +87,7 @@ class Products:
         self.session: Session | None = None
         self.kept: set[str] = set()
         """Streams that go on from test to test."""
+        self._busy = False
 
     def of(self, broker: str) -> Session:
         if self.session is None or self._broker != broker:
@@ -94,6 +95,17 @@ class Products:
             self.session = self._running.enter_context(running(self._make_folder(broker), broker))
             self._broker = broker
         return self.session
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Broadcasts of several tests at once delete their streams themselves; nothing is tidied meanwhile."""
+        self._busy = True
+        yield
+        self._busy = False
+
+    def tidy(self) -> None:
+        if self.session is not None and not self._busy:
+            tidy(self.session, self.kept)
 
     def stop(self) -> None:
         self.session = None
@@ -125,8 +137,7 @@ def quick_session(products: Products) -> Session:
 def as_it_was(products: Products) -> Iterator[None]:
     """The next test finds a product without streams in which every part answers."""
     yield
-    if products.session is not None:
-        tidy(products.session, products.kept)
+    products.tidy()
 
 
 def tidy(session: Session, kept: Collection[str] = ()) -> None:

@@ -1,0 +1,93 @@
+"""Plays rows of the table, a few at a time, on one product."""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any
+
+from synthetic.publisher import Publisher
+from synthetic.session import Session
+from tests.e2e.field.browsers import page_of
+from tests.e2e.field.inputs import media
+from tests.e2e.field.rows import Live, Row, watching
+from tests.e2e.flv_publisher import TagPublisher, in_real_time, read_tags
+
+AT_ONCE = 4
+"""Rows side by side: so many small streams leave two cores something."""
+
+
+class Field:
+    """Plays rows in the background, in their order; `played` waits for one. A context manager.
+
+    Args:
+        session: whose product.
+        folder: for inputs.
+    """
+
+    def __init__(self, session: Session, folder: Path) -> None:
+        self._session, self._folder = session, folder
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="row")
+        self._browser = threading.Semaphore(1)
+        self._inputs: dict[int, Path] = {}
+        self._making = threading.Lock()
+        self._rows: dict[str, Future[Live]] = {}
+
+    def __enter__(self) -> "Field":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def begin(self, row: Row) -> None:
+        """Play a row when its turn comes."""
+        self._rows[row.name] = self._pool.submit(self._play, row)
+
+    def played(self, row: Row) -> Live:
+        """Wait for a row and return what was seen of it; raises what went wrong."""
+        return self._rows[row.name].result()
+
+    def _play(self, row: Row) -> Live:
+        stream = self._session.create(row.name, owner="field")
+        live, watchers = watching(self._session, stream, self._folder)
+        try:
+            with ExitStack() as stack:
+                for watcher in watchers:
+                    stack.enter_context(watcher)
+                live.publisher = stack.enter_context(self._publisher(row, live))
+                self._see(row, live)
+                if row.during is not None:
+                    row.during(live)
+        finally:
+            self._session.api.delete(f"/v1/streams/{stream.stream_id}")
+        return live
+
+    def _see(self, row: Row, live: Live) -> None:
+        if row.tracks:
+            live.until(lambda: len(live.rtmp.pictures) >= row.pictures, f"{row.pictures} pictures")
+            live.until(lambda: live.hls_watch.count >= row.segments, f"{row.segments} segments")
+            live.until(lambda: live.rtmp.tracks >= row.tracks, f"{sorted(row.tracks)}")
+        live.until(lambda: live.said(row.state, row.sentence), f"{row.state}: {row.sentence}")
+        if row.browser:
+            with self._browser:
+                live.page = page_of(live, row.browser)
+
+    def _publisher(self, row: Row, live: Live) -> AbstractContextManager[Any]:
+        path = self._input(row)
+        if row.publish is not None:
+            return row.publish(live, path)
+        if row.edit is not None:
+            return TagPublisher(row.edit(in_real_time(read_tags(path))), live.url)
+        return Publisher(path, live.url)
+
+    def _input(self, row: Row) -> Path:
+        with self._making:
+            if id(row.media) not in self._inputs:
+                path = self._folder / f"input-{len(self._inputs)}"
+                row.media(path)
+                self._inputs[id(row.media)] = path
+            return self._inputs[id(row.media)]
+
+
+PLAIN = media()
+"""The input of rows whose subject is something else."""

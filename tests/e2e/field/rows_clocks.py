@@ -1,0 +1,5 @@
+"""Clocks and ways: lag, jitter, stillness, time that jumps."""
+
+from tests.e2e.field.rows import Row
+
+ROWS: tuple[Row, ...] = ()

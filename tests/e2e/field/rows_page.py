@@ -1,0 +1,5 @@
+"""What the watch page plays, in which browser."""
+
+from tests.e2e.field.rows import Row
+
+ROWS: tuple[Row, ...] = ()
