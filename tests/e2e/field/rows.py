@@ -145,7 +145,7 @@ def watching(session: Session, stream: LiveStream, folder: Path) -> tuple[Live, 
 
 
 def in_step(live: Live) -> None:
-    """Sound is within 40 ms of its picture, wherever there are both (and a block of the meter's, and half a frame of AAC)."""
+    """Sound is within 40 ms of its picture, wherever there are both; 20 ms more for the meter."""
     for recording in (live.rtmp, live.hls):
         assert recording.offsets_s, "flashes and beeps"
         assert max(abs(offset_s) for offset_s in recording.offsets_s[1:] or recording.offsets_s) <= 0.04 + 0.02
