@@ -1,7 +1,8 @@
 """A service whose message log is not to be trusted: `python -m tests.e2e.chaotic SERVICE SEED SECONDS`.
 
-What the service polls of the topics of live video is lost, repeated or held up at random, from `CALM_S` after the first
-packet on for so many seconds. What is held up is overtaken by what comes after it. Nothing of the product knows.
+What the service polls of the topics of live video is lost, repeated or held up at random, for each stream from
+`CALM_S` after its first packet on for so many seconds. What is held up is overtaken by what comes after it. Nothing of
+the product knows.
 """
 
 import heapq
@@ -46,7 +47,7 @@ class Chaos:
     def __init__(self, seed: int, seconds: float) -> None:
         self._rng = Random(seed)
         self._seconds = seconds
-        self._begin_s: float | None = None
+        self._begins_s: dict[str, float] = {}
         self._held: list[tuple[float, int, Any]] = []
         self.did: Counter[str] = Counter()
 
@@ -59,7 +60,7 @@ class Chaos:
 
     def _copies(self, received: Any, now: float) -> list[Any]:
         chances = CHANCES.get(received.topic)
-        if chances is None or not self._rages(received.topic, now):
+        if chances is None or not self._rages(received.key, now):
             return [received]
         fate = self._rng.random()
         for what, chance in (("lost", chances.lost), ("repeated", chances.repeated), ("late", chances.late)):
@@ -75,10 +76,9 @@ class Chaos:
             heapq.heappush(self._held, (due_s, self.did.total(), received))
         return [received, received] if what == "repeated" else []
 
-    def _rages(self, topic: str, now: float) -> bool:
-        if self._begin_s is None:
-            self._begin_s = now + CALM_S
-        return self._begin_s <= now < self._begin_s + self._seconds
+    def _rages(self, stream_id: str, now: float) -> bool:
+        begin_s = self._begins_s.setdefault(stream_id, now + CALM_S)
+        return begin_s <= now < begin_s + self._seconds
 
 
 def let_loose(chaos: Chaos) -> None:

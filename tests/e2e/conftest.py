@@ -7,6 +7,7 @@ whatever it killed or took away must have healed before the next begins.
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -32,21 +33,32 @@ BROKERS = [
 MakeClip = Callable[[str, Script], Path]
 
 
+FPS = 15
+"""Of every broadcast here: half of a usual one's, so that two products side by side have room on two cores."""
 HEALED_S = 60.0
 """Every part answers again, and nothing of a deleted stream runs, within so long on any machine."""
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start each broker's product once, the real Kafka's last; tests with a product of their own come after its."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and has_its_own(item):
+            item.add_marker("own")
     items.sort(key=place)
 
 
+def has_its_own(item: pytest.Item) -> bool:
+    return not {"session", "quick_session"} & set(getattr(item, "fixturenames", ()))
+
+
 def place(item: pytest.Item) -> tuple[bool, bool]:
-    if item.get_closest_marker("e2e") is None:
-        return (False, False)
-    own = not {"session", "quick_session"} & set(getattr(item, "fixturenames", ()))
-    return (item.get_closest_marker("kafka") is not None, own)
+    return (item.get_closest_marker("kafka") is not None, item.get_closest_marker("own") is not None)
+
+
+def light(script: Script) -> Script:
+    """Return the same broadcast with `FPS` pictures a second."""
+    return replace(script, fps=FPS)
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +82,9 @@ def make_clip(tmp_path_factory: pytest.TempPathFactory, people: Mapping[str, Per
 @pytest.fixture(scope="session")
 def pair_clip(make_clip: MakeClip) -> Path:
     """One who may be enrolled, one who stays a stranger, and one who comes and goes."""
-    return make_clip("pair", presets.small(["astronaut", "admiral"], entering=["coach"], seconds=64, cut_every_s=16))
+    return make_clip(
+        "pair", light(presets.small(["astronaut", "admiral"], entering=["coach"], seconds=64, cut_every_s=16))
+    )
 
 
 @pytest.fixture(scope="session")

@@ -64,9 +64,13 @@ def read_tags(path: Path) -> Iterator[Tag]:
         at += size + _TAG_BYTES + 4
 
 
-def in_real_time(tags: Iterable[Tag]) -> list[Timed]:
-    """Send each tag at the time that it bears."""
-    return [Timed(tag.at_ms / 1000, tag) for tag in tags]
+def in_real_time(tags: Iterable[Tag], times: int = 1) -> list[Timed]:
+    """Send each tag at the time that it bears, and so many times all of them, in one go."""
+    once = list(tags)
+    length_ms = max((tag.at_ms for tag in once), default=0) + 33
+    again = [tag for tag in once if tag.is_media and not tag.is_header]
+    later = [tag.at(tag.at_ms + turn * length_ms) for turn in range(1, times) for tag in again]
+    return [Timed(tag.at_ms / 1000, tag) for tag in [*once, *later]]
 
 
 class TagPublisher:

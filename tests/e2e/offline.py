@@ -174,7 +174,7 @@ def broadcast(folder: Path, clip: Path) -> dict[str, object]:
             stream = session.create("offline")
             oracle = Oracle([SourceClip.load(clip)], ["astronaut"])
             with session.publish(clip, stream), LiveWatch(stream.rtmp_url, oracle) as watch:
-                wait_until(lambda: watch.count("clean") >= 90, 60, "3 s of masked frames")
+                wait_until(lambda: watch.count("clean") >= 45, 60, "3 s of masked frames")
                 secrets = secrets_of(stack)
                 children = [len(children_of(child)) for name in ("ingest", "compositor") for child in children_of(
                     stack.process(name).pid

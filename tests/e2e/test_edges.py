@@ -17,7 +17,7 @@ from synthetic.cast import Person
 from synthetic.oracle import Oracle, SourceClip
 from synthetic.publisher import Publisher
 from synthetic.session import LiveStream, LiveWatch, Session, wait_until
-from tests.e2e.conftest import MakeClip
+from tests.e2e.conftest import FPS, MakeClip, light
 
 REFUSED_S = 60.0
 BATCH = 8
@@ -47,19 +47,19 @@ def test_a_publisher_that_was_killed_comes_back_in_another_size(
     quick_session: Session, owner: str, make_clip: MakeClip
 ) -> None:
     session = quick_session
-    script = presets.small(["astronaut", "admiral"], seconds=8)
+    script = light(presets.small(["astronaut", "admiral"], seconds=8))
     first = make_clip("before", script)
     second = make_clip("after", replace(script, size_wh=(854, 480), first_number=SECOND_NUMBER))
     oracle = Oracle([SourceClip.load(first), SourceClip.load(second)], ["astronaut"])
     stream = session.create("comes back", owner=owner)
     with LiveWatch(stream.rtmp_url, oracle) as watch:
         publisher = session.publish(first, stream)
-        wait_until(lambda: watch.count("clean") >= 150, 60, "masked frames")
+        wait_until(lambda: watch.count("clean") >= 5 * FPS, 60, "masked frames")
         before = sequence(stream)
         publisher.kill()
         wait_until(lambda: session.status(stream)["state"] == "waiting", 60, "the end of the first publisher")
         with session.publish(second, stream):
-            wait_until(lambda: of_the_second(watch) >= 150, 60, "5 s of masked frames in the other size")
+            wait_until(lambda: of_the_second(watch) >= 5 * FPS, 60, "5 s of masked frames in the other size")
             wait_until(lambda: sequence(stream) > before, 60, "HLS goes on")
         report = watch.report()
     assert before >= 0
@@ -85,7 +85,7 @@ def test_nobody_plays_raw_pictures(quick_session: Session, owner: str, pair_clip
         raw = stream.rtmp_url.replace("/masked/", "/live/")
         with LiveWatch(raw, pair_oracle) as watch, LiveWatch(f"{raw}?token=guess", pair_oracle) as guess:
             with LiveWatch(stream.rtmp_url, pair_oracle) as masked:
-                wait_until(lambda: masked.report().frames >= 90, 60, "the masked one plays")
+                wait_until(lambda: masked.report().frames >= 3 * FPS, 60, "the masked one plays")
             assert watch.report().frames == 0
             assert guess.report().frames == 0
 
@@ -95,11 +95,11 @@ def test_a_second_publisher_is_refused_and_does_the_first_no_harm(
 ) -> None:
     stream = quick_session.create("twice", owner=owner)
     with quick_session.publish(pair_clip, stream), LiveWatch(stream.rtmp_url, pair_oracle) as watch:
-        wait_until(lambda: watch.count("clean") >= 30, 60, "masked frames")
+        wait_until(lambda: watch.count("clean") >= FPS, 60, "masked frames")
         with quick_session.publish(pair_clip, stream) as second:
             assert second.wait(REFUSED_S) not in {None, 0}
         refused_s = time.monotonic()
-        wait_until(lambda: watch.count("clean", refused_s) >= 90, 60, "the first goes on")
+        wait_until(lambda: watch.count("clean", refused_s) >= 3 * FPS, 60, "the first goes on")
         report = watch.report()
     assert report.leaks == ()
     assert report.order_violations == ()

@@ -11,7 +11,7 @@ from synthetic import presets
 from synthetic.cast import Person
 from synthetic.oracle import Oracle, SourceClip
 from synthetic.session import Books, LiveStream, LiveWatch, Session, wait_until
-from tests.e2e.conftest import MakeClip
+from tests.e2e.conftest import FPS, MakeClip
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def owner(session: Session, people: Mapping[str, Person]) -> str:
     return "pair"
 
 
-def warm(watch: LiveWatch, *, frames: int = 60, since_s: float = 0.0) -> None:
+def warm(watch: LiveWatch, *, frames: int = 2 * FPS, since_s: float = 0.0) -> None:
     wait_until(lambda: watch.count("clean", since_s) >= frames, 60, "masked frames")
 
 
@@ -29,9 +29,9 @@ def test_strangers_masked_the_enrolled_visible_sound_in_step(
 ) -> None:
     stream = session.create("first", owner=owner)
     with session.publish(pair_clip, stream), LiveWatch(stream.rtmp_url, pair_oracle) as watch:
-        wait_until(lambda: watch.count("clean") >= 450, 90, "15 s of masked frames")
+        wait_until(lambda: watch.count("clean") >= 15 * FPS, 90, "15 s of masked frames")
         # Not which share of them: whatever comes late is masked, and a busy machine is late. The bench measures it.
-        wait_until(lambda: _seen(watch) >= 360, 90, "12 s of the enrolled one")
+        wait_until(lambda: _seen(watch) >= 12 * FPS, 90, "12 s of the enrolled one")
         # A detector that is behind has no time for the guard, and that is counted.
         wait_until(lambda: session.guard(stream).get("answered", 0) >= 5, 90, "somebody watches what goes out")
         report = watch.report()

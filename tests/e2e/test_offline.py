@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from synthetic import presets
-from tests.e2e.conftest import MakeClip
+from tests.e2e.conftest import MakeClip, light
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(not allowed(), reason="this machine gives no net
 
 @pytest.fixture(scope="module")
 def seen(make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
-    clip = make_clip("offline", presets.small(["astronaut", "admiral"], seconds=8))
+    clip = make_clip("offline", light(presets.small(["astronaut", "admiral"], seconds=8)))
     folder = tmp_path_factory.mktemp("offline")
     command = [*namespace(), sys.executable, "-m", "tests.e2e.offline", str(folder), str(clip)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MOSAICAST_TOKEN": "the command line's own"}

@@ -17,7 +17,7 @@ from services.cli.stack import Stack, StackOptions
 from synthetic.oracle import Oracle
 from synthetic.session import LiveWatch, Session, wait_until
 from tests.adapters.secure_kafka import PASSWORD, USER, SecureKafka
-from tests.e2e.conftest import TOKEN
+from tests.e2e.conftest import FPS, TOKEN
 
 pytestmark = pytest.mark.kafka
 BACK_S = 120.0
@@ -60,13 +60,13 @@ def test_a_broadcast_over_tls_outlives_the_loss_of_all_that_the_broker_had(
 ) -> None:
     stream = secured.create("secure")
     with secured.publish(pair_clip, stream), LiveWatch(stream.rtmp_url, pair_oracle) as watch:
-        wait_until(lambda: watch.count("clean") >= 60, BACK_S, "masked frames")
+        wait_until(lambda: watch.count("clean") >= 2 * FPS, BACK_S, "masked frames")
         first = secure.server.pid
         os.kill(first, signal.SIGKILL)
         shutil.rmtree(secure.server.data, ignore_errors=True)
         wait_until(lambda: secure.server.pid not in {0, first}, BACK_S, "an empty broker")
         back_s = time.monotonic()
-        wait_until(lambda: watch.count("clean", back_s) >= 60, BACK_S, "masked frames again")
+        wait_until(lambda: watch.count("clean", back_s) >= 2 * FPS, BACK_S, "masked frames again")
         report = watch.report()
     assert report.leaks == ()
     for service in ("api", "ingest", "detector", "recognizer", "compositor"):

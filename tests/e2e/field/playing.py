@@ -77,7 +77,7 @@ class Field:
         if row.publish is not None:
             return row.publish(live, path)
         if row.edit is not None:
-            return TagPublisher(row.edit(in_real_time(read_tags(path))), live.url)
+            return TagPublisher(row.edit(in_real_time(read_tags(path), 3)), live.url)
         return Publisher(path, live.url)
 
     def _input(self, row: Row) -> Path:
