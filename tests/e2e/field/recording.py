@@ -174,10 +174,10 @@ class Watching:
             self._stop.wait(0.3)
 
 
-def recorded(segments: Iterable[bytes]) -> Recording:
-    """Decode segments of HLS, each by itself."""
+def recorded(stretches: Iterable[bytes]) -> Recording:
+    """Decode HLS: segments that follow each other without a discontinuity are one stretch, as players hear them."""
     recording = Recording()
-    for data in segments:
+    for data in stretches:
         with av.open(io.BytesIO(data), "r", format="mpegts") as container:
             for _ in recording.take(container):
                 pass
