@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import imageio_ffmpeg
 
@@ -90,7 +90,7 @@ class TagPublisher:
         self._process = subprocess.Popen(die_with_parent(command), stdin=subprocess.PIPE, start_new_session=True)
         self._thread = threading.Thread(target=self._send, name="tag-publisher", daemon=True)
 
-    def __enter__(self) -> "TagPublisher":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
