@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 from mosaicast.adapters.database.storage import Stream
 from mosaicast.contracts.messages import PublicationState, StatusReport
+from mosaicast.contracts.situations import StreamState, Told, in_state, masking, publishing
 
 SILENT_S = 5.0
 """A part reports every second; one that is silent for so long is not to be believed any more."""
-_FAILED: frozenset[PublicationState] = frozenset({"quarantined", "refused", "ended", "error"})
+_FINAL: Mapping[PublicationState, StreamState] = {"quarantined": "quarantined", "refused": "refused", "ended": "ended"}
+"""A part's states in which it does not go on by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,8 @@ class StreamStatus:
 
     stream_id: str
     name: str
-    state: PublicationState
-    reason: str
-    """A plain sentence; empty when all is well."""
+    told: Told
+    """How it stands, in a state and its sentence."""
     latency_ms: float | None
     """From ingest's read to the push of the masked frame, median."""
     fps: float
@@ -52,6 +53,16 @@ class StreamStatus:
     """How often the output guard saw a face without a mask in what went out."""
     rtmp_url: str
     hls_url: str
+
+    @property
+    def state(self) -> StreamState:
+        """One of those of `contracts.situations`."""
+        return self.told.state
+
+    @property
+    def reason(self) -> str:
+        """Its sentence; empty when all is well."""
+        return self.told.sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,8 @@ class StatusBoard:
                 service: heard for (stream_id, service), heard in self._heard.items() if stream_id == stream.stream_id
             }
         fresh = {service: heard.report for service, heard in parts.items() if now - heard.at_s <= SILENT_S}
-        state, reason = _state(stream, fresh)
+        told = _told(stream, fresh)
+        live = told.state == "live"
         counted = parts["compositor"].report.counters if "compositor" in parts else {}
         read = parts["ingest"].report.counters if "ingest" in parts else {}
         compositor, recognizer = fresh.get("compositor"), fresh.get("recognizer")
@@ -103,33 +115,50 @@ class StatusBoard:
         return StreamStatus(
             stream_id=stream.stream_id,
             name=stream.name,
-            state=state,
-            reason=reason,
-            latency_ms=latency if state == "live" else None,
+            told=told,
+            latency_ms=latency if live else None,
             fps=compositor.gauges.get("fps", 0.0) if compositor else 0.0,
             frames=_counts(read, counted),
-            tracks=_tracks(recognizer) if state == "live" else {},
-            visible=_visible(recognizer, names) if state == "live" else (),
+            tracks=_tracks(recognizer) if live else {},
+            visible=_visible(recognizer, names) if live else (),
             guard_trips=counted.get("guard_trips", 0),
             rtmp_url=urls[0],
             hls_url=urls[1],
         )
 
 
-def _state(stream: Stream, fresh: dict[str, StatusReport]) -> tuple[PublicationState, str]:
-    ingest, compositor = fresh.get("ingest"), fresh.get("compositor")
-    for part in (ingest, compositor):
-        if part is not None and part.state in _FAILED:
-            return part.state, part.reason
+def _told(stream: Stream, fresh: Mapping[str, StatusReport]) -> Told:
+    """Return how a stream stands: what hinders most, seen from its source on."""
+    ingest, compositor = _working(fresh, "ingest"), _working(fresh, "compositor")
     if stream.publication is None and stream.source.kind == "push":
-        return "waiting", "nobody publishes"
+        return publishing.NOBODY.told()  # whatever the parts still say of the publication before
     if ingest is None:
-        return "starting", "ingest does not report"
+        return publishing.INGEST_SILENT.told()
+    for part in (ingest, compositor):
+        if part is not None and part.state in _FINAL:
+            return in_state(_FINAL[part.state], part.reason)
+    if ingest.state != "live":
+        return in_state("starting", ingest.reason)
     if compositor is None:
-        return "starting", ingest.reason or "the compositor does not report"
+        return publishing.COMPOSITOR_SILENT.told()
     if compositor.state != "live":
-        return "starting", ingest.reason or compositor.reason
-    return "live", compositor.reason or ingest.reason
+        return in_state("starting", compositor.reason)
+    return _live(fresh)
+
+
+def _working(fresh: Mapping[str, StatusReport], part: str) -> StatusReport | None:
+    """Return the report of a part; None: it is not there, or was stopped."""
+    report = fresh.get(part)
+    return None if report is None or report.state == "stopped" else report
+
+
+def _live(fresh: Mapping[str, StatusReport]) -> Told:
+    """Return the gravest of what is to be said of a stream that goes out."""
+    detector = fresh.get("detector")
+    if detector is not None and detector.state == "error":
+        return masking.NO_DETECTION.told()
+    of_output = in_state("live", fresh["compositor"].reason)
+    return of_output if of_output.sentence else in_state("live", fresh["ingest"].reason)
 
 
 def _counts(read: dict[str, int], counted: dict[str, int]) -> FrameCounts:

@@ -8,6 +8,7 @@ from mosaicast.adapters.media.encoder import VideoFormat
 from mosaicast.adapters.media.flv_audio import is_carried
 from mosaicast.adapters.media.sink import AudioFormat
 from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec, VerdictMessage
+from mosaicast.contracts.situations import masking, sound
 from mosaicast.core.consents import FOREVER_MS
 from mosaicast.core.guard import FrameId, clear_boxes
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId
@@ -156,7 +157,7 @@ class Engine:
         paint(frame, plan, self._wanted.policy.style)
         video = self._format(run, frame)
         if not self._output.frame(frame, float(ready.time), now, video, self._audio_format(run)):
-            self.note = "the edge does not take the masked stream; trying again"
+            self.note = masking.EDGE_REFUSES.says()
             self._lose(run.epoch, Lost(ready.index, "sink_unavailable"))
             return
         if unpainted is not None:
@@ -204,7 +205,7 @@ class Engine:
     def _sound_note(self, run: EpochRun) -> str:
         if run.audio_parameters is None or self._carries(run):
             return ""
-        return f"no sound: {run.audio_parameters.codec} can't go out over RTMP; send AAC"
+        return sound.NO_SOUND.says(codec=run.audio_parameters.codec)
 
     def _lose(self, epoch: int, lost: Lost) -> None:
         self._outcomes.append(Outcome(epoch, lost.index, Disposition.DROPPED, lost.reason))

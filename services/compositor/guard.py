@@ -11,6 +11,7 @@ import av
 
 from mosaicast.adapters.media.pictures import Picture, PictureError
 from mosaicast.contracts.messages import LARGEST_OUTGOING_BYTES, OutgoingFaces
+from mosaicast.contracts.situations import masking
 from mosaicast.core.guard import Explanation, FrameId, Guard, GuardPolicy, Luma, SeenFace, Trip
 from mosaicast.core.timeline import FramePlan, full
 from mosaicast.core.types import Box, Disposition
@@ -20,7 +21,6 @@ OUTGOING_PIXELS = 640 * 360
 """A picture is shrunk to so many: the detector needs 17 ms of a core for it, and 23 ms for what it sees live."""
 MOST_WAITING = 4
 """Pictures and trips that wait for the pipe; a child that can't write loses the older ones."""
-NOTE = "a face without a mask was seen in the masked picture, so all of it is mosaicked for two seconds"
 
 
 class OutputGuard:
@@ -51,7 +51,7 @@ class OutputGuard:
 
     def note(self, now: float) -> str:
         """Return a sentence for the user while a trip covers everything."""
-        return NOTE if self._guard.covers(now) else ""
+        return masking.GUARD_TRIPPED.says() if self._guard.covers(now) else ""
 
     def begin(self, frame: av.VideoFrame, plan: FramePlan, now: float) -> Luma | None:
         """Return the luma of a frame that is about to be painted; None: this one is not checked."""

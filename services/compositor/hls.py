@@ -14,6 +14,7 @@ from typing import Protocol
 
 from mosaicast.adapters.media.hls_folder import PLAYLIST, HlsStoreError
 from mosaicast.contracts.messages import StreamSpec
+from mosaicast.contracts.situations import masking
 from mosaicast.core.playlist import Entry, Playlist
 from mosaicast.runtime import logs
 from services.compositor.wire import Segment
@@ -29,7 +30,6 @@ GONE_S = 60.0
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 60.0
 """Between tries at a store that fails; each doubles the pause."""
-TOO_SLOW = "HLS pauses: its disk is too slow; RTMP goes on"
 
 _LOG = logs.get_logger(__name__)
 
@@ -162,7 +162,7 @@ class HlsOutput:
             return
         self._last_s, self._ended_s = self._clock(), None
         if not self._waiting.acquire(blocking=False):
-            self.note = TOO_SLOW
+            self.note = masking.HLS_SLOW.says()
             self._do(self._files.leave_out)
             return
         self._do(lambda: self._add(segment))
@@ -243,7 +243,7 @@ class HlsOutput:
 
     def _fail(self, exc: HlsStoreError) -> None:
         """Clear away what is there (players would take it for live) and pause."""
-        self.note = f"HLS pauses: its folder can't be written ({exc}); RTMP goes on"
+        self.note = masking.HLS_FAILS.says(why=exc)
         _LOG.error("hls_store_failed", error=str(exc), pause_s=self._pause_s)
         self._retry_s = self._clock() + self._pause_s
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)

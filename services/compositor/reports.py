@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from mosaicast.contracts.messages import PublicationState, StatusReport
+from mosaicast.contracts.situations import masking
 from mosaicast.core.types import Disposition
 from mosaicast.runtime.metrics import Metrics
 from services.compositor.runner import StreamRunner
@@ -69,9 +70,7 @@ class Reports:
             stream_id=runner.stream_id,
             epoch=runner.epoch,
             state=_state(runner, now, fps),
-            reason="the masked picture could not be made: it crashed five times in a minute"
-            if runner.quarantined
-            else runner.note,
+            reason=masking.MASKING_QUARANTINED.says() if runner.quarantined else runner.note,
             counters={**runner.ledger.counters(), "restarts": runner.restarts},
             gauges={
                 "fps": round(fps, 2),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec, VerdictMessage
+from mosaicast.contracts.situations import masking
 from mosaicast.core.restarts import Quarantine, RestartState
 from mosaicast.core.types import Disposition
 from mosaicast.runtime import logs
@@ -280,7 +281,7 @@ class StreamRunner:
         self._end(link)
         self._restart_s = now + EDGE_PAUSE_S  # not the media's fault: it counts for no quarantine
         self._restarted("edge_silent")
-        self._note = "the edge does not answer; trying again"
+        self._note = masking.EDGE_SILENT.says()
         self._log.warning("edge_silent")
 
     def _crashed(self, link: _Link, how: str, now: float) -> None:

@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from mosaicast.contracts.messages import Detections, StatusReport
+from mosaicast.contracts.situations import masking
 
 EVERY_S = 1.0
 SILENT_AFTER_S = 10.0
 """A stream that brings no frames for so long is not reported any more."""
-TROUBLE = "Faces cannot be looked for in the pictures of this stream, so it is shown fully mosaicked."
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Reports:
             stream_id=stream_id,
             epoch=tally.epoch,
             state="error" if in_trouble else "live",
-            reason=TROUBLE if in_trouble else "",
+            reason=masking.NO_DETECTION.says() if in_trouble else "",
             counters=dict(tally.counters),
             gauges={"answer_age_s": round(tally.age_s, 4)},
             at_ms=at_ms,

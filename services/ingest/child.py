@@ -18,6 +18,7 @@ from mosaicast.adapters.media.source import (
     open_source,
 )
 from mosaicast.adapters.media.source_errors import SourceError
+from mosaicast.contracts.situations import video
 from mosaicast.core.types import MediaTime
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from services.ingest.epoch import EpochWriter
@@ -96,7 +97,7 @@ class StreamReader:
         except SourceError as exc:
             return End(exc.code, exc.text, exc.fault, exc.retry)
         except MemoryError:
-            return End("too_much_memory", "The source takes more memory than one stream may use.", "content", False)
+            return End("too_much_memory", video.TOO_MUCH_MEMORY.says(), "content", False)
         return End("end")
 
     def _drive(self, source: AvSource) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mosaicast.contracts.messages import StreamSpec
+from mosaicast.contracts.situations import files
 from mosaicast.core.allowed import Allowed
 
 
@@ -64,12 +65,12 @@ class Planner:
     def _file(self, publication: str, path: str | None) -> Reading | Refusal:
         identity = f"{publication}:{path}"
         if not path:
-            return Refusal(identity, "The stream names no file.")
+            return Refusal(identity, files.NOT_NAMED.says())
         if self._media_dir is None:
-            return Refusal(identity, "The operator has not set a media folder; files can't be read.")
+            return Refusal(identity, files.NO_MEDIA_FOLDER.says())
         if "\0" in path:
-            return Refusal(identity, "The name of the file is not valid.")
+            return Refusal(identity, files.NAME_WRONG.says())
         full = (self._media_dir / path.lstrip("/")).resolve()
         if not full.is_relative_to(self._media_dir):
-            return Refusal(identity, "The file lies outside of the media folder.")
+            return Refusal(identity, files.OUTSIDE.says())
         return Reading(identity, str(full), live=False, allowed=self._file_kinds)

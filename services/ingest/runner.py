@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 from mosaicast.contracts.messages import PublicationState, StatusReport, StreamSpec
+from mosaicast.contracts.situations import files, publishing, way
 from mosaicast.core.restarts import Quarantine, RestartState
 from mosaicast.core.types import StreamId
 from services.ingest.child_pipe import NOTHING, ChildPipe
@@ -103,7 +104,7 @@ class StreamRunner:
         if isinstance(plan, Refusal):
             self._note("not_readable", plan.text)
         elif plan is None:
-            self._note("unpublished", "Nobody is publishing.")
+            self._note("unpublished", publishing.NOBODY.says())
         else:
             self._start_at_s = self._context.now_s()
             self._note("published", "")
@@ -163,7 +164,7 @@ class StreamRunner:
         self._overtaken_s = self._start_at_s = self._context.now_s()
         self._stop_child()
         self._context.metrics.child_restarts.labels("old_epoch").inc()
-        self._note("overtaken", "A newer reading of this stream is known; beginning another.")
+        self._note("overtaken", way.OVERTAKEN.says())
 
     def _collect(self, child: Child, child_pipe: ChildPipe) -> None:
         exited = child.wait(EXIT_PATIENCE_S)
@@ -177,21 +178,18 @@ class StreamRunner:
         """Go on after a child that told how it ended."""
         live = isinstance(self._plan, Reading) and self._plan.live
         if end.code == "end" and not live:
-            self._note("file_over", "The file has been read to its end.")
+            self._note("file_over", files.OVER.says())
         elif end.code != "end" and not end.retry:
             self._note("content_refused", end.text)
         else:
             self._again(self._failures, end.code)
-            self._note("source_away", end.text or "The publisher has stopped sending; waiting for it.")
+            self._note("source_away", end.text or way.STOPPED_SENDING.says())
 
     def _crashed(self, how: str) -> None:
         if self._again(self._crashes, how):
-            self._note("crashed", "Reading the source failed unexpectedly; trying again.")
+            self._note("crashed", way.READING_FAILED.says())
         else:
-            self._note(
-                "crashed_too_often",
-                "Reading this source crashed too often, so it is left alone. Publish again to make a new attempt.",
-            )
+            self._note("crashed_too_often", way.READING_QUARANTINED.says())
 
     def _again(self, restarts: RestartState, reason: str) -> bool:
         """Plan the next start; return False if there is none."""

@@ -192,9 +192,11 @@ SHOWN = (
     "mosaicast/adapters/media/tracks.py",
     "mosaicast/adapters/media/photos.py",
 )
-"""Where the sentences of a stream's status and of a photo's verdict are made."""
+"""Where the sentences of a stream's status and of a photo's verdict come about."""
 NOT_SHOWN = {"queue.Queue[Item | None]"}
 """What is no sentence."""
+TOLD = ("docs/how-to/troubleshooting.md", "docs/reference/states.md")
+"""Sentences of a status belong into `mosaicast.contracts.situations`, which the second page is made from."""
 
 
 def sentences(room: str) -> set[str]:
@@ -212,6 +214,10 @@ def sentences(room: str) -> set[str]:
 
 @pytest.mark.parametrize("room", SHOWN)
 def test_each_sentence_of_a_status_or_a_verdict_has_its_place(room: str) -> None:
-    page = " ".join((ROOT / "docs/how-to/troubleshooting.md").read_text().split())
-    assert len(sentences(room)) > 0
-    assert [text for text in sorted(sentences(room)) if text.strip() not in page] == []
+    pages = " ".join(" ".join((ROOT / name).read_text() for name in TOLD).split())
+    assert [text for text in sorted(sentences(room)) if text.strip() not in pages] == []
+
+
+def test_sentences_are_found() -> None:
+    assert "it takes too long to read" in sentences("mosaicast/adapters/media/photos.py")
+    assert "Nobody is publishing." in sentences("mosaicast/contracts/situations")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from services.api.http import reference as api
 from services.cli import reference as cli
-from tools.reference import logs, metrics, settings, topics
+from tools.reference import logs, metrics, settings, states, topics
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "python -m tools.reference"
@@ -19,6 +19,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings.page,
     "docs/reference/metrics.md": metrics.page,
     "docs/reference/logs.md": logs.page,
+    "docs/reference/states.md": states.page,
     "docs/reference/topics.yaml": topics.page,
     "docs/reference/cli.md": cli.page,
     "docs/reference/problems.md": api.problems,

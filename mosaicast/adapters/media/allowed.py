@@ -6,6 +6,7 @@ import av
 
 from mosaicast.adapters.media.source_errors import SourceError, refuse
 from mosaicast.adapters.media.tracks import Track
+from mosaicast.contracts.situations import video
 from mosaicast.core.allowed import Allowed
 
 _DECODERS = {"av1": "libdav1d"}
@@ -36,11 +37,7 @@ def require(track: Track, allowed: Allowed) -> None:
 
 def _not_allowed(kind: str, codec: str, setting: str) -> SourceError:
     what = "sound" if kind == "audio" else "video"
-    return refuse(
-        "codec_not_allowed",
-        f"The {what} of the source is {codec}, which is not among the codecs that are let in; "
-        f"the operator can add it to {setting}.",
-    )
+    return refuse("codec_not_allowed", video.NOT_LET_IN.says(what=what, codec=codec, setting=setting))
 
 
 @cache

@@ -19,6 +19,7 @@ from mosaicast.adapters.media.source_errors import SourceError, open_error, read
 from mosaicast.adapters.media.times import Times
 from mosaicast.adapters.media.tracks import Track, audio_track, video_track
 from mosaicast.contracts.messages import CodecParameters
+from mosaicast.contracts.situations import files, video
 from mosaicast.core.allowed import LONGEST_SIDE, Allowed
 from mosaicast.pipeline.source import EpochStarted, PacketRead
 
@@ -177,7 +178,7 @@ class AvSource:
                 yield from self._on_audio(self._audio, packet)
         yield from self._drain()
         if self._pictures == 0:
-            raise refuse("undecodable", "No picture of the source can be decoded.")
+            raise refuse("undecodable", picture.NO_PICTURE.says())
 
     def _packets(self) -> Iterator[Any]:
         packets = self._container.demux([track.stream for track in (self._video, self._audio) if track is not None])
@@ -265,23 +266,19 @@ class AvSource:
         reorders = bool(context.has_b_frames)
         times = self._video.clock.repair(packet.pts, packet.dts, packet.duration, reorders=reorders)
         if times is not None and self._video.clock.shown_late_s(times) > LONGEST_REORDER:
-            raise refuse(
-                "reordered", "The source shows its frames more than 2 s after it sends them; use fewer B-frames."
-            )
+            raise refuse("reordered", picture.REORDERED.says())
         self._streak.untimed = 0 if times else self._streak.untimed + 1
         self.counters.packets_untimed += times is None
         if self._streak.untimed >= MOST_UNTIMED_IN_A_ROW:
-            raise refuse("no_times", "The frames of the source carry no times.")
+            raise refuse("no_times", picture.NO_TIMES.says())
         return times
 
     def _skip_before_keyframe(self) -> None:
         self.counters.packets_before_keyframe += 1
         self._streak.without_keyframe += 1
         if self._streak.without_keyframe >= MOST_WITHOUT_KEYFRAME:
-            raise SourceError(
-                "no_keyframe", "The source sends no keyframes; set a keyframe interval of 2 seconds in the encoder.",
-                fault="content", retry=self._live,
-            )  # fmt: skip
+            situation = picture.NO_KEYFRAMES if self._live else files.NO_KEYFRAMES
+            raise SourceError("no_keyframe", situation.says(), fault="content", retry=self._live)
 
     def _decoded(self, packet: Any | None) -> Iterator[Picture]:
         """Yield the pictures that `packet` completes; None drains the decoder. A damaged packet gives none."""
@@ -298,7 +295,7 @@ class AvSource:
         picture = Picture(frame, self._video.stream.time_base)
         if picture.rotation % 360:
             # Decoders give the stored picture and players turn it: faces would lie sideways before the detector.
-            raise refuse("rotated", "The video is stored turned by a rotation tag, which is not supported yet.")
+            raise refuse("rotated", picture.TURNED.says())
         self._streak.failures = 0
         self._pictures += 1
         return picture
@@ -307,17 +304,15 @@ class AvSource:
         self.counters.decode_errors += 1
         self._streak.failures += 1
         if self._streak.failures >= MOST_FAILURES_IN_A_ROW:
-            raise SourceError(
-                "undecodable", "The video is too damaged to be decoded.", fault="content", retry=self._live
-            ) from exc
+            situation = picture.DAMAGED_VIDEO if self._live else files.UNDECODABLE
+            raise SourceError("undecodable", situation.says(), fault="content", retry=self._live) from exc
 
     def _decoder_size(self) -> tuple[int, int]:
         context = self._video.stream.codec_context
         size_wh = int(context.width or 0), int(context.height or 0)
         if max(size_wh) > LONGEST_SIDE:
-            raise refuse(
-                "too_large", f"The picture is {size_wh[0]} x {size_wh[1]}; the longest side is {LONGEST_SIDE}."
-            )
+            width, height = size_wh
+            raise refuse("too_large", picture.TOO_LARGE.says(width=width, height=height, limit=LONGEST_SIDE))
         return size_wh
 
     def _codecs(self) -> tuple[CodecParameters, ...]:

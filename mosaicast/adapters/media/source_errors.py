@@ -4,6 +4,8 @@ from typing import Literal
 
 import av
 
+from mosaicast.contracts.situations import files, video, way
+
 Fault = Literal["content", "network", "operator"]
 
 
@@ -40,33 +42,29 @@ def read_error(exc: Exception, *, live: bool) -> SourceError:
     if not live:
         return _file_error(exc)
     if isinstance(exc, av.error.ExitError | av.error.TimeoutError):
-        return SourceError("silent", "The publisher sends nothing; waiting for it.", fault="network", retry=True)
-    return SourceError("broken", "The connection to the source broke; connecting again.", fault="network", retry=True)
+        return SourceError("silent", way.SILENT.says(), fault="network", retry=True)
+    return SourceError("broken", way.BROKEN.says(), fault="network", retry=True)
 
 
 def _live_open_error(exc: Exception) -> SourceError:
     if isinstance(exc, av.error.ConnectionRefusedError):
-        return SourceError("edge_down", "The media server does not answer.", fault="network", retry=True)
+        return SourceError("edge_down", way.EDGE_DOWN.says(), fault="network", retry=True)
     if isinstance(exc, av.error.ExitError | av.error.TimeoutError):
-        return SourceError("silent", "The publisher has sent nothing readable yet.", fault="network", retry=True)
+        return SourceError("silent", way.SENT_NOTHING.says(), fault="network", retry=True)
     if isinstance(exc, av.error.InvalidDataError):
-        return SourceError("unreadable", "What the publisher sends can't be read.", fault="content", retry=True)
-    return SourceError("not_ready", "The media server does not have this stream yet.", fault="network", retry=True)
+        return SourceError("unreadable", video.UNREADABLE.says(), fault="content", retry=True)
+    return SourceError("not_ready", way.NOT_READY.says(), fault="network", retry=True)
 
 
 def _file_error(exc: Exception) -> SourceError:
     if isinstance(exc, FileNotFoundError):
-        return SourceError("not_found", "The file does not exist.", fault="operator", retry=False)
+        return SourceError("not_found", files.ABSENT.says(), fault="operator", retry=False)
     if isinstance(exc, PermissionError | IsADirectoryError):
-        return SourceError("not_readable", "The file may not be read.", fault="operator", retry=False)
+        return SourceError("not_readable", files.FORBIDDEN.says(), fault="operator", retry=False)
     if isinstance(exc, MemoryError):
-        return refuse("too_much_memory", "Reading the file takes more memory than one stream may use.")
+        return refuse("too_much_memory", files.TOO_MUCH_MEMORY.says())
     if isinstance(exc, av.error.ExitError | av.error.TimeoutError):
-        return SourceError("slow_file", "Reading the file takes too long.", fault="operator", retry=True)
+        return SourceError("slow_file", files.SLOW.says(), fault="operator", retry=True)
     if isinstance(exc, av.error.ArgumentError):  # also FFmpeg's answer where the container is not on the list
-        return refuse(
-            "damaged",
-            "The file is damaged, is not a video, or its container is not among those that are let in; "
-            "the operator can add one to MOSAICAST_MEDIA__FILE_FORMATS.",
-        )
-    return refuse("damaged", "The file is damaged or is not a video.")
+        return refuse("damaged", files.NOT_LET_IN.says())
+    return refuse("damaged", files.DAMAGED.says())

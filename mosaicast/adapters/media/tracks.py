@@ -8,6 +8,7 @@ from typing import Any, Literal
 from mosaicast.adapters.media.source_errors import SourceError, refuse
 from mosaicast.adapters.media.times import TrackClock
 from mosaicast.contracts.messages import CodecParameters, TimeBase
+from mosaicast.contracts.situations import files, video
 
 LARGEST_EXTRADATA_BYTES = 65536
 """As the contract allows; H.264 needs 50, HEVC 2,500."""
@@ -69,9 +70,10 @@ def video_track(container: Any, *, live: bool) -> Track:
     stream = best if best in streams else next(iter(streams), None)
     if stream is None:
         # A live publisher may switch its camera on later.
-        raise SourceError("no_video", "The source has no video track.", fault="content", retry=live)
+        situation = video.NO_VIDEO if live else files.NO_VIDEO
+        raise SourceError("no_video", situation.says(), fault="content", retry=live)
     if stream.codec_context is None:
-        raise refuse("unsupported_codec", "The video codec of the source is not supported.")
+        raise refuse("unsupported_codec", video.UNKNOWN_CODEC.says())
     stream.codec_context.thread_count = 1  # more threads hold frames back, and streams share the cores anyhow
     return _track(stream, "video")
 
@@ -87,7 +89,7 @@ def audio_track(container: Any) -> Track | None:
 def _track(stream: Any, kind: Literal["video", "audio"]) -> Track:
     ticks: Fraction = stream.time_base or Fraction(0)
     if not (0 < ticks.numerator <= 1_000_000 and ticks.denominator <= 1_000_000_000):
-        raise refuse("absurd_clock", "The clock of the source makes no sense.")
+        raise refuse("absurd_clock", video.ABSURD_CLOCK.says())
     extradata = bytes(stream.codec_context.extradata or b"")
     _check_extradata(extradata)
     return Track(stream, kind, TrackClock(ticks), TimeBase(ticks.numerator, ticks.denominator), extradata)
@@ -95,7 +97,7 @@ def _track(stream: Any, kind: Literal["video", "audio"]) -> Track:
 
 def _check_extradata(extradata: bytes) -> None:
     if len(extradata) > LARGEST_EXTRADATA_BYTES:
-        raise refuse("absurd_codec_data", "The codec configuration of the source is too large.")
+        raise refuse("absurd_codec_data", video.ABSURD_CODEC_DATA.says())
 
 
 def _rate(rate: Fraction | None) -> float:

@@ -1,9 +1,10 @@
 """Bodies about what happens now."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
+from mosaicast.contracts.situations import StreamState
 from services.api.http.schemas import Page, shown
 
 _FRAMES = {
@@ -60,8 +61,8 @@ class StreamStatus(BaseModel):
 
     stream_id: str
     name: str
-    state: Literal["waiting", "starting", "live", "stopped", "quarantined", "refused", "ended", "error"]
-    reason: str = Field(description="A plain sentence; empty when all is well.")
+    state: StreamState
+    reason: str = Field(description="The sentence of the state (docs/reference/states.md); empty when all is well.")
     latency_ms: float | None = Field(description="From ingest's read to the push of the masked frame, median.")
     fps: float
     frames: FrameCounts

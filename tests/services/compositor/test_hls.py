@@ -9,13 +9,13 @@ import pytest
 
 from mosaicast.adapters.media.hls_folder import PLAYLIST, HlsFolder, HlsStoreError
 from mosaicast.contracts.messages import Policy, Source, StreamSpec, Zone
+from mosaicast.contracts.situations import masking
 from services.compositor.hls import (
     ENDED_S,
     FIRST_PAUSE_S,
     GONE_S,
     LONGEST_PAUSE_S,
     STALLED_S,
-    TOO_SLOW,
     WAITING,
     HlsFiles,
     HlsOutput,
@@ -224,7 +224,7 @@ def test_a_disk_that_hangs_holds_nobody_and_the_gap_is_marked(rig: Rig) -> None:
     first = rig.segment()
     rig.disk.open.clear()
     waiting = [rig.segment(wait=False) for _ in range(WAITING + 4)]
-    assert rig.hls.note == TOO_SLOW
+    assert rig.hls.note == masking.HLS_SLOW.sentence
     rig.disk.open.set()
     rig.done()
     last = rig.segment()

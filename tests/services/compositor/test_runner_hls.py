@@ -135,9 +135,9 @@ def test_a_store_that_fails_is_told_while_the_stream_goes_on(stage: Stage) -> No
     stage.spawn.last.says(*shown(0))
     stage.tick()
     assert stage.runner.ledger.counters()["masked"] == 1
-    stage.spawn.last.says(note="the edge does not take the masked stream; trying again")
+    stage.spawn.last.says(note="The media server does not take the masked stream; trying again.")
     stage.tick()
-    assert "edge" in stage.runner.note, "what hurts more comes first"
+    assert "media server" in stage.runner.note, "what hurts more comes first"
 
 
 def test_a_child_that_sends_no_segment_but_garbage_is_heard_no_more(stage: Stage) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from mosaicast.contracts.codec import encode
 from mosaicast.contracts.messages import Detections
+from mosaicast.contracts.situations import masking
 from mosaicast.contracts.topics import STATUS
 from services.detector.analysis import analyse
-from services.detector.reports import SILENT_AFTER_S, TROUBLE, Reports
+from services.detector.reports import SILENT_AFTER_S, Reports
 from services.detector.waiting import Job
 
 
@@ -42,7 +43,7 @@ def test_counters_add_up_and_a_report_comes_once_a_second(detections: Detections
 def test_only_failures_are_told_to_the_user_until_one_succeeds(detections: Detections) -> None:
     reports = Reports("i")
     reports.failed("s", "model", 1.0)
-    assert [(one.state, one.reason) for one in reports.due(1.0, 1)] == [("error", TROUBLE)]
+    assert [(one.state, one.reason) for one in reports.due(1.0, 1)] == [("error", masking.NO_DETECTION.sentence)]
     reports.answered(detections, 0.1, 2.0)
     reports.failed("s", "model", 2.0)
     assert [one.state for one in reports.due(2.0, 2)] == ["live"]

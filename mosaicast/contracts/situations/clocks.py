@@ -1,0 +1,1 @@
+"""Situations of clocks, delays and pauses."""
