@@ -50,6 +50,7 @@ LogEvent = Literal[
     "process_not_started",
     "publisher_came",
     "publisher_lost",
+    "publisher_refused",
     "publisher_went",
     "reading_failed",
     "reindex_failed",
@@ -116,6 +117,8 @@ MEANINGS: Mapping[LogEvent, str] = {
     "process_not_started": "A process of `mosaicast up` can't be started. It is tried again.",
     "publisher_came": "Somebody publishes a stream.",
     "publisher_lost": "The edge no longer knows a publisher. The publication is ended.",
+    "publisher_refused": "The edge turned a publisher away; `reason` says why, `address` from where. The same is told "
+    "once a minute; `times`: how often it happened since the line before.",
     "publisher_went": "A publisher has gone.",
     "reading_failed": "Reading from Kafka failed. It is tried again.",
     "reindex_failed": "Making templates again failed.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mosaicast.adapters.database.storage import Stream
 from mosaicast.contracts.messages import PublicationState, StatusReport
 from mosaicast.contracts.situations import StreamState, Told, in_state, masking, publishing
+from services.api.refusals import FRESH_S, IN_USE, Refusal
 
 SILENT_S = 5.0
 """A part reports every second; one that is silent for so long is not to be believed any more."""
@@ -51,6 +52,8 @@ class StreamStatus:
     visible: tuple[VisiblePerson, ...]
     guard_trips: int
     """How often the output guard saw a face without a mask in what went out."""
+    refused: tuple[Refusal, ...]
+    """Publishers that were refused on it, the newest first."""
     rtmp_url: str
     hls_url: str
 
@@ -94,12 +97,20 @@ class StatusBoard:
         with self._lock:
             return frozenset(person for heard in self._heard.values() for person in heard.report.visible)
 
-    def view(self, stream: Stream, urls: tuple[str, str], now: float, names: Mapping[str, str]) -> StreamStatus:
+    def view(
+        self,
+        stream: Stream,
+        urls: tuple[str, str],
+        now: float,
+        names: Mapping[str, str],
+        refused: tuple[Refusal, ...] = (),
+    ) -> StreamStatus:
         """Return the state of a stream as its user should see it.
 
         Args:
             names: of the people who are seen; whoever is not in it was deleted a moment ago, and is not named.
             urls: where the masked stream is watched over RTMP and HLS.
+            refused: publishers that were refused on it.
         """
         with self._lock:
             parts = {
@@ -107,6 +118,8 @@ class StatusBoard:
             }
         fresh = {service: heard.report for service, heard in parts.items() if now - heard.at_s <= SILENT_S}
         told = _told(stream, fresh)
+        if told == publishing.WELL.told() and _tried_beside(refused, now):
+            told = publishing.SECOND_PUBLISHER.told()
         live = told.state == "live"
         counted = parts["compositor"].report.counters if "compositor" in parts else {}
         read = parts["ingest"].report.counters if "ingest" in parts else {}
@@ -122,6 +135,7 @@ class StatusBoard:
             tracks=_tracks(recognizer) if live else {},
             visible=_visible(recognizer, names) if live else (),
             guard_trips=counted.get("guard_trips", 0),
+            refused=refused,
             rtmp_url=urls[0],
             hls_url=urls[1],
         )
@@ -159,6 +173,11 @@ def _live(fresh: Mapping[str, StatusReport]) -> Told:
         return masking.NO_DETECTION.told()
     of_output = in_state("live", fresh["compositor"].reason)
     return of_output if of_output.sentence else in_state("live", fresh["ingest"].reason)
+
+
+def _tried_beside(refused: tuple[Refusal, ...], now: float) -> bool:
+    """Return whether somebody tried a moment ago to publish beside the one who does."""
+    return any(one.cause is IN_USE and now - one.last_s <= FRESH_S for one in refused)
 
 
 def _counts(read: dict[str, int], counted: dict[str, int]) -> FrameCounts:

@@ -45,6 +45,10 @@ class StackOptions:
     """Where the edge and the api listen."""
     public_host: str = "127.0.0.1"
     """How streamers and viewers name this machine."""
+    public_rtmp_url: str | None = None
+    """Where they reach RTMP; None: there, at `rtmp_port`."""
+    public_hls_url: str | None = None
+    """Where they reach HLS; None: there, at `http_port`."""
     rtmp_port: int = 1935
     http_port: int = 8080
     api_port: int = 8000
@@ -194,16 +198,23 @@ class Stack:
 
     def _make_addresses(self, bootstrap: str) -> Addresses:
         public, ports = self.options.public_host, self._ports
-        rtmp = f"rtmp://{public}:{ports['rtmp']}"
         metrics: dict[str, str] = {name: f"http://127.0.0.1:{ports[_private(name)]}/metrics" for name in SERVICES}
         return Addresses(
             api_url=f"http://{public}:{ports['api']}",
-            publish_url=f"{rtmp}/live",
-            rtmp_url=rtmp,
-            hls_url=f"http://{public}:{ports['http']}/hls",
+            publish_url=f"{self._rtmp_url}/live",
+            rtmp_url=self._rtmp_url,
+            hls_url=self._hls_url,
             bootstrap=bootstrap,
             metrics_urls=metrics,
         )
+
+    @property
+    def _rtmp_url(self) -> str:
+        return self.options.public_rtmp_url or f"rtmp://{self.options.public_host}:{self._ports['rtmp']}"
+
+    @property
+    def _hls_url(self) -> str:
+        return self.options.public_hls_url or f"http://{self.options.public_host}:{self._ports['http']}/hls"
 
     def _specs(self, bootstrap: str) -> Iterator[ProcessSpec]:
         shared = self._environment(bootstrap)
@@ -250,8 +261,8 @@ class Stack:
             "MOSAICAST_DATA_DIR": str(options.data_dir.resolve()),
             **kafka_environment(self._kafka_settings(bootstrap)),
             "MOSAICAST_EDGE__RTMP_URL": f"rtmp://127.0.0.1:{ports['rtmp-services']}",
-            "MOSAICAST_EDGE__PUBLIC_RTMP_URL": f"rtmp://{options.public_host}:{ports['rtmp']}",
-            "MOSAICAST_EDGE__PUBLIC_HLS_URL": f"http://{options.public_host}:{ports['http']}/hls",
+            "MOSAICAST_EDGE__PUBLIC_RTMP_URL": self._rtmp_url,
+            "MOSAICAST_EDGE__PUBLIC_HLS_URL": self._hls_url,
             "MOSAICAST_CONTROL__URL": f"http://127.0.0.1:{ports['control']}",
             "MOSAICAST_CONTROL__TOKEN": self._control_token,
             "MOSAICAST_EDGE__TOKEN": self._edge_token,

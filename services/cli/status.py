@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +24,7 @@ def status(
     api_url: ApiUrl = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Show every stream's state, delay, frames and faces, and what the operator must mend.
+    """Show every stream's state, delay, frames and faces, publishers that were refused, and what must be mended.
 
     With --watch and --json: a line of JSON each second.
     """
@@ -56,8 +58,23 @@ def _watch(api: ApiClient, as_json: bool) -> None:
 def _drawn(state: dict[str, Any]) -> Table | Group:
     rows = [_row(stream) for stream in state["streams"]]
     streams = table("stream", "name", "state", "fps", "delay", "clear", "masked", "dropped", "reason", rows=rows)
-    problems = [Text(f"problem: {sentence}") for sentence in state["problems"]]
-    return Group(streams, *problems) if problems else streams
+    below = [*map(Text, refused(state)), *(Text(f"problem: {sentence}") for sentence in state["problems"])]
+    return Group(streams, *below) if below else streams
+
+
+def refused(state: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each publisher that a status says was refused; streams first, then the edge."""
+    for stream in state["streams"]:
+        yield from refused_at(stream["stream_id"], stream)
+    yield from refused_at("the edge", state.get("edge", {}))
+
+
+def refused_at(place: str, told: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each publisher that was refused at one place."""
+    for one in told.get("refused", []):
+        last = datetime.fromtimestamp(one["last_ms"] / 1000).astimezone()
+        times = "once" if one["times"] == 1 else f"{one['times']} times"
+        yield f"refused at {place}: from {one['address']}, {times}, last at {last:%H:%M:%S}: {one['reason']}"
 
 
 def _row(stream: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`mosaicast streams`: create, list, delete, new key, panic."""
+"""`mosaicast streams`: create, list, show, delete, new key, panic."""
 
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit
 import typer
 
 from services.cli.client import ApiClient
+from services.cli.failures import CommandError
 from services.cli.printing import (
     DEFAULT_URL,
     ApiUrl,
@@ -19,8 +20,9 @@ from services.cli.printing import (
     print_table,
     refuse_unasked,
 )
+from services.cli.status import refused_at
 
-streams = typer.Typer(no_args_is_help=True, help="Streams: create, list, delete, new key, panic.")
+streams = typer.Typer(no_args_is_help=True, help="Streams: create, list, show, delete, new key, panic.")
 StreamId = Annotated[str, typer.Argument(help="Id of a stream, as `mosaicast streams list` shows it.")]
 
 
@@ -50,6 +52,28 @@ def streams_list(token: Token, api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = 
     return print_table("stream", "name", "state", "reason", rows=[
         [s["stream_id"], s["name"], s["state"], s.get("reason", "")] for s in found
     ])  # fmt: skip
+
+
+@streams.command("show")
+def streams_show(stream_id: StreamId, token: Token, api_url: ApiUrl = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show how one stream stands, where it is watched, and publishers that were refused on it."""
+    with ApiClient(api_url, token) as api:
+        stream = api.get(stream_path(stream_id))
+        found = [one for one in api.get("/v1/status")["streams"] if one["stream_id"] == stream["stream_id"]]
+    if not found:
+        raise CommandError(f"the stream {stream_id} was deleted just now")
+    if as_json:
+        return print_json(found[0])
+    return print_lines(
+        f"Stream {stream['stream_id']}: {stream['name']}",
+        ("state", found[0]["state"]),
+        *([("reason", found[0]["reason"])] if found[0]["reason"] else []),
+        ("Server", stream["publish_url"]),
+        ("page", f"{_seen_by_others(api_url, stream['publish_url'])}/watch/{stream['stream_id']}"),
+        ("RTMP", stream["rtmp_url"]),
+        ("HLS", stream["hls_url"]),
+        *refused_at("it", found[0]),
+    )
 
 
 @streams.command("delete")

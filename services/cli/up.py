@@ -4,7 +4,7 @@ import ipaddress
 import socket
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -32,6 +32,22 @@ def up(  # noqa: PLR0913, PLR0917 - a parameter an option
     rtmp_port: Annotated[int, typer.Option(min=0, max=65535, help="RTMP, in and out; 0: any free one.")] = 1935,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="HLS; 0: any free one.")] = 8080,
     api_port: Annotated[int, typer.Option(min=0, max=65535, help="The API and its pages; 0: any free one.")] = 8000,
+    public_hls_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Where viewers reach HLS if a proxy is before it. By default MOSAICAST_EDGE__PUBLIC_HLS_URL, or "
+            "--public-host with --http-port.",
+            show_default=False,
+        ),
+    ] = None,
+    public_rtmp_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Where streamers and viewers reach RTMP if a proxy is before it. By default "
+            "MOSAICAST_EDGE__PUBLIC_RTMP_URL, or --public-host with --rtmp-port.",
+            show_default=False,
+        ),
+    ] = None,
     kafka: Annotated[bool, typer.Option("--kafka", help="Run a real Apache Kafka (`make setup-kafka`).")] = False,
     bootstrap: Annotated[str | None, typer.Option(help="Use the Apache Kafka at HOST:PORT.")] = None,
     media_dir: Annotated[Path | None, typer.Option(help="Allow files below it as sources.")] = None,
@@ -48,6 +64,8 @@ def up(  # noqa: PLR0913, PLR0917 - a parameter an option
         data_dir=settings.data_dir,
         host=host,
         public_host=public_host or _name_of_this_machine(host),
+        public_hls_url=_public_url("hls", public_hls_url, settings),
+        public_rtmp_url=_public_url("rtmp", public_rtmp_url, settings),
         rtmp_port=rtmp_port,
         http_port=http_port,
         api_port=api_port,
@@ -57,6 +75,24 @@ def up(  # noqa: PLR0913, PLR0917 - a parameter an option
         media_dir=media_dir,
     )
     _run(options, as_json)
+
+
+def _public_url(kind: Literal["hls", "rtmp"], given: str | None, settings: "Settings") -> str | None:
+    """Return where viewers reach HLS or RTMP: what was given, else what is set; None: neither.
+
+    Raises:
+        typer.BadParameter: what was given is no such address.
+    """
+    from mosaicast.runtime.settings import public_url
+
+    if given is None:
+        edge = settings.edge
+        named = edge.public_hls_url if kind == "hls" else edge.public_rtmp_url
+        return named if f"public_{kind}_url" in edge.model_fields_set else None
+    try:
+        return public_url(kind, given)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint=f"--public-{kind}-url") from exc
 
 
 def _checked(data_dir: Path | None, bootstrap: str | None, *, embedded: bool) -> "Settings":

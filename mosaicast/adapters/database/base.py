@@ -11,10 +11,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Engine, Select, and_, create_engine, event, or_
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_WANTED = "name one as sqlite:////folder/mosaicast.db or postgresql+psycopg://user:password@host/name"
 
 Row = TypeVar("Row")
 
@@ -35,11 +36,13 @@ class Database:
 
     Args:
         url: SQLAlchemy URL.
+
+    Raises:
+        StorageError: the URL names no database that can be used here: the operator's to mend.
     """
 
     def __init__(self, url: str) -> None:
-        # Parameters are names and hashes: no error's text may carry them into a log.
-        self._engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        self._engine = _engine(url)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _prepare_sqlite)
         self._sessions = sessionmaker(self._engine, expire_on_commit=False)
@@ -79,6 +82,23 @@ class Database:
     def _session(self) -> Iterator[Session]:
         with _errors(), self._sessions.begin() as session:
             yield session
+
+
+def _engine(url: str) -> Engine:
+    # No error's text may hold the URL: there is a password in it.
+    try:
+        # Parameters are names and hashes: no error's text may carry them into a log.
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    except NoSuchModuleError:
+        raise StorageError(
+            f"MOSAICAST_DATABASE__URL names a database or a driver that is not known here; {_WANTED}"
+        ) from None
+    except ImportError as exc:
+        raise StorageError(
+            f"MOSAICAST_DATABASE__URL wants the driver {exc.name}, which is not installed; install it, or {_WANTED}"
+        ) from None
+    except (ArgumentError, ValueError):
+        raise StorageError(f"MOSAICAST_DATABASE__URL is no address of a database; {_WANTED}") from None
 
 
 def rows(result: Any) -> int:

@@ -11,8 +11,8 @@ MEANINGS: Mapping[StreamState, str] = {
     "waiting": "Nobody publishes.",
     "starting": "The masked stream is on its way. It heals by itself, as long as somebody publishes.",
     "live": "The masked stream goes out.",
-    "refused": "What is published can't be read or masked. Trying the same again does not help: change the source, then "
-    "publish anew.",
+    "refused": "What is published can't be read or masked. Trying the same again does not help: change the source, "
+    "then publish anew.",
     "ended": "A file is over.",
     "quarantined": "Reading or masking crashed five times in a minute. A new publication lifts it.",
 }
@@ -43,7 +43,8 @@ class Situation:
         Raises:
             KeyError: one of them is missing: a bug of the caller.
         """
-        return self.sentence.format(**{name: " ".join(str(part).split())[:LONGEST_PART] for name, part in parts.items()})
+        filled = {name: " ".join(str(part).split())[:LONGEST_PART] for name, part in parts.items()}
+        return self.sentence.format(**filled)
 
     def told(self, **parts: object) -> "Told":
         """Return state and sentence; see `says`."""

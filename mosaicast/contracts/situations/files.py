@@ -34,8 +34,8 @@ TOO_MUCH_MEMORY = Situation(
 DAMAGED = Situation("refused", "The file is damaged or is not a video.", "Convert it.")
 NOT_LET_IN = Situation(
     "refused",
-    "The file is damaged, is not a video, or its container is not among those that are let in; the operator can add one "
-    "to MOSAICAST_MEDIA__FILE_FORMATS.",
+    "The file is damaged, is not a video, or its container is not among those that are let in; the operator can add "
+    "one to MOSAICAST_MEDIA__FILE_FORMATS.",
     "Convert it, or have its container added.",
 )
 NO_VIDEO = Situation("refused", "The file has no video track.", "Sound alone can't be masked.")

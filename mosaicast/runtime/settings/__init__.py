@@ -18,6 +18,7 @@ from mosaicast.runtime.settings.blocks import (
     QdrantSettings,
     RecognitionSettings,
     VaultSettings,
+    public_url,
 )
 from mosaicast.runtime.settings.kafka import KafkaSettings
 from mosaicast.runtime.settings.loading import (
@@ -71,6 +72,7 @@ __all__ = [
     "foreign",
     "load",
     "load_or_exit",
+    "public_url",
     "refuse_to_begin_anew",
     "variables",
 ]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -29,6 +30,22 @@ class EdgeInnerSettings(EdgeTokenSettings):
     """Where services reach the media server."""
 
 
+_SCHEMES = {"rtmp": ("rtmp", "rtmps"), "hls": ("http", "https")}
+
+
+def public_url(kind: Literal["rtmp", "hls"], url: str) -> str:
+    """Return the address under which viewers reach RTMP or HLS, without a slash at its end.
+
+    Raises:
+        ValueError: it is none; the text says what is wanted.
+    """
+    wanted = " or ".join(f"{scheme}://" for scheme in _SCHEMES[kind])
+    parts = urlsplit(url.strip())
+    if parts.scheme not in _SCHEMES[kind] or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"an address that begins with {wanted} is wanted, without `?` and `#`")
+    return url.strip().rstrip("/")
+
+
 class EdgePublicSettings(EdgeTokenSettings):
     """The media server, for the api, which tells its addresses to users."""
 
@@ -36,6 +53,16 @@ class EdgePublicSettings(EdgeTokenSettings):
     """Where streamers and viewers reach the media server by RTMP."""
     public_hls_url: str = "http://127.0.0.1:8080/hls"
     """Where viewers reach HLS."""
+
+    @field_validator("public_rtmp_url")
+    @classmethod
+    def _reaches_rtmp(cls, url: str) -> str:
+        return public_url("rtmp", url)
+
+    @field_validator("public_hls_url")
+    @classmethod
+    def _reaches_hls(cls, url: str) -> str:
+        return public_url("hls", url)
 
 
 class EdgeSettings(EdgeInnerSettings, EdgePublicSettings):

@@ -1,6 +1,7 @@
 """Commands that ask a running api: status, policy, consents, and questions before something is erased."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,44 @@ def test_status_shows_streams_and_what_must_be_mended(api: Api) -> None:
         "state": "waiting",
         "latency_ms": None,
         "tracks": {},
-        "reason": "nobody publishes",
+        "reason": "Nobody is publishing.",
     }
     api.answers = [(200, {**STATE, "streams": [STREAM, waiting]})]
     lines = run(api, "status").output.splitlines()
     assert lines[0].split() == ["stream", "name", "state", "fps", "delay", "clear", "masked", "dropped", "reason"]
     assert lines[1].split() == ["s1", "Market", "[red]", "live", "30", "1.04", "s", "1", "2", "4"]
-    assert "nobody publishes" in lines[2]
+    assert "Nobody is publishing." in lines[2]
     assert lines[3] == "problem: the photos belong to another database"
+
+
+def test_status_shows_publishers_that_were_refused(api: Api) -> None:
+    second = {"address": "192.0.2.7", "reason": "Somebody publishes already.", "times": 1, "last_ms": 1}
+    wrong = {**second, "reason": "This stream key is not known.", "times": 3}
+    api.answers = [(200, {**STATE, "streams": [{**STREAM, "refused": [second]}], "edge": {"refused": [wrong]}})]
+    lines = run(api, "status").output.splitlines()
+    assert re.fullmatch(r"refused at s1: .* 192.0.2.7, once, last at \S+: Somebody publishes already\.", lines[2])
+    assert re.fullmatch(r"refused at the edge: .*, 3 times, last at \S+: This stream key is not known\.", lines[3])
+    assert lines[4].startswith("problem: ")
+
+
+def test_one_stream_is_shown_with_its_state_and_addresses(api: Api) -> None:
+    refused = {"address": "192.0.2.7", "reason": "Somebody publishes already.", "times": 2, "last_ms": 1}
+    status = {**STREAM, "state": "starting", "reason": "The source has no video track.", "refused": [refused]}
+    api.answers = [(200, {**shown("StreamOut"), "stream_id": "s1"}), (200, {"streams": [status]})]
+    lines = run(api, "streams", "show", "s1").output.splitlines()
+    assert "  state   starting" in lines
+    assert "  reason  The source has no video track." in lines
+    assert any(line.startswith("  HLS     http") for line in lines)
+    assert re.fullmatch(r"refused at it: .* 192.0.2.7, 2 times, last at \S+: Somebody publishes already\.", lines[-1])
+    api.answers = [(200, {**shown("StreamOut"), "stream_id": "s1"}), (200, {"streams": [STREAM]})]
+    assert not any("reason" in line for line in run(api, "streams", "show", "s1").output.splitlines())
+    api.answers = [(200, {**shown("StreamOut"), "stream_id": "s1"}), (200, {"streams": [STREAM]})]
+    assert json.loads(run(api, "streams", "show", "s1", "--json").output) == STREAM
+
+
+def test_a_stream_that_is_gone_is_not_shown(api: Api) -> None:
+    api.answers = [(200, {**shown("StreamOut"), "stream_id": "s1"}), (200, {"streams": []})]
+    assert "deleted just now" in str(run(api, "streams", "show", "s1").exception)
 
 
 def test_status_as_json(api: Api) -> None:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from mosaicast.adapters.database.storage import Storage
 from services.api.secrets import digest
-from services.cli.failures import CommandError
+from services.cli.failures import CommandError, is_failure
 from services.cli.main import app
 
 
@@ -47,6 +47,28 @@ def test_without_a_database_nothing_is_made(tmp_path: Path) -> None:
     assert isinstance(done.exception, CommandError)
     assert "mosaicast up" in str(done.exception)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgres://u:hush@h/d", "not known here"),
+        ("postgresql+nothing://u:hush@h/d", "not known here"),
+        ("mysql+mysqldb://u:hush@h/d", "the driver MySQLdb, which is not installed"),
+        ("u:hush@h/d", "no address of a database"),
+        ("sqlite:////none/hush/mosaicast.db", "the database failed"),
+    ],
+)
+def test_a_wrong_database_is_told_in_one_sentence_without_its_password(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, url: str, words: str
+) -> None:
+    monkeypatch.setenv("MOSAICAST_DATABASE__URL", url)
+    failed = reset(folder).exception
+    assert failed is not None
+    assert is_failure(failed), "else it would be a traceback"
+    assert words in str(failed)
+    assert "\n" not in str(failed)
+    assert "hush" not in str(failed)
 
 
 def test_a_preset_token_is_changed_where_it_is_preset(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

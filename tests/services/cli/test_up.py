@@ -1,17 +1,20 @@
 """What `mosaicast up` says, and that a data folder has one."""
 
 import multiprocessing
+import re
 import socket
 from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner, Result
 
-from services.cli import up
+from services.cli import models, up
 from services.cli.claim import claimed
 from services.cli.failures import CommandError
+from services.cli.main import app
 from services.cli.printing import DEFAULT_URL
-from services.cli.stack import Addresses
+from services.cli.stack import Addresses, Stack, StackOptions
 
 
 def addresses(api_url: str = DEFAULT_URL) -> Addresses:
@@ -60,6 +63,71 @@ def test_in_no_network_it_asks_for_the_name(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(socket, "socket", NoNetwork)
     with pytest.raises(typer.BadParameter, match="--public-host"):
         up._name_of_this_machine("0.0.0.0")
+
+
+def set_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -> tuple[StackOptions | None, Result]:
+    """Return with which options `mosaicast up` would run, and what it said."""
+    seen: list[StackOptions] = []
+    monkeypatch.setattr(up, "_run", lambda options, _as_json: seen.append(options))
+    monkeypatch.setattr(models, "require_chosen", lambda _: None)
+    done = CliRunner().invoke(app, ["up", "--data-dir", str(tmp_path), "--public-host", "live.example.org", *arguments])
+    return (seen[0] if seen else None), done
+
+
+def shown_addresses(options: StackOptions | None) -> tuple[str, str, str]:
+    """Return what viewers are told of RTMP and HLS, and what the api is."""
+    assert options is not None
+    stack = Stack(options)
+    environment = stack._environment("127.0.0.1:1")
+    addresses = stack._make_addresses("127.0.0.1:1")
+    told = environment["MOSAICAST_EDGE__PUBLIC_RTMP_URL"], environment["MOSAICAST_EDGE__PUBLIC_HLS_URL"]
+    assert told == (addresses.rtmp_url, addresses.hls_url)
+    return *told, addresses.publish_url
+
+
+FREE = ("--rtmp-port", "0", "--http-port", "0", "--api-port", "0")
+
+
+def test_without_a_proxy_viewers_are_told_of_the_edge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rtmp, hls, publish = shown_addresses(set_up(monkeypatch, tmp_path, *FREE)[0])
+    assert re.fullmatch(r"rtmp://live\.example\.org:\d+", rtmp)
+    assert re.fullmatch(r"http://live\.example\.org:\d+/hls", hls)
+    assert publish == f"{rtmp}/live"
+
+
+def test_behind_a_proxy_viewers_are_told_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MOSAICAST_EDGE__PUBLIC_HLS_URL", "https://set.example.org/hls/")
+    monkeypatch.setenv("MOSAICAST_EDGE__PUBLIC_RTMP_URL", "rtmps://set.example.org:1936")
+    options, _ = set_up(monkeypatch, tmp_path, *FREE)
+    assert shown_addresses(options) == (
+        "rtmps://set.example.org:1936",
+        "https://set.example.org/hls",
+        "rtmps://set.example.org:1936/live",
+    )
+    given = ("--public-hls-url", "https://given.example.org/hls", "--public-rtmp-url", "rtmps://given.example.org")
+    options, _ = set_up(monkeypatch, tmp_path, *FREE, *given)
+    assert shown_addresses(options)[:2] == ("rtmps://given.example.org", "https://given.example.org/hls")
+
+
+@pytest.mark.parametrize(
+    ("option", "url"),
+    [
+        ("--public-hls-url", "live.example.org/hls"),
+        ("--public-hls-url", "rtmp://live.example.org/hls"),
+        ("--public-hls-url", "https://"),
+        ("--public-hls-url", "https://live.example.org/hls?a=b"),
+        ("--public-rtmp-url", "https://live.example.org"),
+    ],
+)
+def test_what_is_no_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str, url: str
+) -> None:
+    options, done = set_up(monkeypatch, tmp_path, *FREE, option, url)
+    assert (options, done.exit_code) == (None, 2)
+    monkeypatch.setenv("MOSAICAST_EDGE__" + option[2:].replace("-", "_").upper(), url)
+    options, done = set_up(monkeypatch, tmp_path, *FREE)
+    assert options is None
+    assert "begins with" in str(done.exception)
 
 
 def hold(folder: Path, held: "multiprocessing.synchronize.Event", over: "multiprocessing.synchronize.Event") -> None:
