@@ -10,7 +10,7 @@ from typing import Literal
 
 Word = Literal[
     "unknown_key", "no_key", "id_for_key", "in_use", "reads_a_file", "key_changed", "masked", "own_fields",
-    "no_database",
+    "no_database", "wrong_address",
 ]  # fmt: skip
 
 
@@ -63,7 +63,14 @@ OWN_FIELDS = Why(
 NO_DATABASE = Why(
     "no_database", "The database does not answer; nobody new may publish until it does.", "See `api.log`."
 )
-REASONS = (UNKNOWN_KEY, NO_KEY, ID_FOR_KEY, IN_USE, READS_A_FILE, KEY_CHANGED, MASKED, OWN_FIELDS, NO_DATABASE)
+WRONG_ADDRESS = Why(
+    "wrong_address",
+    "The server's address does not end in `/live`.",
+    "In OBS, Server is what `mosaicast streams create` printed, without the key; the key has a field of its own.",
+)
+REASONS = (
+    UNKNOWN_KEY, NO_KEY, ID_FOR_KEY, IN_USE, READS_A_FILE, KEY_CHANGED, MASKED, OWN_FIELDS, NO_DATABASE, WRONG_ADDRESS,
+)  # fmt: skip
 
 KEPT_S = 600.0
 """A refusal is shown for so long after its last time."""

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 
 from mosaicast.adapters.database.storage import Stream
 from mosaicast.contracts.messages import PublicationState, StatusReport
-from mosaicast.contracts.situations import StreamState, Told, in_state, masking, publishing
+from mosaicast.contracts.situations import StreamState, Told, in_state, masking, publishing, way
 from services.api.refusals import FRESH_S, IN_USE, Refusal
 
 SILENT_S = 5.0
 """A part reports every second; one that is silent for so long is not to be believed any more."""
+YOUNG_MS = 5_000
+"""So long after a publication began nobody need have heard of it: that parts say nothing of it means nothing."""
 _FINAL: Mapping[PublicationState, StreamState] = {"quarantined": "quarantined", "refused": "refused", "ended": "ended"}
 """A part's states in which it does not go on by itself."""
 
@@ -104,6 +106,7 @@ class StatusBoard:
         now: float,
         names: Mapping[str, str],
         refused: tuple[Refusal, ...] = (),
+        now_ms: int = 0,
     ) -> StreamStatus:
         """Return the state of a stream as its user should see it.
 
@@ -111,13 +114,14 @@ class StatusBoard:
             names: of the people who are seen; whoever is not in it was deleted a moment ago, and is not named.
             urls: where the masked stream is watched over RTMP and HLS.
             refused: publishers that were refused on it.
+            now_ms: wall time.
         """
         with self._lock:
             parts = {
                 service: heard for (stream_id, service), heard in self._heard.items() if stream_id == stream.stream_id
             }
         fresh = {service: heard.report for service, heard in parts.items() if now - heard.at_s <= SILENT_S}
-        told = _told(stream, fresh)
+        told = _told(stream, fresh, young=_is_young(stream, now_ms))
         if told == publishing.WELL.told() and _tried_beside(refused, now):
             told = publishing.SECOND_PUBLISHER.told()
         live = told.state == "live"
@@ -141,23 +145,30 @@ class StatusBoard:
         )
 
 
-def _told(stream: Stream, fresh: Mapping[str, StatusReport]) -> Told:
+def _told(stream: Stream, fresh: Mapping[str, StatusReport], *, young: bool) -> Told:
     """Return how a stream stands: what hinders most, seen from its source on."""
     ingest, compositor = _working(fresh, "ingest"), _working(fresh, "compositor")
     if stream.publication is None and stream.source.kind == "push":
         return publishing.NOBODY.told()  # whatever the parts still say of the publication before
     if ingest is None:
-        return publishing.INGEST_SILENT.told()
+        return (publishing.ON_ITS_WAY if young else publishing.INGEST_SILENT).told()
     for part in (ingest, compositor):
         if part is not None and part.state in _FINAL:
             return in_state(_FINAL[part.state], part.reason)
     if ingest.state != "live":
         return in_state("starting", ingest.reason)
     if compositor is None:
-        return publishing.COMPOSITOR_SILENT.told()
+        return (publishing.ON_ITS_WAY if young else publishing.COMPOSITOR_SILENT).told()
+    if compositor.state == "waiting" and not young:
+        return way.SILENT.told()
     if compositor.state != "live":
         return in_state("starting", compositor.reason)
     return _live(fresh)
+
+
+def _is_young(stream: Stream, now_ms: int) -> bool:
+    began_ms = stream.created_ms if stream.publication is None else stream.publication.started_ms
+    return 0 <= now_ms - began_ms <= YOUNG_MS
 
 
 def _working(fresh: Mapping[str, StatusReport], part: str) -> StatusReport | None:

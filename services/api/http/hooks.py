@@ -26,6 +26,8 @@ from services.api.refusals import Why
 from services.api.secrets import digest, same
 
 router = APIRouter(prefix="/hooks/edge", include_in_schema=False)
+_APPLICATIONS = frozenset({"live", "masked"})
+"""Those of deploy/edge/nginx.conf.template."""
 _EDGE_FIELDS = ("app", "name", "addr", "clientid")
 _LOG = get_logger(__name__)
 
@@ -41,6 +43,25 @@ def require_edge(deps: D, token: Annotated[str, Query()] = "") -> None:
 
 
 router.dependencies.append(Depends(require_edge))
+
+
+@router.post("/connect")
+async def connect(request: Request, deps: D) -> Response:
+    """Let a client in that names one of our applications; what it does there the other hooks decide.
+
+    A pasted address brings spaces along: the edge is told what was meant.
+    """
+    fields = await _fields(request)
+    form = _of_the_edge(fields)
+    if _set_twice(fields):
+        raise _refused(deps, form, refusals.OWN_FIELDS)
+    named = form.get("app", "")
+    meant = named.strip(" \t\r\n/")
+    if meant not in _APPLICATIONS:
+        # A key at the end of the server's address is a common mistake; it says whose stream was meant.
+        stream = await run_in_threadpool(deps.storage.stream_by_key, _hashed(meant.rpartition("/")[2]))
+        raise _refused(deps, form, refusals.WRONG_ADDRESS, stream)
+    return Response(status_code=204) if meant == named else Response(status_code=302, headers={"Location": meant})
 
 
 @router.post("/publish")

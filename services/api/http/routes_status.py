@@ -19,13 +19,18 @@ def status(deps: D, limit: paging.Limit = None, cursor: paging.Cursor = None) ->
 
     And publishers that were refused: of each stream, and at the edge those of whom nobody knows which one they meant.
     """
-    now = deps.monotonic_s()
+    now, now_ms = deps.monotonic_s(), deps.wall_ms()
     names = deps.storage.names(deps.board.visible_people())
     found = deps.storage.streams(paging.read(cursor), paging.one_more(limit))
     listed, next_cursor = paging.cut(found, limit, lambda stream: Mark(stream.created_ms, stream.stream_id))
     seen = [
         deps.board.view(
-            stream, deps.addresses.masked(stream.stream_id), now, names, deps.refusals.of(stream.stream_id, now)
+            stream,
+            deps.addresses.masked(stream.stream_id),
+            now,
+            names,
+            deps.refusals.of(stream.stream_id, now),
+            now_ms,
         )
         for stream in listed
     ]
@@ -33,6 +38,6 @@ def status(deps: D, limit: paging.Limit = None, cursor: paging.Cursor = None) ->
         streams=[StreamStatus.model_validate(stream, from_attributes=True) for stream in seen],
         edge=EdgeStatus.model_validate({"refused": deps.refusals.of(None, now)}, from_attributes=True),
         problems=[] if deps.vault.refuses is None else [deps.vault.refuses],
-        at_ms=deps.wall_ms(),
+        at_ms=now_ms,
         next_cursor=next_cursor,
     )

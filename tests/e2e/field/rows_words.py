@@ -164,6 +164,8 @@ ROWS: tuple[Row, ...] = (
     Row("published as a masked stream", PLAIN,
         publish=to(lambda live: f"{live.session.stack.addresses.rtmp_url}/masked/{live.stream.key}"), tracks=set(),
         state="waiting", sentence=NOBODY, during=at_stream("masked")),
+    Row("the key in the server's address", PLAIN, publish=by_key(lambda key: f"{key}/nothing"), tracks=set(),
+        state="waiting", sentence=NOBODY, during=at_stream("wrong_address")),
     Row("a key with a space behind it", PLAIN, publish=by_key(lambda key: key + " ")),
     Row("a key with the end of its line", PLAIN, publish=by_key(lambda key: key + "\r\n"), during=gone),
     Row("a second publisher", PLAIN, during=second_publisher),

@@ -15,7 +15,7 @@ def publishing(desk: Desk, stream_id: str) -> bool:
 
 
 @pytest.mark.parametrize("token", ["", "edge", EDGE_TOKEN + "x", "ключ"])
-@pytest.mark.parametrize("name", ["publish", "publish_done", "play"])
+@pytest.mark.parametrize("name", ["connect", "publish", "publish_done", "play"])
 def test_only_the_edge_may_ask(desk: Desk, name: str, token: str) -> None:
     key = desk.create()["stream_key"]
     problem(desk.hook(name, f"app=masked&name=x&token={EDGE_TOKEN}", token=token), 403)

@@ -4,6 +4,7 @@ import json
 import shutil
 from typing import Any
 
+import httpx
 import pytest
 
 from mosaicast.runtime import logs
@@ -127,6 +128,37 @@ def test_who_publishes_on_a_file_or_as_a_masked_stream(desk: Desk) -> None:
     assert publish(desk, created["stream_id"], app="masked") == 403
     assert publish(desk, "unknown", app="masked") == 403
     assert whys(desk) == (["masked", "reads_a_file"], ["masked"])
+
+
+def connect(desk: Desk, app: str, more: str = "") -> httpx.Response:
+    return desk.hook("connect", f"app={app}&flashver=FMLE&addr={FROM}&epoch=1&call=connect{more}")
+
+
+@pytest.mark.parametrize("app", ["live", "masked"])
+def test_who_connects_to_what_there_is_is_let_in(desk: Desk, app: str) -> None:
+    assert connect(desk, app).status_code == 204
+    for pasted in (f"{app}%20", f"{app}%0A", f"{app}/%20", f"%20{app}"):
+        answer = connect(desk, pasted)
+        assert (answer.status_code, answer.headers["location"]) == (302, app)
+
+
+def test_who_connects_to_something_else_is_told_at_the_edge(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.create()
+    for app in ("", "app", "Live", "live2", "live/unknown-key"):
+        assert connect(desk, app).status_code == 403
+    assert connect(desk, "live", "&app=masked").status_code == 403
+    assert whys(desk) == ([], ["own_fields", "wrong_address"])
+    assert [line["reason"] for line in lines(capsys)] == ["wrong_address", "own_fields"]
+
+
+def test_a_key_in_the_servers_address_says_whose_stream_was_meant(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    created = desk.create()
+    assert connect(desk, f"live/{created['stream_key']}").status_code == 403
+    assert connect(desk, created["stream_key"]).status_code == 403
+    assert whys(desk) == (["wrong_address"], [])
+    assert created["stream_key"] not in capsys.readouterr().err
 
 
 def test_who_sets_fields_of_the_edge_is_told_with_the_address_that_the_edge_saw(

@@ -22,6 +22,7 @@ from mosaicast.contracts.situations import (
     video,
     way,
 )
+from services.api.status import YOUNG_MS
 from tests.services.api.fakes import Desk
 from tests.services.api.test_status import report, told
 
@@ -75,6 +76,10 @@ def test_a_publisher_who_has_just_come_is_not_said_to_be_away(desk: Desk, stream
     assert told(desk) == on_its_way
     report(desk, stream_id, "ingest", "live")
     assert told(desk) == on_its_way, "its packets have not reached the compositor"
+    desk.now_ms += YOUNG_MS + 1
+    assert told(desk) == ("starting", "The publisher sends nothing; waiting for it.")
+    report(desk, stream_id, "compositor", "starting")
+    assert told(desk) == on_its_way
 
 
 def test_pictures_that_can_not_be_looked_at_are_told_before_all_else(desk: Desk, stream_id: str) -> None:

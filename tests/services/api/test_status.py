@@ -6,7 +6,7 @@ import pytest
 
 from mosaicast.adapters.database.storage import Person
 from mosaicast.contracts.messages import StatusReport
-from services.api.status import SILENT_S
+from services.api.status import SILENT_S, YOUNG_MS
 from tests.services.api.fakes import Desk
 
 COUNTERS = {
@@ -83,6 +83,8 @@ def test_silent_parts_are_not_believed_but_what_they_counted_stays(desk: Desk, l
     desk.now_s += SILENT_S
     assert seen(desk)["state"] == "live"
     desk.now_s += 0.1
+    assert told(desk) == ("starting", "The stream is starting; its first pictures are on their way."), "it is young"
+    desk.now_ms += YOUNG_MS + 1
     stale = seen(desk)
     assert told(desk) == ("starting", "The service that reads the source (ingest) does not report.")
     assert (stale["latency_ms"], stale["fps"], stale["tracks"]) == (None, 0.0, {})
@@ -94,6 +96,7 @@ def test_silent_parts_are_not_believed_but_what_they_counted_stays(desk: Desk, l
 @pytest.mark.parametrize("part", ["ingest", "compositor"])
 def test_a_part_that_was_stopped_does_not_report(desk: Desk, live: str, part: str) -> None:
     report(desk, live, part, "stopped", reason="")
+    desk.now_ms += YOUNG_MS + 1
     state, sentence = told(desk)
     assert state == "starting"
     assert f"({part}) does not report" in sentence
