@@ -116,13 +116,10 @@ class StatusBoard:
             refused: publishers that were refused on it.
             now_ms: wall time.
         """
-        with self._lock:
-            parts = {
-                service: heard for (stream_id, service), heard in self._heard.items() if stream_id == stream.stream_id
-            }
+        parts = self._parts(stream.stream_id)
         fresh = {service: heard.report for service, heard in parts.items() if now - heard.at_s <= SILENT_S}
         told = _told(stream, fresh, young=_is_young(stream, now_ms))
-        if told == publishing.WELL.told() and _tried_beside(refused, now):
+        if told.situation is publishing.WELL and _tried_beside(refused, now):
             told = publishing.SECOND_PUBLISHER.told()
         live = told.state == "live"
         counted = parts["compositor"].report.counters if "compositor" in parts else {}
@@ -143,6 +140,10 @@ class StatusBoard:
             rtmp_url=urls[0],
             hls_url=urls[1],
         )
+
+    def _parts(self, stream_id: str) -> dict[str, _Heard]:
+        with self._lock:
+            return {service: heard for (told_of, service), heard in self._heard.items() if told_of == stream_id}
 
 
 def _told(stream: Stream, fresh: Mapping[str, StatusReport], *, young: bool) -> Told:

@@ -18,36 +18,40 @@ if TYPE_CHECKING:
 
 EVERY_NETWORK = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what users say, and are asked about
 
+PublicHost = Annotated[
+    str | None,
+    typer.Option(
+        help="How streamers and viewers name this machine. By default --host, or this machine's address.",
+        show_default=False,
+    ),
+]
+PublicHlsUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Where viewers reach HLS if a proxy is before it. By default MOSAICAST_EDGE__PUBLIC_HLS_URL, or "
+        "--public-host with --http-port.",
+        show_default=False,
+    ),
+]
+PublicRtmpUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Where streamers and viewers reach RTMP if a proxy is before it. By default "
+        "MOSAICAST_EDGE__PUBLIC_RTMP_URL, or --public-host with --rtmp-port.",
+        show_default=False,
+    ),
+]
+
 
 def up(  # noqa: PLR0913, PLR0917 - a parameter an option
     data_dir: DataDir = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every network.")] = "127.0.0.1",
-    public_host: Annotated[
-        str | None,
-        typer.Option(
-            help="How streamers and viewers name this machine. By default --host, or this machine's address.",
-            show_default=False,
-        ),
-    ] = None,
+    public_host: PublicHost = None,
     rtmp_port: Annotated[int, typer.Option(min=0, max=65535, help="RTMP, in and out; 0: any free one.")] = 1935,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="HLS; 0: any free one.")] = 8080,
     api_port: Annotated[int, typer.Option(min=0, max=65535, help="The API and its pages; 0: any free one.")] = 8000,
-    public_hls_url: Annotated[
-        str | None,
-        typer.Option(
-            help="Where viewers reach HLS if a proxy is before it. By default MOSAICAST_EDGE__PUBLIC_HLS_URL, or "
-            "--public-host with --http-port.",
-            show_default=False,
-        ),
-    ] = None,
-    public_rtmp_url: Annotated[
-        str | None,
-        typer.Option(
-            help="Where streamers and viewers reach RTMP if a proxy is before it. By default "
-            "MOSAICAST_EDGE__PUBLIC_RTMP_URL, or --public-host with --rtmp-port.",
-            show_default=False,
-        ),
-    ] = None,
+    public_hls_url: PublicHlsUrl = None,
+    public_rtmp_url: PublicRtmpUrl = None,
     kafka: Annotated[bool, typer.Option("--kafka", help="Run a real Apache Kafka (`make setup-kafka`).")] = False,
     bootstrap: Annotated[str | None, typer.Option(help="Use the Apache Kafka at HOST:PORT.")] = None,
     media_dir: Annotated[Path | None, typer.Option(help="Allow files below it as sources.")] = None,
