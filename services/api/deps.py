@@ -13,7 +13,6 @@ from services.api.errors import NoSuchPersonError, NoSuchStreamError, NotToldErr
 from services.api.people.enrollment import Enroller
 from services.api.people.reindex import Reindexer
 from services.api.people.templates import Templates
-from services.api.refusals import Refusals
 from services.api.slots import Slots
 from services.api.status import StatusBoard
 
@@ -96,7 +95,6 @@ class Deps:
     monotonic_s: Callable[[], float]
     readers: Readers = field(default_factory=Readers)
     uploads: Slots = field(default_factory=Slots)
-    refusals: Refusals = field(default_factory=Refusals)
 
     def stream(self, stream_id: str) -> Stream:
         """Return a stream.

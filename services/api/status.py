@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mosaicast.adapters.database.storage import Stream
 from mosaicast.contracts.messages import PublicationState, StatusReport
 from mosaicast.contracts.situations import StreamState, Told, in_state, masking, publishing, way
-from services.api.refusals import FRESH_S, IN_USE, Refusal
+from services.api.refusals import FRESH_S, IN_USE, Refusal, Refusals
 
 SILENT_S = 5.0
 """A part reports every second; one that is silent for so long is not to be believed any more."""
@@ -77,9 +77,10 @@ class _Heard:
 
 
 class StatusBoard:
-    """The newest report of each part on each stream. Thread-safe."""
+    """The newest report of each part on each stream, and publishers that were refused. Thread-safe."""
 
     def __init__(self) -> None:
+        self.refusals = Refusals()
         self._lock = threading.Lock()
         self._heard: dict[tuple[str, str], _Heard] = {}
 
@@ -90,6 +91,7 @@ class StatusBoard:
 
     def forget(self, stream_id: str) -> None:
         """Forget a deleted stream."""
+        self.refusals.forget(stream_id)
         with self._lock:
             for key in [key for key in self._heard if key[0] == stream_id]:
                 del self._heard[key]
@@ -105,18 +107,17 @@ class StatusBoard:
         urls: tuple[str, str],
         now: float,
         names: Mapping[str, str],
-        refused: tuple[Refusal, ...] = (),
-        now_ms: int = 0,
+        now_ms: int,
     ) -> StreamStatus:
         """Return the state of a stream as its user should see it.
 
         Args:
             names: of the people who are seen; whoever is not in it was deleted a moment ago, and is not named.
             urls: where the masked stream is watched over RTMP and HLS.
-            refused: publishers that were refused on it.
+            now: monotonic seconds.
             now_ms: wall time.
         """
-        parts = self._parts(stream.stream_id)
+        parts, refused = self._parts(stream.stream_id), self.refusals.of(stream.stream_id, now)
         fresh = {service: heard.report for service, heard in parts.items() if now - heard.at_s <= SILENT_S}
         told = _told(stream, fresh, young=_is_young(stream, now_ms))
         if told.situation is publishing.WELL and _tried_beside(refused, now):
@@ -151,13 +152,18 @@ def _told(stream: Stream, fresh: Mapping[str, StatusReport], *, young: bool) -> 
     ingest, compositor = _working(fresh, "ingest"), _working(fresh, "compositor")
     if stream.publication is None and stream.source.kind == "push":
         return publishing.NOBODY.told()  # whatever the parts still say of the publication before
-    if ingest is None:
-        return (publishing.ON_ITS_WAY if young else publishing.INGEST_SILENT).told()
     for part in (ingest, compositor):
         if part is not None and part.state in _FINAL:
             return in_state(_FINAL[part.state], part.reason)
+    if ingest is None:
+        return (publishing.ON_ITS_WAY if young else publishing.INGEST_SILENT).told()
     if ingest.state != "live":
         return in_state("starting", ingest.reason)
+    return _masked(compositor, fresh, young=young)
+
+
+def _masked(compositor: StatusReport | None, fresh: Mapping[str, StatusReport], *, young: bool) -> Told:
+    """Return what becomes of a source that is read."""
     if compositor is None:
         return (publishing.ON_ITS_WAY if young else publishing.COMPOSITOR_SILENT).told()
     if compositor.state == "waiting" and not young:

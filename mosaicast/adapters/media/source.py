@@ -178,7 +178,7 @@ class AvSource:
                 yield from self._on_audio(self._audio, packet)
         yield from self._drain()
         if self._pictures == 0:
-            raise refuse("undecodable", picture.NO_PICTURE.says())
+            raise refuse("undecodable", video.NO_PICTURE.says())
 
     def _packets(self) -> Iterator[Any]:
         packets = self._container.demux([track.stream for track in (self._video, self._audio) if track is not None])
@@ -266,18 +266,18 @@ class AvSource:
         reorders = bool(context.has_b_frames)
         times = self._video.clock.repair(packet.pts, packet.dts, packet.duration, reorders=reorders)
         if times is not None and self._video.clock.shown_late_s(times) > LONGEST_REORDER:
-            raise refuse("reordered", picture.REORDERED.says())
+            raise refuse("reordered", video.REORDERED.says())
         self._streak.untimed = 0 if times else self._streak.untimed + 1
         self.counters.packets_untimed += times is None
         if self._streak.untimed >= MOST_UNTIMED_IN_A_ROW:
-            raise refuse("no_times", picture.NO_TIMES.says())
+            raise refuse("no_times", video.NO_TIMES.says())
         return times
 
     def _skip_before_keyframe(self) -> None:
         self.counters.packets_before_keyframe += 1
         self._streak.without_keyframe += 1
         if self._streak.without_keyframe >= MOST_WITHOUT_KEYFRAME:
-            situation = picture.NO_KEYFRAMES if self._live else files.NO_KEYFRAMES
+            situation = video.NO_KEYFRAMES if self._live else files.NO_KEYFRAMES
             raise SourceError("no_keyframe", situation.says(), fault="content", retry=self._live)
 
     def _decoded(self, packet: Any | None) -> Iterator[Picture]:
@@ -295,7 +295,7 @@ class AvSource:
         picture = Picture(frame, self._video.stream.time_base)
         if picture.rotation % 360:
             # Decoders give the stored picture and players turn it: faces would lie sideways before the detector.
-            raise refuse("rotated", picture.TURNED.says())
+            raise refuse("rotated", video.TURNED.says())
         self._streak.failures = 0
         self._pictures += 1
         return picture
@@ -304,7 +304,7 @@ class AvSource:
         self.counters.decode_errors += 1
         self._streak.failures += 1
         if self._streak.failures >= MOST_FAILURES_IN_A_ROW:
-            situation = picture.DAMAGED_VIDEO if self._live else files.UNDECODABLE
+            situation = video.DAMAGED_VIDEO if self._live else files.UNDECODABLE
             raise SourceError("undecodable", situation.says(), fault="content", retry=self._live) from exc
 
     def _decoder_size(self) -> tuple[int, int]:
@@ -312,12 +312,12 @@ class AvSource:
         size_wh = int(context.width or 0), int(context.height or 0)
         if max(size_wh) > LONGEST_SIDE:
             width, height = size_wh
-            raise refuse("too_large", picture.TOO_LARGE.says(width=width, height=height, limit=LONGEST_SIDE))
+            raise refuse("too_large", video.TOO_LARGE.says(width=width, height=height, limit=LONGEST_SIDE))
         return size_wh
 
     def _codecs(self) -> tuple[CodecParameters, ...]:
-        video = self._video.parameters(self._size_wh)
-        return (video,) if self._audio is None else (video, self._audio.parameters())
+        pictures = self._video.parameters(self._size_wh)
+        return (pictures,) if self._audio is None else (pictures, self._audio.parameters())
 
     def _end_epoch(self) -> Iterator[Picture]:
         """Give out what the decoder still holds, and wait for the next keyframe."""

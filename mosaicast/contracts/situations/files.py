@@ -3,9 +3,7 @@
 from mosaicast.contracts.situations.base import Situation
 
 OVER = Situation("ended", "The file has been read to its end.", "Nothing.")
-SLOW = Situation(
-    "starting", "Reading the file takes too long.", "The disk with the media folder is slow or away."
-)
+SLOW = Situation("starting", "Reading the file takes too long.", "The disk with the media folder is slow or away.")
 NOT_NAMED = Situation(
     "refused", "The stream names no file.", "Make the stream anew, with a `path` below the media folder."
 )
@@ -39,7 +37,5 @@ NOT_LET_IN = Situation(
     "Convert it, or have its container added.",
 )
 NO_VIDEO = Situation("refused", "The file has no video track.", "Sound alone can't be masked.")
-NO_KEYFRAMES = Situation(
-    "refused", "The file has no keyframes where they are wanted: encode it anew.", "As it says."
-)
+NO_KEYFRAMES = Situation("refused", "The file has no keyframes where they are wanted: encode it anew.", "As it says.")
 UNDECODABLE = Situation("refused", "The file is too damaged to be decoded.", "Encode it anew.")

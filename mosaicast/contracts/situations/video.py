@@ -27,9 +27,7 @@ NOT_LET_IN = Situation(
     "Send H.264 and AAC. The operator can add others ([sources](../operations.md#what-sources-may-be)).",
 )
 UNKNOWN_CODEC = Situation("refused", "The video codec of the source is not supported.", "Send H.264.")
-NO_PICTURE = Situation(
-    "refused", "No picture of the source can be decoded.", "The source is damaged or encrypted."
-)
+NO_PICTURE = Situation("refused", "No picture of the source can be decoded.", "The source is damaged or encrypted.")
 TOO_LARGE = Situation(
     "refused", "The picture is {width} x {height}; the longest side is {limit}.", "Send a smaller picture."
 )

@@ -126,7 +126,7 @@ def _refused(deps: Deps, form: dict[str, str], why: Why, stream: Stream | None =
         stream: the one that it tried, as far as that is known.
     """
     stream_id, address = None if stream is None else stream.stream_id, _address(form)
-    times = deps.refusals.note(stream_id, why, address, deps.monotonic_s(), deps.wall_ms())
+    times = deps.board.refusals.note(stream_id, why, address, deps.monotonic_s(), deps.wall_ms())
     if times:
         _LOG.warning("publisher_refused", address=address, reason=why.word, stream=stream_id, times=times)
     return ProblemError(REFUSED, why.sentence)

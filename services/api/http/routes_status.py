@@ -23,20 +23,10 @@ def status(deps: D, limit: paging.Limit = None, cursor: paging.Cursor = None) ->
     names = deps.storage.names(deps.board.visible_people())
     found = deps.storage.streams(paging.read(cursor), paging.one_more(limit))
     listed, next_cursor = paging.cut(found, limit, lambda stream: Mark(stream.created_ms, stream.stream_id))
-    seen = [
-        deps.board.view(
-            stream,
-            deps.addresses.masked(stream.stream_id),
-            now,
-            names,
-            deps.refusals.of(stream.stream_id, now),
-            now_ms,
-        )
-        for stream in listed
-    ]
+    seen = [deps.board.view(stream, deps.addresses.masked(stream.stream_id), now, names, now_ms) for stream in listed]
     return StatusOut(
         streams=[StreamStatus.model_validate(stream, from_attributes=True) for stream in seen],
-        edge=EdgeStatus.model_validate({"refused": deps.refusals.of(None, now)}, from_attributes=True),
+        edge=EdgeStatus.model_validate({"refused": deps.board.refusals.of(None, now)}, from_attributes=True),
         problems=[] if deps.vault.refuses is None else [deps.vault.refuses],
         at_ms=now_ms,
         next_cursor=next_cursor,

@@ -80,7 +80,6 @@ async def delete_stream(stream_id: str, deps: D) -> None:
     if not deleted and not await run_in_threadpool(deps.outbox.waits, stream_id):
         raise NoSuchStreamError(stream_id)
     deps.board.forget(stream_id)
-    deps.refusals.forget(stream_id)
     must_be_told(await _told_and_cut_off(deps, stream_id))
 
 

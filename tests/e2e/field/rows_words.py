@@ -135,9 +135,7 @@ def expired(live: Live) -> None:
     person = live.session.enroll("ann", load_cast()["astronaut"], owner="field")
     live.until(lambda: bool(live.session.status(live.stream)["visible"]), "the person is seen")
     soon = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
-    live.session.api.put(
-        f"/v1/people/{person}/consents/{live.stream.stream_id}", {"allowed": True, "expires_at": soon}
-    )
+    live.session.api.put(f"/v1/people/{person}/consents/{live.stream.stream_id}", {"allowed": True, "expires_at": soon})
     live.until(lambda: live.session.status(live.stream)["tracks"].get("expired", 0) > 0, "expired")
     assert live.session.status(live.stream)["visible"] == []
     live.session.api.delete(f"/v1/people/{person}")

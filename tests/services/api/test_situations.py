@@ -123,7 +123,7 @@ def test_no_other_pair_of_state_and_sentence_leaves_the_api(desk: Desk, stream_i
             )
         stream = desk.storage.stream(stream_id)
         assert stream is not None
-        now = desk.board.view(stream, ("", ""), desk.now_s, {})
+        now = desk.board.view(stream, ("", ""), desk.now_s, {}, desk.now_ms)
         assert any(one.state == now.state and one.fits(now.reason) for one in SITUATIONS)
         shown.add(now.state)
     assert shown == set(get_args(StreamState)) - {"waiting"}, "that one is where nobody publishes"

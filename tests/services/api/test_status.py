@@ -65,6 +65,7 @@ def test_a_live_stream_with_its_frames_faces_and_addresses(desk: Desk, live: str
         "tracks": {"clear": 1.0, "masked": 2.0, "unknown": 2.0},
         "visible": [],
         "guard_trips": 2,
+        "refused": [],
         "rtmp_url": f"rtmp://edge.test/masked/{live}",
         "hls_url": f"http://edge.test/hls/{live}.m3u8",
     }  # fmt: skip

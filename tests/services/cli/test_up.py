@@ -119,9 +119,7 @@ def test_behind_a_proxy_viewers_are_told_of_it(monkeypatch: pytest.MonkeyPatch, 
         ("--public-rtmp-url", "https://live.example.org"),
     ],
 )
-def test_what_is_no_address_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str, url: str
-) -> None:
+def test_what_is_no_address_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str, url: str) -> None:
     options, done = set_up(monkeypatch, tmp_path, *FREE, option, url)
     assert (options, done.exit_code) == (None, 2)
     monkeypatch.setenv("MOSAICAST_EDGE__" + option[2:].replace("-", "_").upper(), url)
