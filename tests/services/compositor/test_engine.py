@@ -191,7 +191,7 @@ def test_an_edge_that_is_away_costs_frames_and_is_tried_again(rig: Rig, clip: Pa
     rig.refuse = True
     rig.feed(packets(clip))
     assert rig.kinds()[DROPPED, "sink_unavailable"] > 0
-    assert "edge" in rig.engine.note
+    assert "media server" in rig.engine.note
     rig.refuse = False
     rig.now += RETRY_S
     rig.feed(packets(clip, epoch=2))

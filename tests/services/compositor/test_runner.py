@@ -203,7 +203,7 @@ def test_an_edge_that_does_not_answer_is_tried_for_ever(stage: Stage) -> None:
         stage.after(0.02)
         stage.after(SILENCE_S + 0.1)
         assert stage.child.closed
-        assert "edge" in stage.runner.note
+        assert "media server" in stage.runner.note
         stage.restarted()
     assert not stage.runner.quarantined
     stage.child.says(connecting=True)
