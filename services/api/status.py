@@ -107,7 +107,7 @@ class StatusBoard:
         urls: tuple[str, str],
         now: float,
         names: Mapping[str, str],
-        now_ms: int,
+        now_ms: int = 0,
     ) -> StreamStatus:
         """Return the state of a stream as its user should see it.
 
@@ -115,7 +115,7 @@ class StatusBoard:
             names: of the people who are seen; whoever is not in it was deleted a moment ago, and is not named.
             urls: where the masked stream is watched over RTMP and HLS.
             now: monotonic seconds.
-            now_ms: wall time.
+            now_ms: wall time; 0: of a publication that has just begun it may be said that parts do not report.
         """
         parts, refused = self._parts(stream.stream_id), self.refusals.of(stream.stream_id, now)
         fresh = {service: heard.report for service, heard in parts.items() if now - heard.at_s <= SILENT_S}
