@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from bench.recognition_data import Eye, FaceSet, korean, lfw
 from mosaicast.adapters.detectors.centerface import CenterFace
-from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
+from mosaicast.adapters.embedders import Embedder
 from mosaicast.adapters.embedders.cohort import COHORT_FILE
+from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
+from mosaicast.adapters.embedders.facenet import FacenetCasia
 
 Vectors = NDArray[np.float32]
 MEANS = 16

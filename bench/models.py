@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 from skimage import data
 
 from mosaicast.adapters.detectors.centerface import CenterFace
-from mosaicast.adapters.detectors.pictures import WIDTH
-from mosaicast.adapters.embedders import DlibResnet, Face, dlib_resnet
+from mosaicast.adapters.detectors.width import WIDTH
+from mosaicast.adapters.embedders import Face, dlib_resnet
+from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.models import profile_of
-from mosaicast.adapters.models.openvino_runtime import Precision
+from mosaicast.adapters.models.placement import Precision
 from mosaicast.core.types import Box
-from mosaicast.imaging.crops import Picture, crop_square, sharpness
+from mosaicast.imaging.crops import crop_square, sharpness
+from mosaicast.imaging.types import Picture
 from synthetic.pictures import known_picture
 
 THRESHOLD = 0.2

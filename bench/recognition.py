@@ -23,9 +23,11 @@ from numpy.typing import NDArray
 from bench.recognition_cohort import shipped_rule
 from bench.recognition_data import Eye, FaceSet, Seen, johns, korean, lfw
 from mosaicast.adapters.detectors import make_detector
-from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
+from mosaicast.adapters.embedders import Embedder
 from mosaicast.adapters.embedders.arcface import from_file
 from mosaicast.adapters.embedders.cohort import matching_of
+from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
+from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.core.identity import IdentityPolicy
 from mosaicast.evaluation import calibration
 

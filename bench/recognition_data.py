@@ -19,7 +19,8 @@ from mosaicast.adapters.media import jpeg
 from mosaicast.core.identity import IdentityPolicy
 from mosaicast.core.pose import yaw_ratio
 from mosaicast.core.types import Box
-from mosaicast.imaging.crops import Picture, crop_square, sharpness
+from mosaicast.imaging.crops import crop_square, sharpness
+from mosaicast.imaging.types import Picture
 from services.cli.calibration.boxes import overlap
 
 Vectors = NDArray[np.float32]

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors.centerface import CenterFace
-from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia
+from mosaicast.adapters.embedders import Embedder, Face
 from mosaicast.adapters.embedders.arcface import from_file
 from mosaicast.adapters.embedders.cohort import CohortScorer, Scorer, cohort_scorer
+from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
+from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.packets import PacketDecoder
 from mosaicast.adapters.media.source import open_source

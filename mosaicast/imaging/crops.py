@@ -12,10 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.core.types import Box
-
-Picture = NDArray[np.uint8]
-Landmarks = tuple[float, float, float, float, float, float, float, float, float, float]
-"""x, y of left eye, right eye (as seen in the picture), nose tip, left and right corner of the mouth."""
+from mosaicast.imaging.types import Landmarks, Picture
 
 GROWTH = 1.6
 """Side of a crop per longer side of the box: holds what dlib's chip shows of an upright face."""

@@ -7,7 +7,8 @@ import numpy as np
 
 from mosaicast.contracts.messages import Detections, FaceCrop, FaceDetection, SampledFrame
 from mosaicast.core.types import Box
-from mosaicast.imaging.crops import Landmarks, Picture, crop_square, sharpness
+from mosaicast.imaging.crops import crop_square, sharpness
+from mosaicast.imaging.types import Landmarks, Picture
 from mosaicast.pipeline.errors import JpegError, ModelError
 from mosaicast.pipeline.ports import Detector, Jpeg, RawFace, Reduction, Timed, untimed
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mosaicast.contracts.messages import CodecParameters, MediaPacket
 from mosaicast.core.types import Box, MediaTime
-from mosaicast.imaging.crops import Landmarks, Picture
+from mosaicast.imaging.types import Landmarks, Picture
 
 # --- source ---------------------------------------------------------------------------------------------------
 

@@ -9,10 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import structlog
-from structlog.stdlib import ProcessorFormatter
-
 from mosaicast.runtime.log_events import Log
+from mosaicast.runtime.structlog_alone import ProcessorFormatter, structlog
 
 REDACTED = "[redacted]"
 LONGEST_TEXT = 500

@@ -1,13 +1,12 @@
 """Keeps one process running: starts it, asks whether it lives, and starts it again with back-off when it does not."""
 
-import http.client
 import threading
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from mosaicast.core.restarts import Quarantine, RestartPolicy, RestartState
 from mosaicast.runtime import logs
 from mosaicast.runtime.clocks import monotonic_s
+from mosaicast.runtime.probes import answers
 from mosaicast.runtime.processes import ManagedProcess, StartError
 
 FOR_EVER = RestartPolicy(quarantine_crashes=None)
@@ -87,7 +86,7 @@ class Supervisor:
         while (status := self.process.wait(PROBE_EVERY_S)) is None:
             if self._stopping.is_set() or self.process.spec.health_url is None:
                 continue
-            if _lives(self.process.spec.health_url):
+            if answers(self.process.spec.health_url, PROBE_TIMEOUT_S):
                 self.answered, missed = True, 0
                 continue
             missed += self.answered or monotonic_s() - started_s > _STARTING_S
@@ -100,16 +99,3 @@ class Supervisor:
         step = self._state.crashed(monotonic_s())
         assert not isinstance(step, Quarantine), "this policy never gives up"
         self._stopping.wait(max(0.0, step.at_s - monotonic_s()))
-
-
-def _lives(url: str) -> bool:
-    """Ask once, on a connection of its own: a pooled one would tell of the process that it was opened to."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PROBE_TIMEOUT_S)
-    try:
-        connection.request("GET", parts.path)
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -37,7 +37,7 @@ from services.api.deps import Addresses, Deps
 from services.api.edge_control import EdgeControl
 from services.api.http.app import create_app
 from services.api.people.enrollment import Enroller
-from services.api.people.face_models import ModelChild
+from services.api.people.face_models import ModelChild, listed
 from services.api.people.face_models import load as load_models
 from services.api.people.records import announce
 from services.api.people.reindex import Reindexer
@@ -117,10 +117,9 @@ def _producer(settings: ApiServiceSettings, metrics: Metrics) -> BusProducer:
 
 
 def _models(settings: ApiServiceSettings, children: ForkServer) -> ModelChild:
+    names, folder = settings.recognition.networks, settings.models_dir
     return ModelChild(
-        children,
-        partial(load_models, settings.recognition.networks, settings.models_dir),
-        Access(read=(settings.models_dir,)),
+        children, partial(load_models, names, folder), Access(read=(folder,)), networks=listed(names, folder)
     )
 
 

@@ -133,8 +133,9 @@ def make_embedders(model: str) -> "list[Embedder]":
     Raises:
         ModelError: one cannot be had here.
     """
-    from mosaicast.adapters.embedders import DlibResnet, FacenetCasia
     from mosaicast.adapters.embedders.arcface import from_file
+    from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
+    from mosaicast.adapters.embedders.facenet import FacenetCasia
 
     packaged: dict[str, Callable[[], list[Embedder]]] = {
         "dlib": lambda: [DlibResnet()],

@@ -42,8 +42,8 @@ def pull_(
     """Download weights; goes on where an earlier download broke off."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from mosaicast.adapters.models import pull
     from mosaicast.adapters.models.errors import ModelError
+    from mosaicast.adapters.models.fetch import pull
 
     folder, pulled, failed = chosen_models_dir(models_dir), [], False
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import httpx
-
 from mosaicast.adapters.kafka import KafkaConfig, ensure_topics
 from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka.folder import purge_leftovers
 from mosaicast.adapters.kafka.server import KafkaServer
+from mosaicast.runtime.clocks import monotonic_s
 from mosaicast.runtime.ports import free_port, require_free
+from mosaicast.runtime.probes import answers
 from mosaicast.runtime.processes import ManagedProcess, ProcessSpec
 from mosaicast.runtime.settings import KafkaSettings, Service, environment_for, foreign
 from mosaicast.runtime.supervisor import Supervisor
@@ -28,6 +28,11 @@ SERVICES: tuple[Service, ...] = ("api", "ingest", "detector", "recognizer", "com
 STOP_ORDER = ("ingest", "detector", "recognizer", "compositor", "edge", "api")
 READY_TIMEOUT_S = 60.0
 STOP_GRACE_S = 5.0
+_ASK_EVERY_S = 0.05
+"""A question costs a millisecond of CPU, here and there."""
+_PROBE_S = 2.0
+_MOST_ENDS = 3
+"""A part that ended so often at the start does not come up by more waiting."""
 
 Progress = Callable[[str], None]
 
@@ -123,8 +128,9 @@ class Stack:
         """
         try:
             bootstrap = self._start_broker(progress)
-            progress("making the topics")
-            ensure_topics(self._kafka(bootstrap))
+            if not self._embedded:  # that one comes with its topics
+                progress("making the topics")
+                ensure_topics(self._kafka(bootstrap))
             self._addresses = self._make_addresses(bootstrap)
             for spec in self._specs(bootstrap):
                 progress(f"starting {spec.name}")
@@ -287,26 +293,23 @@ class Stack:
         supervisor.start()
 
     def _wait_ready(self, name: str) -> None:
-        process = self._supervisors[name].process
-        url = process.spec.ready_url
-        if url is None or _answers(url, READY_TIMEOUT_S, self._stopping):
-            return
-        raise StackError(f"{name} did not become ready; its log ends with\n{process.log_tail()}")
+        process = self.process(name)
+        url, until_s = process.spec.ready_url, monotonic_s() + READY_TIMEOUT_S
+        while url is not None and not answers(url, _PROBE_S):
+            self._refuse_to_wait_for_ever()
+            if monotonic_s() > until_s or self._stopping.wait(_ASK_EVERY_S):
+                raise StackError(f"{name} did not become ready; its log ends with\n{process.log_tail()}")
+
+    def _refuse_to_wait_for_ever(self) -> None:
+        for name, supervisor in self._supervisors.items():
+            if supervisor.restarts >= _MOST_ENDS:
+                text = f"{name} ended {supervisor.restarts} times at the start; its log ends with"
+                raise StackError(f"{text}\n{supervisor.process.log_tail()}")
 
 
 def _private(service: str) -> str:
     """Return the name of the port where a service serves its metrics, on the loopback only."""
     return "api-metrics" if service == "api" else service
-
-
-def _answers(url: str, timeout_s: float, stopping: threading.Event) -> bool:
-    for _ in range(int(timeout_s / 0.1)):
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK:
-                return True
-        if stopping.wait(0.1):
-            return False
-    return False
 
 
 def _kept_secret(path: Path) -> str:

@@ -14,7 +14,7 @@ from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.sandbox import Access
 from mosaicast.runtime.settings import CompositorServiceSettings
-from services.compositor import child
+from services.compositor import entry
 from services.compositor.hls import HlsFiles, HlsOutput
 from services.compositor.service import CompositorService
 from services.wiring import begin, count_bad, count_drops, health_server, kafka_config
@@ -42,7 +42,7 @@ def run(settings: CompositorServiceSettings, stop: StopEvent) -> None:
         BusError: the message log refuses us for good.
         OSError: the port of the health server is taken.
     """
-    fork_server = ForkServer(["services.compositor.child"])  # before anything that starts a thread
+    fork_server = ForkServer([entry.PRELOAD])  # before anything that starts a thread
     metrics = Metrics()
     fork_server.tell_layers(logs.get_logger(__name__), metrics)
     token = settings.edge.token.get_secret_value()
@@ -52,7 +52,7 @@ def run(settings: CompositorServiceSettings, stop: StopEvent) -> None:
         url = f"{settings.edge.rtmp_url}/masked/{stream_id}?token={token}"
         name, access = f"compositor-{stream_id}", Access.to_server(url)
         work = (url, codecs, settings.guard.looks_per_s)
-        return fork_server.spawn(child.run, work, name=name, limits=LIMITS, access=access)
+        return fork_server.spawn(entry.run_child, work, name=name, limits=LIMITS, access=access)
 
     kafka = kafka_config(settings, "compositor")
     producer = BusProducer(kafka, count_drops(metrics))

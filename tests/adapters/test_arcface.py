@@ -13,7 +13,8 @@ import pytest
 from onnx import TensorProto, helper
 from skimage import data
 
-from mosaicast.adapters.embedders import ArcFace, Face, make_embedder
+from mosaicast.adapters.embedders import Face, make_embedder
+from mosaicast.adapters.embedders.arcface import ArcFace
 from mosaicast.adapters.models import NetworkProfile, load, profile_of
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
+from mosaicast.adapters.embedders import Embedder
 from mosaicast.adapters.embedders.cohort import COHORT_FILE, CohortScorer, cohort_scorer
+from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
+from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.models import load
 from mosaicast.adapters.models.errors import ModelBrokenError

@@ -7,7 +7,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from mosaicast.adapters.embedders import DlibResnet, FacenetCasia, make_embedder
+from mosaicast.adapters.embedders import make_embedder
+from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
+from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
 from mosaicast.adapters.models import load, profile_of
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError

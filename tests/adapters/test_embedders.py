@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from skimage import data
 
-from mosaicast.adapters.embedders import DlibResnet, Embedder, Face, FacenetCasia, dlib_resnet, dlib_weights
+from mosaicast.adapters.embedders import Embedder, Face, dlib_resnet, dlib_weights
+from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
+from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.models import profile_of
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
 from mosaicast.adapters.models.openvino_runtime import CompiledModel
-from mosaicast.imaging.crops import Landmarks
+from mosaicast.imaging.types import Landmarks
 from tests.fakes.embedder import FakeEmbedder
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])

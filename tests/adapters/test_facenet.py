@@ -12,7 +12,8 @@ from matplotlib import cbook
 from skimage import data
 
 from mosaicast.adapters.detectors import make_detector
-from mosaicast.adapters.embedders import Face, FacenetCasia, facenet, facenet_torch
+from mosaicast.adapters.embedders import Face, facenet, facenet_torch
+from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
 from mosaicast.adapters.models import NetworkProfile, Registry, load, profile_of
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError

@@ -9,7 +9,9 @@ import pytest
 
 from mosaicast.adapters.detectors import make_detector, require_detector
 from mosaicast.adapters.detectors.factory import enroll_score
-from mosaicast.adapters.embedders import DlibResnet, FacenetCasia, make_embedder
+from mosaicast.adapters.embedders import make_embedder
+from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
+from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.gallery.store import GalleryConfig
 from mosaicast.adapters.models import Registry, load, profile_of
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import RawFace
 from mosaicast.core.types import Box
-from mosaicast.imaging.crops import Landmarks
+from mosaicast.imaging.types import Landmarks
 from tests.fakes.placement import HERE
 
 LARGEST_PX = 640

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ case "$*" in
     *"unpack --check") test -e .venv/weights-are-there ;;
     *unpack*) touch .venv/weights-are-there ;;
     *environment-size*) echo "the base environment takes 1 MB" ;;
+    *import_module*) echo "$*" >> imported ;;
 esac
 """
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -71,6 +73,15 @@ def test_alone_it_installs_the_base_and_the_weights_and_says_how_large_it_is(run
     assert "demo-cast" not in (checkout / "asked").read_text()
     assert "MB in .venv; the base environment takes 1 MB" in done.stderr.splitlines()[-1]
     assert not list((checkout / ".venv").glob("weights.*")), "the packages around the weights are gone"
+
+
+def test_what_a_start_imports_is_compiled_once(run: Run, checkout: Path) -> None:
+    run()
+    run()
+    (line,) = (checkout / "imported").read_text().splitlines()
+    names = [word for word in line.split() if word.startswith(("services.", "mosaicast."))]
+    assert "services.recognizer.__main__" in names
+    assert [name for name in names if find_spec(name) is None] == []
 
 
 def test_what_is_there_is_not_installed_again(run: Run, checkout: Path) -> None:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from mosaicast.runtime.settings import SERVICES, Settings, Variable, variables
+from mosaicast.runtime.settings.services import PREFIX
+from tools.reference.docstrings import texts_below
 from tools.reference.markdown import MADE_BY, codes, services, table
 
 _HEAD = f"""{MADE_BY}
@@ -51,8 +53,13 @@ def _section(title: str, block: type[BaseModel] | None) -> str:
 
 
 def _row(one: Variable) -> tuple[str, ...]:
-    text = one.field.description or ""
-    return f"`{one.name}`", kind(one.field), default(one.field), services(readers(one.name)), text
+    return f"`{one.name}`", kind(one.field), default(one.field), services(readers(one.name)), description(one)
+
+
+def description(one: Variable) -> str:
+    """Return the text below a setting; empty: there is none."""
+    first, _, second = one.name.removeprefix(PREFIX).lower().partition("__")
+    return texts_below(Settings).get(first, "") if one.block is None else texts_below(one.block).get(second, "")
 
 
 def readers(name: str) -> list[str]:

@@ -5,16 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Engine, Select, and_, create_engine, event, or_
+from sqlalchemy import Connection, Engine, Select, and_, create_engine, event, inspect, or_, text
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = "0003"
+"""The newest of them: the version of the tables that this program works with."""
 _WANTED = "name one as sqlite:////folder/mosaicast.db or postgresql+psycopg://user:password@host/name"
 
 Row = TypeVar("Row")
@@ -53,12 +50,14 @@ class Database:
         return self._engine
 
     def migrate(self) -> None:
-        """Bring the tables up to date."""
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
+        """Bring the tables up to date.
+
+        Raises:
+            StorageError: the database is away, or of a version that this program does not know.
+        """
         with _errors(), self._engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if _version(connection) != HEAD:
+                _upgrade(connection)
 
     def require_current(self) -> None:
         """Change nothing; only make sure that the tables are of this version.
@@ -66,13 +65,10 @@ class Database:
         Raises:
             StorageError: they are of another one, or the database is away.
         """
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        wanted = ScriptDirectory.from_config(config).get_current_head()
         with _errors(), self._engine.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
-        if found != wanted:
-            raise StorageError(f"the database is of version {found}, this program wants {wanted}: start the api once")
+            found = _version(connection)
+        if found != HEAD:
+            raise StorageError(f"the database is of version {found}, this program wants {HEAD}: start the api once")
 
     def close(self) -> None:
         """Close the connections."""
@@ -114,6 +110,27 @@ def _errors() -> Iterator[None]:
         raise
     except SQLAlchemyError as exc:
         raise StorageError(f"the database failed: {type(exc).__name__}") from exc
+
+
+def _version(connection: Connection) -> str | None:
+    """Return the version of the tables, as Alembic has noted it; None: there are none yet."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if found is None else str(found)
+
+
+def _upgrade(connection: Connection) -> None:
+    # Half a second of imports that a start with tables of this version does without.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
     except CommandError as exc:
         raise StorageError(f"the database does not fit this version: {exc}") from exc
 

@@ -13,12 +13,13 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
-from mosaicast.adapters.detectors.pictures import WIDTH, fit, inside, target_size
+from mosaicast.adapters.detectors.pictures import fit, inside, target_size
 from mosaicast.adapters.detectors.port import RawFace
+from mosaicast.adapters.detectors.width import WIDTH
 from mosaicast.adapters.models import NetworkProfile, profile_of
 from mosaicast.adapters.models.errors import InferenceError
-from mosaicast.adapters.models.openvino_runtime import CompiledModel, Precision, read_model
-from mosaicast.adapters.models.placement import Placement
+from mosaicast.adapters.models.openvino_runtime import CompiledModel, read_model
+from mosaicast.adapters.models.placement import Placement, Precision
 from mosaicast.core.types import Box
 
 MODEL = "centerface"
@@ -39,7 +40,7 @@ class CenterFace:
     """The default detector. About 24 ms a picture on one core with bf16, 45 ms without.
 
     Args:
-        width_16x9: how large it looks at pictures; see `pictures.WIDTH`.
+        width_16x9: how large it looks at pictures; see `width.WIDTH`.
         precision: `auto` leaves it to the runtime; see `CompiledModel`.
         network: other weights of the same architecture; by default the model `centerface`.
 

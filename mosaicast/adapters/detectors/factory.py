@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from mosaicast.adapters.detectors.pictures import WIDTH
 from mosaicast.adapters.detectors.port import Detector
+from mosaicast.adapters.detectors.width import WIDTH
 from mosaicast.adapters.models import NetworkProfile, load, profile_of
 from mosaicast.adapters.models.errors import ModelUnavailableError
 from mosaicast.adapters.models.torch_device import Device
@@ -20,7 +20,7 @@ def make_detector(
     """Return a detector for the calling thread.
 
     Args:
-        width: how large it looks at pictures; see `pictures.WIDTH`.
+        width: how large it looks at pictures; see `width.WIDTH`.
 
     Raises:
         ModelUnavailableError, ModelBrokenError: it cannot be had here; the text says what to do.

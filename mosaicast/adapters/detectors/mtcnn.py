@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.detectors.pictures import WIDTH, Fitted, fit, inside, target_size
+from mosaicast.adapters.detectors.pictures import Fitted, fit, inside, target_size
 from mosaicast.adapters.detectors.port import RawFace
+from mosaicast.adapters.detectors.width import WIDTH
 from mosaicast.adapters.models import profile_of
 from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.adapters.models.placement import Placement

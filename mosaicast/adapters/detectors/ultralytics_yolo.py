@@ -15,15 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mosaicast.adapters.detectors.pictures import WIDTH, to_bgr
+from mosaicast.adapters.detectors.pictures import to_bgr
 from mosaicast.adapters.detectors.port import RawFace
+from mosaicast.adapters.detectors.width import WIDTH
 from mosaicast.adapters.models import NetworkProfile, load, profile_of
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models.placement import Placement
 from mosaicast.adapters.models.registry import Operator
 from mosaicast.adapters.models.torch_device import Device, extra_missing, pick_device
 from mosaicast.core.types import Box
-from mosaicast.imaging.crops import Landmarks
+from mosaicast.imaging.types import Landmarks
 
 MODEL = "yolo-face"
 """In the list of models."""

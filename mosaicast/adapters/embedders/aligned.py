@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.embedders.port import Face
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
-from mosaicast.adapters.models.openvino_runtime import CompiledModel, Precision
-from mosaicast.adapters.models.placement import Placement
+from mosaicast.adapters.models.openvino_runtime import CompiledModel
+from mosaicast.adapters.models.placement import Placement, Precision
 from mosaicast.adapters.models.profile import NetworkProfile
 from mosaicast.adapters.models.registry import Alignment, Normalisation
-from mosaicast.imaging.crops import Picture, align_by_landmarks
+from mosaicast.imaging.crops import align_by_landmarks
+from mosaicast.imaging.types import Picture
 
 _BOX_GROWTH = 1.1
 _IN_BOX = np.array([(-0.189, -0.125), (0.189, -0.125), (0.0, 0.086), (-0.158, 0.234), (0.158, 0.234)])

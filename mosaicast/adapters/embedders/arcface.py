@@ -12,7 +12,8 @@ import openvino as ov
 from mosaicast.adapters.embedders.aligned import ChipEmbedder, compile_graph, input_format
 from mosaicast.adapters.models import NetworkProfile, load, profile_of
 from mosaicast.adapters.models.errors import ModelBrokenError
-from mosaicast.adapters.models.openvino_runtime import Precision, read_model
+from mosaicast.adapters.models.openvino_runtime import read_model
+from mosaicast.adapters.models.placement import Precision
 from mosaicast.adapters.models.registry import Operator
 
 

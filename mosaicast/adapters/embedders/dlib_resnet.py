@@ -7,8 +7,10 @@ from mosaicast.adapters.embedders import dlib_graph, dlib_weights
 from mosaicast.adapters.embedders.aligned import ChipEmbedder
 from mosaicast.adapters.embedders.port import Face
 from mosaicast.adapters.models import NetworkProfile, profile_of
-from mosaicast.adapters.models.openvino_runtime import CompiledModel, Precision
-from mosaicast.imaging.crops import Picture, align_by_landmarks
+from mosaicast.adapters.models.openvino_runtime import CompiledModel
+from mosaicast.adapters.models.placement import Precision
+from mosaicast.imaging.crops import align_by_landmarks
+from mosaicast.imaging.types import Picture
 
 MODEL = "dlib-resnet"
 TEMPLATE = np.array([(47.5, 46.6), (100.5, 46.6), (74.0, 76.6), (50.4, 103.0), (97.6, 103.0)])

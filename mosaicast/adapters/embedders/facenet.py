@@ -6,10 +6,12 @@ The second opinion: another architecture, trained on another collection of faces
 import openvino as ov
 
 from mosaicast.adapters.embedders.aligned import ChipEmbedder, compile_graph, input_format
+from mosaicast.adapters.embedders.port import FACENET_CASIA
 from mosaicast.adapters.models import NetworkProfile, profile_of
-from mosaicast.adapters.models.openvino_runtime import Precision, read_model
+from mosaicast.adapters.models.openvino_runtime import read_model
+from mosaicast.adapters.models.placement import Precision
 
-MODEL = "facenet-casia"
+MODEL = FACENET_CASIA
 DIMENSION = 512
 
 

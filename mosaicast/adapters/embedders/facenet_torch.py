@@ -18,7 +18,7 @@ from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
 from mosaicast.adapters.models.openvino_runtime import read_model
 from mosaicast.adapters.models.placement import Placement
 from mosaicast.adapters.models.torch_device import Device, extra_missing, pick_device
-from mosaicast.imaging.crops import Picture
+from mosaicast.imaging.types import Picture
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -1,16 +1,11 @@
-"""Making the embedder that the settings name."""
+"""Making the embedder that the settings name. Each network's library is imported only when it is chosen."""
 
 from pathlib import Path
 
-from mosaicast.adapters.embedders.arcface import ArcFace
-from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
-from mosaicast.adapters.embedders.facenet import MODEL as FACENET_CASIA
-from mosaicast.adapters.embedders.facenet import FacenetCasia
-from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
-from mosaicast.adapters.embedders.port import Embedder
+from mosaicast.adapters.embedders.port import FACENET_CASIA, Embedder
 from mosaicast.adapters.models import NetworkProfile, load, profile_of
 from mosaicast.adapters.models.errors import ModelUnavailableError
-from mosaicast.adapters.models.openvino_runtime import Precision
+from mosaicast.adapters.models.placement import Precision
 from mosaicast.adapters.models.torch_device import Device, pick_device
 
 
@@ -33,7 +28,11 @@ def make_embedder(name: str, *, models_dir: Path, precision: Precision = "f32", 
     if network.name == FACENET_CASIA:
         return _facenet(network, precision, device)
     if network.alignment == "arcface_5":
+        from mosaicast.adapters.embedders.arcface import ArcFace
+
         return ArcFace(network, precision)
+    from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
+
     return DlibResnet(precision, network=network)
 
 
@@ -45,5 +44,9 @@ def _facenet(network: NetworkProfile, precision: Precision, device: Device) -> E
             device = "cpu"
     # On a CPU OpenVINO is twice as quick as torch.
     if device == "cpu":
+        from mosaicast.adapters.embedders.facenet import FacenetCasia
+
         return FacenetCasia(precision, network=network)
+    from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
+
     return FacenetTorch(device, network=network)

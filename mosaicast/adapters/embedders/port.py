@@ -6,7 +6,10 @@ from mosaicast.adapters.models.placement import Placement
 from mosaicast.pipeline import ports
 from mosaicast.pipeline.ports import Face
 
-__all__ = ["Embedder", "Face"]
+__all__ = ["FACENET_CASIA", "Embedder", "Face"]
+
+FACENET_CASIA = "facenet-casia"
+"""The network of the list that two libraries can run."""
 
 
 class Embedder(ports.Embedder, Protocol):

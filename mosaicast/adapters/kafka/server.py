@@ -5,6 +5,8 @@ The jars come from `make setup-kafka` (scripts/setup-kafka, deploy/kafka/pom.xml
 """
 
 import base64
+import functools
+import hashlib
 import importlib
 import os
 import re
@@ -12,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -36,6 +38,10 @@ RESTART_S = 1.0
 """From its end to the next start: what makes it end at once does not keep the machine busy."""
 _RESTARTS = RestartPolicy(first_pause_s=RESTART_S, longest_pause_s=RESTART_S, quarantine_crashes=None)
 _FORMAT_S = 60.0
+_ARCHIVE_S = 120.0
+"""A JVM that writes an archive of its classes takes seconds longer to end."""
+_ONCE = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""For a JVM of seconds: what the second compiler would gain is less than what it takes."""
 _UMASK = 0o077
 _ASK_S = 0.5
 
@@ -62,6 +68,15 @@ def missing() -> str | None:
     return None
 
 
+def class_archive(java: str) -> Path:
+    """Return where the archive of Kafka's classes for this very Java is, if the set-up made one (`class_archive`).
+
+    With it they need not be read, checked and laid out at each start. The JVM itself holds it against its own build
+    and against the jars, and does without where they differ.
+    """
+    return jars_folder() / f"classes-{hashlib.sha256(_told_version(java)).hexdigest()[:12]}.jsa"
+
+
 class KafkaServer:
     """A running Kafka, as a context manager.
 
@@ -71,15 +86,22 @@ class KafkaServer:
     Args:
         data_dir: its data, settings and log; kept from run to run, except for pictures. One server at a time.
         heap_mb: the JVM's largest heap.
+        archive_to: a file for an archive of the classes that are loaded until it stops; None: it is not made.
         properties: makes the text of `server.properties` from the folder of the data and the ports of broker and
             controller.
     """
 
     def __init__(
-        self, data_dir: Path, *, heap_mb: int = 256, properties: Callable[[Path, int, int], str] = server_properties
+        self,
+        data_dir: Path,
+        *,
+        heap_mb: int = 256,
+        properties: Callable[[Path, int, int], str] = server_properties,
+        archive_to: Path | None = None,
     ) -> None:
         self._folder = KafkaFolder(data_dir.resolve())
         self._heap_mb = heap_mb
+        self._archive_to = archive_to
         self._make_properties = properties
         self._properties = ""
         self._supervisor: Supervisor | None = None
@@ -141,7 +163,7 @@ class KafkaServer:
         """
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
-            supervisor.stop(STOP_S)
+            supervisor.stop(STOP_S if self._archive_to is None else _ARCHIVE_S)
         self._folder.give_back()
 
     def _start(self) -> Supervisor:
@@ -156,7 +178,7 @@ class KafkaServer:
     def _spec(self) -> ProcessSpec:
         return ProcessSpec(
             "kafka",
-            self._java("kafka.Kafka", str(self._settings)),
+            self._java(self._broker_options(), "kafka.Kafka", str(self._settings)),
             self._folder.path / "kafka.log",
             foreign(os.environ),
             umask=_UMASK,
@@ -183,7 +205,9 @@ class KafkaServer:
     def _format(self, settings: Path) -> None:
         # An id that begins with a hyphen would be taken for an option; Kafka's own ids avoid it too.
         cluster = "M" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:21]
-        command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings))
+        command = self._java(
+            (*_ONCE, *_shared()), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)
+        )
         try:
             done = subprocess.run(
                 command, capture_output=True, timeout=_FORMAT_S, umask=_UMASK, check=False, env=foreign(os.environ)
@@ -194,7 +218,10 @@ class KafkaServer:
             text = done.stderr.decode(errors="replace")[-500:]
             raise BusError(f"formatting Kafka's storage: {text}", fault="operator", retry=False)
 
-    def _java(self, main: str, *arguments: str) -> list[str]:
+    def _broker_options(self) -> Sequence[str]:
+        return _shared() if self._archive_to is None else (f"-XX:ArchiveClassesAtExit={self._archive_to}",)
+
+    def _java(self, options: Sequence[str], main: str, *arguments: str) -> list[str]:
         return [
             find_java() or "java",
             f"-Xmx{self._heap_mb}m",
@@ -205,8 +232,10 @@ class KafkaServer:
             "-XX:-UsePerfData",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Djava.awt.headless=true",
+            *options,
             "-cp",
-            str(jars_folder() / "*"),
+            # Written out and in order: an archive of classes is good for one class path only.
+            os.pathsep.join(sorted(map(str, jars_folder().glob("*.jar")))),
             main,
             *arguments,
         ]
@@ -252,9 +281,20 @@ def _packaged_java() -> str | None:
 
 
 def _java_version(java: str) -> int:
-    try:
-        done = subprocess.run([java, "-version"], capture_output=True, timeout=20.0, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    found = re.search(rb'version "(\d+)', done.stderr)
+    found = re.search(rb'version "(\d+)', _told_version(java))
     return int(found.group(1)) if found else 0
+
+
+@functools.cache  # each asking is a JVM: 0.1 to 0.3 s
+def _told_version(java: str) -> bytes:
+    try:
+        return subprocess.run([java, "-version"], capture_output=True, timeout=20.0, check=False).stderr
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+
+
+def _shared() -> Sequence[str]:
+    """Return the option that gives the JVM its archive of Kafka's classes; none without one."""
+    java = find_java()
+    archive = None if java is None else class_archive(java)
+    return (f"-XX:SharedArchiveFile={archive}",) if archive is not None and archive.exists() else ()

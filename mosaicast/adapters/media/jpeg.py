@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from mosaicast.imaging.crops import Picture
 from mosaicast.imaging.jpeg_header import read_header
+from mosaicast.imaging.types import Picture
 from mosaicast.pipeline.errors import JpegError
 from mosaicast.pipeline.ports import Reduction
 

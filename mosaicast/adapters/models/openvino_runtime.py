@@ -1,15 +1,14 @@
 """OpenVINO on a CPU, set up the one way that suits us: one thread, one stream, precision by the runtime's choice."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
-
-Precision = Literal["auto", "f32", "bf16"]
+from mosaicast.adapters.models.placement import Precision
 
 
 class CompiledModel:

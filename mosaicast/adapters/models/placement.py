@@ -1,6 +1,10 @@
 """Where and how a network runs on this machine."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Precision = Literal["auto", "f32", "bf16"]
+"""What is asked for; `auto` leaves it to the runtime."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
 from mosaicast.core.allowed import FILE_CODECS, FILE_FORMATS, LIVE_CODECS, Allowed
 
@@ -12,7 +12,7 @@ from mosaicast.core.allowed import FILE_CODECS, FILE_FORMATS, LIVE_CODECS, Allow
 class Block(BaseModel):
     """Settings that belong together. The text below a setting is its description in docs/reference/settings.md."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    # Without `use_attribute_docstrings`: each process would read its own source at its start, for 0.2 s.
 
 
 class EdgeTokenSettings(Block):

@@ -34,7 +34,11 @@ class ServiceSettings(BaseSettings):
     """What every service has."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True, use_attribute_docstrings=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="ignore",
+        frozen=True,
+        defer_build=True,  # each process needs one of the classes
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -192,7 +196,7 @@ class Variable:
     name: str
     """For example MOSAICAST_KAFKA__BOOTSTRAP."""
     field: FieldInfo
-    """Its type, default and description."""
+    """Its type and default."""
     block: type[BaseModel] | None
     """The block that it belongs to; None: it stands alone."""
 

@@ -12,7 +12,8 @@ from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.photos import Decoded, PhotoError
 from mosaicast.core.pose import pitch_ratio, yaw_ratio
 from mosaicast.core.types import Box
-from mosaicast.imaging.crops import Landmarks, Picture, align_by_landmarks, crop_square, sharpness
+from mosaicast.imaging.crops import align_by_landmarks, crop_square, sharpness
+from mosaicast.imaging.types import Landmarks, Picture
 from services.api.errors import DomainError, PhotosDisagreeError
 from services.api.people.agreement import likeness, odd_ones_out
 from services.api.people.face_models import FaceModels, Network, Vectors

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.models.errors import InferenceError, ModelError
-from mosaicast.imaging.crops import Picture
+from mosaicast.imaging.types import Picture
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.sandbox import Access
 
@@ -100,12 +100,41 @@ def load(networks: Sequence[str], models_dir: Path) -> LocalModels:
     return LocalModels(make_detector("centerface"), embedders)
 
 
+def listed(names: Sequence[str], models_dir: Path) -> tuple[Network, ...] | None:
+    """Return the networks as the list of models has them, after their files, and the detector's, were held against it.
+
+    To know them no file need be opened then, which takes seconds of CPU.
+
+    Args:
+        names: names of embedders.
+        models_dir: where downloads and operators' files lie.
+
+    Returns:
+        None: one of them is not of those that the set-up brings, and only its file tells what it is.
+
+    Raises:
+        ModelError: a file is missing or another one; the text says what to do.
+    """
+    from mosaicast.adapters.detectors.factory import ENROLLING
+    from mosaicast.adapters.models import profile_of
+    from mosaicast.adapters.models.registry import Extracted
+
+    profile_of(ENROLLING, models_dir, "detector")
+    networks = []
+    for profile in (profile_of(name, models_dir, "embedder") for name in names):
+        if profile.dimension is None or not isinstance(profile.model.source, Extracted):
+            return None
+        networks.append(Network(profile.label, profile.version, profile.dimension))
+    return tuple(networks)
+
+
 class ModelChild:
     """`FaceModels` in a child that is started when it is needed. Thread-safe: one question at a time.
 
     Args:
         load_models: called in the child; must be picklable.
         access: what it takes to load them. No network: the child sees faces.
+        networks: those that it loads, where they are known; None: the child is asked.
     """
 
     def __init__(
@@ -114,16 +143,17 @@ class ModelChild:
         load_models: Callable[[], LocalModels],
         access: Access,
         *,
+        networks: tuple[Network, ...] | None = None,
         idle_s: float = IDLE_S,
     ) -> None:
         self._fork_server, self._args, self._access = fork_server, (load_models, idle_s), access
         self._lock = threading.Lock()
         self._child: ChildProcess | None = None
-        self._networks: tuple[Network, ...] | None = None
+        self._networks = networks
 
     @property
     def networks(self) -> tuple[Network, ...]:
-        """The networks; asked once.
+        """The networks; the child is asked once, if at all.
 
         Raises:
             ModelError: as every method here: a model is missing or broken, or the child died twice.

@@ -20,7 +20,8 @@ from mosaicast.adapters.embedders import Embedder, Face
 from mosaicast.adapters.media.photos import Decoded, PhotoError
 from mosaicast.core.identity import IdentityPolicy
 from mosaicast.core.pose import yaw_ratio
-from mosaicast.imaging.crops import Picture, crop_square, sharpness
+from mosaicast.imaging.crops import crop_square, sharpness
+from mosaicast.imaging.types import Picture
 
 Scores = NDArray[np.float64]
 Vectors = NDArray[np.float32]

@@ -15,7 +15,7 @@ from mosaicast.adapters.media.photos import PhotoDecoder
 from mosaicast.adapters.models.errors import InferenceError, ModelUnavailableError
 from mosaicast.core.pose import pitch_ratio
 from mosaicast.core.types import Box
-from mosaicast.imaging.crops import Landmarks
+from mosaicast.imaging.types import Landmarks
 from mosaicast.runtime.children import ForkServer
 from mosaicast.runtime.sandbox import Access
 from services.api.errors import PhotosDisagreeError

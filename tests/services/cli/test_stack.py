@@ -1,11 +1,14 @@
 """What `mosaicast up` hands to each process it starts."""
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from services.cli.stack import Stack, StackOptions
+from mosaicast.runtime.ports import free_port
+from mosaicast.runtime.processes import ProcessSpec
+from services.cli.stack import Stack, StackError, StackOptions
 
 OF = {
     "api": {"EDGE__TOKEN", "API__ADMIN_TOKEN", "VAULT__KEY", "QDRANT__API_KEY", "DATABASE__URL"},
@@ -61,3 +64,20 @@ def test_metrics_are_never_on_the_port_that_everybody_reaches(environments: dict
     ports = [environments[name]["MOSAICAST_METRICS_PORT"] for name in set(OF) - {"edge"}]
     assert len(set(ports)) == 5
     assert environments["api"]["MOSAICAST_API__PORT"] not in ports
+
+
+def test_a_part_that_ends_again_and_again_is_told_at_once_with_its_last_words(tmp_path: Path) -> None:
+    spec = ProcessSpec(
+        "thing",
+        ["sh", "-c", "echo no such network >&2; exit 1"],
+        tmp_path / "thing.log",
+        {"PATH": os.environ["PATH"]},
+        ready_url=f"http://127.0.0.1:{free_port()}/readyz",
+    )
+    with Stack(StackOptions(tmp_path, rtmp_port=0, http_port=0, api_port=0)) as stack:
+        stack._launch(spec)
+        try:
+            with pytest.raises(StackError, match=r"thing ended 3 times at the start; .*\n(no such network\n?)+$"):
+                stack._wait_ready("thing")
+        finally:
+            stack._supervisors.pop("thing").stop(0)

@@ -14,7 +14,7 @@ from mosaicast.adapters.media import jpeg
 from mosaicast.contracts.codec import decode, encode
 from mosaicast.contracts.messages import Detections, SampledFrame
 from mosaicast.contracts.topics import DETECTIONS
-from mosaicast.imaging.crops import Picture
+from mosaicast.imaging.types import Picture
 from mosaicast.pipeline.ports import Reduction
 from services.detector.analysis import MOST_CROPS, Failure, analyse
 from services.detector.waiting import Job

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from mosaicast.runtime import settings
+from tools.reference.settings import description
 
 
 @pytest.fixture(autouse=True)
@@ -246,7 +247,7 @@ def test_the_command_line_knows_what_the_services_have_and_nothing_else() -> Non
 
 
 def test_every_setting_has_a_description() -> None:
-    blank = [one.name for one in settings.variables(settings.Settings) if not one.field.description]
+    blank = [one.name for one in settings.variables(settings.Settings) if not description(one)]
     assert blank == []
 
 

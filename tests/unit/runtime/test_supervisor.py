@@ -11,6 +11,7 @@ import pytest
 
 from mosaicast.runtime import supervisor
 from mosaicast.runtime.ports import free_port, free_ports, require_free
+from mosaicast.runtime.probes import answers
 from mosaicast.runtime.processes import ManagedProcess, ProcessSpec, StartError
 from mosaicast.runtime.supervisor import Supervisor
 from synthetic.session import wait_until
@@ -147,7 +148,7 @@ def test_a_probe_wants_200() -> None:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        assert not supervisor._lives(f"http://127.0.0.1:{server.server_address[1]}/healthz")
+        assert not answers(f"http://127.0.0.1:{server.server_address[1]}/healthz", WAIT_S)
     finally:
         server.shutdown()
         server.server_close()
