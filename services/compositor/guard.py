@@ -57,7 +57,19 @@ class OutputGuard:
         """Return the luma of a frame that is about to be painted; None: this one is not checked."""
         if plan.disposition is Disposition.FULL_MOSAIC or not self._guard.due(now):
             return None
+        return self.luma(frame)
+
+    @staticmethod
+    def luma(frame: av.VideoFrame) -> Luma:
+        """Return the luma of a frame, as small as it is checked."""
         return _picture(frame).luma()
+
+    def again(
+        self, frame_id: FrameId, frame: av.VideoFrame, before: Luma | None, clear: tuple[Box, ...], now: float
+    ) -> None:
+        """Have a frame checked once more that goes on, if it is time for the next check."""
+        if before is not None and self._guard.due(now):
+            self.sent(frame_id, frame, before, clear, now)
 
     def sent(self, frame_id: FrameId, frame: av.VideoFrame, before: Luma, clear: tuple[Box, ...], now: float) -> None:
         """Have a frame checked that has gone out.
