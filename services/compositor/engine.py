@@ -197,8 +197,8 @@ class Engine:
 
     def _before(self, run: EpochRun, frame: av.VideoFrame, plan: FramePlan, now: float) -> Luma | None:
         """Return the luma of a frame that may be the last one for a while: then it is checked again and again."""
-        known = plan.disposition is not Disposition.FULL_MOSAIC
-        return self.guard.luma(frame) if known and run.silent_s(now) > SUSPICIOUS_S else None
+        checked = self.guard.on and plan.disposition is not Disposition.FULL_MOSAIC
+        return self.guard.luma(frame) if checked and run.silent_s(now) > SUSPICIOUS_S else None
 
     def _shown(self, run: EpochRun, ready: Ready, plan: FramePlan, now: float) -> Outcome:
         return Outcome(

@@ -32,6 +32,7 @@ class OutputGuard:
     """
 
     def __init__(self, looks_per_s: float, policy: GuardPolicy | None = None) -> None:
+        self.on = looks_per_s > 0
         self._guard = Guard(looks_per_s, policy)
         self._pictures: deque[OutgoingPicture] = deque(maxlen=MOST_WAITING)
         self._trips: deque[Tripped] = deque(maxlen=MOST_WAITING)

@@ -13,7 +13,7 @@ from services.compositor.wire import Outcome
 
 _REMEMBERED = 300
 """Frames that the gauges speak of: ten seconds at 30 a second."""
-_LIVE_S = 4.0
+_LIVE_S = 3.9
 """A source that sends nothing for so long is waited for, unless its last picture goes on by then."""
 
 
