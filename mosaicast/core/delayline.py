@@ -41,8 +41,10 @@ class DelayLine:
     """The frames of one epoch on their way out.
 
     Live (`pacer` given): each frame leaves when it is due, painted by what is known then, fully mosaicked if that is
-    too little. Without a pacer (jobs) a frame leaves when nothing still to come can change its plan, however long
-    that takes, or after `end`.
+    too little. Only where what it needs to be known has not come yet it waits, as long as the pacer's policy has
+    patience: the way is stalled or has become longer, and frames would leave unknown.
+    Without a pacer (jobs) a frame leaves when nothing still to come can change its plan, however long that takes, or
+    after `end`.
     """
 
     def __init__(self, pacer: Pacer | None, policy: MaskPolicy | None = None) -> None:
@@ -152,15 +154,20 @@ class DelayLine:
         """Return the monotonic second at which the next frame leaves; None if nothing waits for a moment."""
         if self._pacer is None or not self._waiting:
             return None
-        return self._pacer.due(self._waiting[0])
+        return self._leaves_at(self._pacer, self._waiting[0])
 
     def _may_leave(self, time: MediaTime, now: float) -> bool:
         if self._pacer is not None:
-            return now >= self._pacer.due(time)
+            return now >= self._leaves_at(self._pacer, time)
         if self._ended:
             return True
         # The sampled pictures are among them: one that is not here by then never comes.
         return not self._timeline.can_change(time) and self._transitions.reach(time)
+
+    def _leaves_at(self, pacer: Pacer, time: MediaTime) -> float:
+        """Return when a live frame leaves: once it is due, if all is known of it or nothing more will be."""
+        waits_for_nothing = pacer.reached(time) or self._end is not None or self._evidence.lack(time) is None
+        return pacer.due(time) if waits_for_nothing else pacer.deadline(time)
 
     def _release(self, time: MediaTime) -> Release:
         self._last_out = time

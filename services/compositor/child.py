@@ -5,6 +5,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import av.logging
+from msgspec.structs import replace
 
 from mosaicast.adapters.media.encoder import VideoFormat
 from mosaicast.adapters.media.hls import HlsSegment, Segmenter
@@ -55,8 +56,10 @@ class _Child:
             now = monotonic_s()
             if self._connection.poll(_wait_s(self._engine.next_wake(), now)):
                 take(self._connection, self._engine, self._codecs, self._on_spec)
-            self._engine.step(monotonic_s())
+            begun_s = monotonic_s()
+            self._engine.step(begun_s)
             now = monotonic_s()
+            self._engine.busy_s = now - begun_s
             if now - reported_s >= REPORT_S:
                 reported_s = now
                 self._report()
@@ -76,8 +79,10 @@ class _Child:
 
     def _report(self, *, connecting: bool = False) -> None:
         engine = self._engine
+        report = Report(engine.take_outcomes(), engine.note, connecting, engine.guard.take_trips())
+        still, behind_s = engine.still, max(0.0, engine.behind_s)
         self._parent_pipe.send_report(
-            Report(engine.take_outcomes(), engine.note, connecting, engine.guard.take_trips())
+            replace(report, repeated=still.repeated, goes_on=still.goes_on, behind_s=behind_s)
         )
 
     def _send_segment(self, made: HlsSegment) -> None:

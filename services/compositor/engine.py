@@ -8,15 +8,17 @@ from mosaicast.adapters.media.encoder import VideoFormat
 from mosaicast.adapters.media.flv_audio import is_carried
 from mosaicast.adapters.media.sink import AudioFormat
 from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec, VerdictMessage
-from mosaicast.contracts.situations import masking, sound
+from mosaicast.contracts.situations import clocks, masking, sound
 from mosaicast.core.consents import FOREVER_MS
-from mosaicast.core.guard import FrameId, clear_boxes
+from mosaicast.core.guard import FrameId, Luma, clear_boxes
+from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId
 from mosaicast.pipeline.frames import Lost, Ready, Wanted
 from mosaicast.pipeline.paint import paint, to_yuv420
 from services.compositor.epoch import EpochRun
 from services.compositor.guard import OutputGuard
 from services.compositor.output import OpenSink, Output
+from services.compositor.still import Painted, Still
 from services.compositor.wire import Outcome, Settled
 
 UNKNOWN_RATE = 30.0
@@ -24,6 +26,10 @@ UNKNOWN_RATE = 30.0
 LATE_S = 0.5
 """A frame that could not be sent so long after it was due is dropped: late pictures would only grow the delay. Late
 sound is dropped too: after a stop of 10 s its burst made players take the stream for one without pictures."""
+TOLD_BEHIND_S = 0.25
+"""Further behind the source than the set delay by more is said in the status."""
+SUSPICIOUS_S = 0.3
+"""Without a packet for so long the picture that leaves may be the last one for a while."""
 
 
 class Engine:
@@ -46,7 +52,15 @@ class Engine:
         self._wanted = Wanted()
         self._settled = Settled(0, frozenset())
         self._outcomes: list[Outcome] = []
+        self.still = Still()
         self.note = ""
+        self.busy_s = 0.0
+        """How long our last step took: packets lay in the pipe meanwhile. Who owns the clock says it."""
+
+    @property
+    def behind_s(self) -> float:
+        """How long after the source shows it a frame leaves, 0 without one."""
+        return 0.0 if self._run is None else self._run.behind_s
 
     def take_outcomes(self) -> tuple[Outcome, ...]:
         """Return the outcomes since the last call."""
@@ -70,24 +84,29 @@ class Engine:
             if packet.track == "video" and not packet.end_of_epoch:
                 self._lose(packet.epoch, Lost(packet.index, "old_epoch"))
         elif packet.end_of_epoch:
-            run.end(packet.unit)
+            run.source_ended(packet.unit, now)
         elif run.ended:  # it said that nothing follows, and frames have left by that
             if packet.track == "video":
                 self._lose(packet.epoch, Lost(packet.index, "after_the_end"))
         elif packet.track == "audio":
             run.add_audio(packet)
         else:
-            for lost in run.add_video(packet, now):
+            for lost in run.add_video(packet, now, self.busy_s):
                 self._lose(run.epoch, lost)
 
     def on_verdict(self, message: VerdictMessage, now: float) -> None:
         """Take in a verdict; one of another epoch is worth nothing."""
         if self._run is not None and message.epoch == self._run.epoch:
-            self._emit(self._run, self._run.add_verdict(message.to_core(), now), now)
+            verdict = message.to_core()
+            if self.still.is_doubted_by(verdict):
+                self._veil()
+            self._emit(self._run, self._run.add_verdict(verdict, now), now)
 
     def on_faces(self, seen: OutgoingFaces, now: float) -> None:
         """Take in what the detector saw in a frame that went out."""
         self.guard.on_faces(seen, now)
+        if self.guard.note(now):
+            self._veil()
 
     def step(self, now: float) -> None:
         """Do what is due."""
@@ -98,8 +117,9 @@ class Engine:
             self._follow()
         self._emit(run, run.step(now), now)
         for packet in run.due_audio(now):
-            if self._carries(run) and now - run.due(packet.time) <= LATE_S:
+            if self._carries(run) and run.sound_late_s(packet.time, now) <= LATE_S:
                 self._output.audio(packet, now)
+        self._go_on(run, now)
         if run.ended and run.empty:
             self._output.close()
             self._run = None
@@ -123,6 +143,7 @@ class Engine:
             for lost in run.abandon():
                 self._lose(run.epoch, lost)
         self._newest = epoch
+        self.still.forget()
         self._run = EpochRun(epoch, self._wanted.policy.delay_s)
         self._follow()
         self._output.begin_epoch()
@@ -134,7 +155,10 @@ class Engine:
         # Verdicts on frames that wait here may be older than the end of a consent.
         ends_ms = {} if spec is None else {who: end for who, end in spec.visible_until.items() if end > now_ms}
         visible = frozenset(PersonId(person) for person in ends_ms)
+        before = self._wanted
         self._wanted = Wanted(visible=visible) if spec is None else Wanted(spec.policy, spec.panic, visible)
+        if self._wanted != before:  # what was painted by the old one can't be painted again by the new one
+            self._veil()
         self._next_end_ms = min(ends_ms.values(), default=FOREVER_MS)
         if self._run is not None:
             self._run.apply(self._wanted)
@@ -145,7 +169,7 @@ class Engine:
                 self._lose(run.epoch, result)
             elif run.epoch == self._settled.epoch and result.index in self._settled.indexes:
                 continue
-            elif now - run.due(result.time) > LATE_S:
+            elif run.late_s(result.time, now) > LATE_S:
                 self._lose(run.epoch, Lost(result.index, "late"))
             else:
                 self._show(run, result, now)
@@ -153,27 +177,54 @@ class Engine:
     def _show(self, run: EpochRun, ready: Ready, now: float) -> None:
         frame = to_yuv420(ready.frame)
         plan = self.guard.planned(ready.plan, now)
-        unpainted = self.guard.begin(frame, plan, now)
+        looked_at = self.guard.begin(frame, plan, now)
+        before = self._before(run, frame, plan, now) if looked_at is None else looked_at
         paint(frame, plan, self._wanted.policy.style)
         video = self._format(run, frame)
         if not self._output.frame(frame, float(ready.time), now, video, self._audio_format(run)):
             self.note = masking.EDGE_REFUSES.says()
             self._lose(run.epoch, Lost(ready.index, "sink_unavailable"))
             return
-        if unpainted is not None:
-            self.guard.sent(FrameId(run.epoch, ready.index), frame, unpainted, self._clear(run, ready.time), now)
-        self.note = self.guard.note(now) or self._sound_note(run)
-        self._outcomes.append(
-            Outcome(
-                run.epoch,
-                ready.index,
-                plan.disposition,
-                plan.full_reason or "",
-                None if plan.disposition is Disposition.FULL_MOSAIC else plan.verdict_age_s,
-                max(0.0, now - run.due(ready.time)),
-                max(0, self._wall_ms() - ready.read_ms) / 1000,
-            )
+        bracket = run.line.bracket(ready.time) or ()
+        ids = frozenset(track.track_id for verdict in bracket for track in verdict.tracks if track.clear)
+        clear = () if before is None else self._clear(run, ready.time)
+        painted = Painted(frame, plan, FrameId(run.epoch, ready.index), ready.time, video, before, clear, ids)
+        if looked_at is not None:
+            self.guard.sent(painted.id, frame, looked_at, clear, now)
+        self.still.left(painted)
+        self.note = self.guard.note(now) or self._sound_note(run) or self._lag_note(run)
+        self._outcomes.append(self._shown(run, ready, plan, now))
+
+    def _before(self, run: EpochRun, frame: av.VideoFrame, plan: FramePlan, now: float) -> Luma | None:
+        """Return the luma of a frame that may be the last one for a while: then it is checked again and again."""
+        checked = self.guard.on and plan.disposition is not Disposition.FULL_MOSAIC
+        return self.guard.luma(frame) if checked and run.silent_s(now) > SUSPICIOUS_S else None
+
+    def _shown(self, run: EpochRun, ready: Ready, plan: FramePlan, now: float) -> Outcome:
+        return Outcome(
+            run.epoch,
+            ready.index,
+            plan.disposition,
+            plan.full_reason or "",
+            None if plan.disposition is Disposition.FULL_MOSAIC else plan.verdict_age_s,
+            max(0.0, run.late_s(ready.time, now)),
+            max(0, self._wall_ms() - ready.read_ms) / 1000,
         )
+
+    def _go_on(self, run: EpochRun, now: float) -> None:
+        """Send the last picture again if the source stands still. It is no frame of the source: no book counts it."""
+        painted = self.still.due(run.stands_for_s(now), now) if not run.ended else None
+        if painted is None or not self._output.repeat(
+            painted.frame, run.media_s(now), now, painted.video, self._audio_format(run)
+        ):
+            return
+        self.still.sent(now)
+        self.guard.again(painted.id, painted.frame, painted.before, painted.clear, now)
+        self.note = self.guard.note(now) or clocks.STANDS_STILL.says()
+
+    def _veil(self) -> None:
+        style = self._wanted.policy.style
+        self.still.veil(lambda frame, plan: paint(frame, plan, style))
 
     def _clear(self, run: EpochRun, time: MediaTime) -> tuple[Box, ...]:
         """Return where people are at `time` who may be seen."""
@@ -206,6 +257,13 @@ class Engine:
         if run.audio_parameters is None or self._carries(run):
             return ""
         return sound.NO_SOUND.says(codec=run.audio_parameters.codec)
+
+    def _lag_note(self, run: EpochRun) -> str:
+        """Say how far behind the source the picture is, if that is not what was set."""
+        behind_s, set_s = run.behind_s, self._wanted.policy.delay_s
+        if behind_s - set_s < TOLD_BEHIND_S:
+            return ""
+        return clocks.LONGER_WAY.says(behind=f"{behind_s:.1f}", set=f"{set_s:.1f}")
 
     def _lose(self, epoch: int, lost: Lost) -> None:
         self._outcomes.append(Outcome(epoch, lost.index, Disposition.DROPPED, lost.reason))

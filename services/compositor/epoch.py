@@ -15,6 +15,12 @@ AHEAD_S = 0.45
 """Decoded so long before it is due. A frame leaves only when the next sampled picture (0.2 s later at most) is decoded
 too and proved to be the one that its verdict speaks of, and when the next 0.3 s tell whether the frame is part of a
 blend. The rest is for a stall of the scheduler."""
+NEED_S = 0.75
+"""So much of what follows a frame must have come when it leaves: verdicts reach `lead` (0.4 s) beyond it, the sample
+that ends that reach is up to 0.1 s later, and the answer takes the rest."""
+PATIENCE_S = 1.8
+"""A frame waits so long for that beyond its time. Nobody knows whether a way that is silent has become longer or is
+gone; what nothing follows by then leaves mosaicked."""
 MOST_HELD_BYTES = 256 * 1024 * 1024
 """Decoded pictures that may wait: 20 of 4K (8 bit 4:2:0), which is `AHEAD_S` at 60 a second. A source whose pictures
 are shown long after they are decoded would need more. Then decoding waits, and pictures that come too late are
@@ -32,13 +38,20 @@ class EpochRun(EpochFrames):
     """
 
     def __init__(self, epoch: int, delay_s: float) -> None:
-        self._pacer = Pacer(PacingPolicy(delay_s=delay_s))
+        self._pacer = Pacer(PacingPolicy(delay_s=delay_s, need_s=NEED_S, patience_s=PATIENCE_S))
         line = DelayLine(self._pacer)
         super().__init__(epoch, line, PacketDecoder, thumbnail_of)
         self.first_audio: bytes = b""
         self._encoded: deque[MediaPacket] = deque()
         self._encoded_bytes = 0
         self._sound: deque[MediaPacket] = deque()
+        self._heard: MediaTime | None = None
+        """Time of the newest packet of sound."""
+
+    @property
+    def behind_s(self) -> float:
+        """How long after the source shows it a frame leaves; see `Pacer`."""
+        return self._pacer.behind_s
 
     @property
     def empty(self) -> bool:
@@ -50,13 +63,13 @@ class EpochRun(EpochFrames):
         self._pacer.set_delay(wanted.policy.delay_s)
         super().apply(wanted)
 
-    def add_video(self, packet: MediaPacket, now: float) -> list[Lost]:
-        """Take in a video packet; the first must be a keyframe with its parameters."""
+    def add_video(self, packet: MediaPacket, now: float, lain_s: float = 0.0) -> list[Lost]:
+        """Take in a video packet; the first must be a keyframe with its parameters. See `Pacer` for `lain_s`."""
         if packet.codecs:
             self._take_parameters(packet.codecs)
         if self.video is None:
             return [Lost(packet.index, "awaiting_keyframe")]
-        self._pacer.observe(packet.decode_time, now)
+        self._pacer.observe(packet.decode_time, now, lain_s)
         if self._encoded_bytes + len(packet.data) > MOST_ENCODED_BYTES:
             return [Lost(packet.index, "too_many_bytes")]
         self._note(packet)
@@ -71,6 +84,24 @@ class EpochRun(EpochFrames):
         if not self.first_audio:
             self.first_audio = packet.data
         self._sound.append(packet)
+        self._heard = packet.time
+
+    def source_ended(self, units: int, now: float) -> None:
+        """The source has ended after so many video packets; see `end`."""
+        self.end(units)
+        self._pacer.end(now)
+
+    def stands_for_s(self, now: float) -> float:
+        """Return for how long no picture has come, 0 while one waits to leave."""
+        return 0.0 if self._encoded or len(self.line) else self.silent_s(now)
+
+    def silent_s(self, now: float) -> float:
+        """Return for how long no picture has come."""
+        return self._pacer.silent_s(now)
+
+    def media_s(self, now: float) -> float:
+        """Return the media time, in seconds, that is due at `now`."""
+        return self._pacer.media_s(now)
 
     def abandon(self) -> list[Lost]:
         """Give up everything that waits: a newer epoch has begun."""
@@ -95,7 +126,7 @@ class EpochRun(EpochFrames):
         """Yield the packets of sound that leave at `now`."""
         if self.video is None:
             self._sound.clear()
-        while self._sound and now >= self.due(self._sound[0].time):
+        while self._sound and now >= self._sounds_at(self._sound[0].time):
             yield self._sound.popleft()
 
     def due(self, time: MediaTime) -> float:
@@ -105,14 +136,28 @@ class EpochRun(EpochFrames):
         except ValueError:
             return 0.0
 
+    def late_s(self, time: MediaTime, now: float) -> float:
+        """Return how much too late it is for the picture at `time`; below 0 it is in time."""
+        return now - self._pacer.deadline(time)
+
+    def sound_late_s(self, time: MediaTime, now: float) -> float:
+        """Return how much too late it is for the sound at `time`; below 0 it is in time."""
+        return now - self._sounds_at(time)
+
     def next_wake(self) -> float | None:
         """Return the monotonic second of the next thing to do."""
         times = [self.line.next_due()]
         if self._encoded and self._held_bytes < MOST_HELD_BYTES:
             times.append(self._pacer.due(self._encoded[0].decode_time) - AHEAD_S)
         if self._sound and self.video is not None:
-            times.append(self.due(self._sound[0].time))
+            times.append(self._sounds_at(self._sound[0].time))
         return min((time for time in times if time is not None), default=None)
+
+    def _sounds_at(self, time: MediaTime) -> float:
+        """Return when sound leaves. It waits where a picture would, unless sound itself goes on."""
+        goes_on = self._heard is not None and self._heard - time >= NEED_S
+        waits_s = 0.0 if goes_on or self._pacer.reached(time) else PATIENCE_S
+        return self.due(time) + waits_s
 
     def _may_decode(self, now: float) -> bool:
         if not self._encoded or now < self._pacer.due(self._encoded[0].decode_time) - AHEAD_S:

@@ -32,6 +32,7 @@ class OutputGuard:
     """
 
     def __init__(self, looks_per_s: float, policy: GuardPolicy | None = None) -> None:
+        self.on = looks_per_s > 0
         self._guard = Guard(looks_per_s, policy)
         self._pictures: deque[OutgoingPicture] = deque(maxlen=MOST_WAITING)
         self._trips: deque[Tripped] = deque(maxlen=MOST_WAITING)
@@ -57,7 +58,19 @@ class OutputGuard:
         """Return the luma of a frame that is about to be painted; None: this one is not checked."""
         if plan.disposition is Disposition.FULL_MOSAIC or not self._guard.due(now):
             return None
+        return self.luma(frame)
+
+    @staticmethod
+    def luma(frame: av.VideoFrame) -> Luma:
+        """Return the luma of a frame, as small as it is checked."""
         return _picture(frame).luma()
+
+    def again(
+        self, frame_id: FrameId, frame: av.VideoFrame, before: Luma | None, clear: tuple[Box, ...], now: float
+    ) -> None:
+        """Have a frame checked once more that goes on, if it is time for the next check."""
+        if before is not None and self._guard.due(now):
+            self.sent(frame_id, frame, before, clear, now)
 
     def sent(self, frame_id: FrameId, frame: av.VideoFrame, before: Luma, clear: tuple[Box, ...], now: float) -> None:
         """Have a frame checked that has gone out.

@@ -12,6 +12,8 @@ from mosaicast.contracts.messages import MediaPacket
 RETRY_S = 1.0
 """After a failure the next try waits so long; frames of that time are dropped, never sent late."""
 _LEAST_STEP_S = 0.001
+_APART_S = 1.0
+"""Sound so far behind a picture that is repeated belongs to a source that goes on where it was."""
 
 
 class Sink(Protocol):
@@ -49,6 +51,9 @@ class Output:
         self._last_frame_s = -1.0
         self._last_audio_s = -1.0
         self._force_keyframe = True
+        self._repeated = False
+        """The picture that was sent last was no new one."""
+        self._sent_s = 0.0
 
     def begin_epoch(self) -> None:
         """The next frame belongs to another reading of the source."""
@@ -65,14 +70,30 @@ class Output:
         if self._offset_s is None:
             start_s = max(now - self._opened_s, self._last_frame_s + _LEAST_STEP_S, self._last_audio_s + _LEAST_STEP_S)
             self._offset_s = start_s - time_s
+        elif self._repeated and time_s + self._offset_s <= self._last_frame_s:
+            self._offset_s = self._after_repetitions_s(now) - time_s
         at_s = max(time_s + self._offset_s, self._last_frame_s + _LEAST_STEP_S)
         try:
             sink.write_frame(frame, at_s, force_keyframe=self._force_keyframe)
         except SinkError:
             self._broke(now)
             return False
-        self._last_frame_s, self._force_keyframe = at_s, False
+        self._last_frame_s, self._sent_s, self._force_keyframe, self._repeated = at_s, now, False, False
         return True
+
+    def repeat(
+        self, frame: av.VideoFrame, time_s: float, now: float, video: VideoFormat, audio: AudioFormat | None
+    ) -> bool:
+        """Send a frame once more, as of `time_s`; False: the push is away.
+
+        The next new one follows it: in the source's own time if that has gone on meanwhile; otherwise, with the sound
+        that belongs to it, as much later as pictures were repeated.
+        """
+        if self._offset_s is not None:
+            time_s = max(time_s, self._last_frame_s + now - self._sent_s - self._offset_s)
+        self._repeated = False
+        self._repeated = self.frame(frame, time_s, now, video, audio)
+        return self._repeated
 
     def audio(self, packet: MediaPacket, now: float) -> None:
         """Send a packet of sound in step with the frames; before the first of them it is dropped."""
@@ -81,6 +102,8 @@ class Output:
         at_s = float(packet.time) + self._offset_s
         if at_s <= self._last_audio_s or at_s < 0:
             return
+        if self._repeated and at_s < self._last_frame_s - _APART_S:
+            return  # its pictures follow, and say where it belongs
         try:
             self._sink.write_audio(packet, at_s)
         except SinkError:
@@ -93,6 +116,10 @@ class Output:
         if self._sink is not None:
             self._sink.close()
         self._sink = None
+
+    def _after_repetitions_s(self, now: float) -> float:
+        """Return the time of a new frame after repeated ones, where its own would go back."""
+        return max(self._last_frame_s + max(_LEAST_STEP_S, now - self._sent_s), self._last_audio_s + _LEAST_STEP_S)
 
     def _ensure(self, video: VideoFormat, audio: AudioFormat | None, now: float) -> Sink | None:
         if self._sink is not None and (self._sink.video, self._sink.audio) == (video, audio):

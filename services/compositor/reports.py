@@ -13,7 +13,8 @@ from services.compositor.wire import Outcome
 
 _REMEMBERED = 300
 """Frames that the gauges speak of: ten seconds at 30 a second."""
-_LIVE_S = 3.0
+_LIVE_S = 3.9
+"""A source that sends nothing for so long is waited for, unless its last picture goes on by then."""
 
 
 @dataclass(slots=True)
@@ -71,12 +72,13 @@ class Reports:
             epoch=runner.epoch,
             state=_state(runner, now, fps),
             reason=masking.MASKING_QUARANTINED.says() if runner.quarantined else runner.note,
-            counters={**runner.ledger.counters(), "restarts": runner.restarts},
+            counters={**runner.ledger.counters(), "restarts": runner.restarts, "repeated": runner.repeated},
             gauges={
                 "fps": round(fps, 2),
                 "end_to_end_ms": _median_ms(recent.end_to_end_s),
                 "delay_beyond_p95_ms": _p95_ms(recent.delay_beyond_s),
                 "verdict_age_ms": _median_ms(recent.verdict_age_s),
+                "behind_ms": round(runner.behind_s * 1000, 1),
             },
             at_ms=at_ms,
         )
@@ -87,6 +89,8 @@ def _state(runner: StreamRunner, now: float, fps: float) -> PublicationState:
         return "stopped"
     if runner.quarantined:
         return "quarantined"
+    if runner.goes_on:
+        return "live"
     if now - runner.last_packet_s > _LIVE_S:
         return "waiting"
     return "live" if fps > 0 else "starting"

@@ -93,6 +93,12 @@ class StreamRunner:
         self.quarantined = False
         self.stopped = False
         self.restarts = 0
+        self.repeated = 0
+        """How often the running child sent a picture again."""
+        self.goes_on = False
+        """The source stands still, and its last picture goes on."""
+        self.behind_s = 0.0
+        """How long after the source shows them frames leave."""
         self.last_packet_s = 0.0
         self._spawn, self._on_outcomes, self._on_restart = spawn, on_outcomes, on_restart
         self._on_guard = on_guard
@@ -220,6 +226,7 @@ class StreamRunner:
         """Let the child go; the books stay, and the next packet starts another."""
         if self._link is not None:
             self._end(self._link)
+        self._note = ""
         self._tell(self.ledger.drop("no_end"))
 
     def idle(self, now: float, idle_s: float) -> bool:
@@ -272,6 +279,7 @@ class StreamRunner:
                 self._hls.purge_until(wall_ms())
             if link is self._link:
                 heard, self._note, link.connecting = True, report.note, report.connecting
+                self.repeated, self.goes_on, self.behind_s = report.repeated, report.goes_on, report.behind_s
         return heard
 
     def _hangs(self, link: _Link, now: float) -> None:
@@ -307,7 +315,7 @@ class StreamRunner:
         if link.reader is not None:
             link.reader.join(1.0)
         self._book_reports()
-        self._link = None
+        self._link, self.goes_on, self.behind_s = None, False, 0.0
         link.child.stop(grace_s=0.5)
 
     def _send(self, item: Item) -> None:

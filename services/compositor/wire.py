@@ -77,6 +77,12 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     connecting: bool = False
     """It is about to open the push, and may be silent for as long as the edge is."""
     trips: Annotated[tuple[Tripped, ...], msgspec.Meta(max_length=64)] = ()
+    repeated: NonNegative = 0
+    """How often it sent a picture again since it began: its source stood still."""
+    goes_on: bool = False
+    """The source stands still now, and its last picture goes on."""
+    behind_s: Seconds = 0.0
+    """How long after the source shows them frames leave."""
 
 
 LARGEST_SEGMENT_BYTES = 32 * 1024 * 1024

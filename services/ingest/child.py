@@ -1,5 +1,6 @@
 """The child of one stream: reads its source, passes on every packet, sends a sample of its pictures to analysis."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,6 +23,7 @@ from mosaicast.contracts.situations import video
 from mosaicast.core.types import MediaTime
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from services.ingest.epoch import EpochWriter
+from services.ingest.heartbeat import Heartbeat
 from services.ingest.parent_pipe import ParentGoneError, ParentPipe
 from services.ingest.wire import Command, End, Job, Report, pack, unpack_command
 
@@ -77,6 +79,8 @@ class StreamReader:
         self._source: AvSource | None = None
         self._source_counters = SourceCounters()
         self._reported_s = now_s()
+        self._reported = b""
+        """The last report, as it was sent."""
         self._pace = Pace()
 
     def run(self) -> None:
@@ -93,7 +97,9 @@ class StreamReader:
                 self._job.url, live=self._job.live, limits=self._limits, allowed=self._job.allows
             ) as source:
                 self._source_counters = source.counters
-                self._drive(source)
+                self._report()
+                with Heartbeat(self._beat):
+                    self._drive(source)
         except SourceError as exc:
             return End(exc.code, exc.text, exc.fault, exc.retry)
         except MemoryError:
@@ -146,7 +152,18 @@ class StreamReader:
 
     def _report(self) -> None:
         self._reported_s = self._now_s()
-        self._parent_pipe.send(pack(Report({**self._parent_pipe.counters, **asdict(self._source_counters)})))
+        self._reported = pack(Report({**self._parent_pipe.counters, **asdict(self._source_counters)}))
+        self._parent_pipe.send(self._reported)
+
+    def _beat(self) -> None:
+        """Say the last report again while the source says nothing; from another thread.
+
+        Not while anything else takes long: a child that hangs in a decoder is to be ended.
+        """
+        if self._source is None or not self._source.waits or self._now_s() - self._reported_s < REPORT_EVERY_S:
+            return
+        with contextlib.suppress(ParentGoneError):  # whoever reads the source notices it too
+            self._parent_pipe.send(self._reported)
 
     def _listen(self, timeout_s: float) -> None:
         raw = self._parent_pipe.receive(timeout_s)

@@ -4,6 +4,7 @@ import os
 import select
 import socket
 import struct
+import threading
 from collections import Counter
 from multiprocessing.connection import Connection
 from typing import Any
@@ -21,7 +22,7 @@ class ParentGoneError(Exception):
 
 
 class ParentPipe:
-    """Sends packed messages. Overflow: a sample is dropped, a packet waits at most `STUCK_AFTER_S`.
+    """Sends packed messages, from any thread. Overflow: a sample is dropped, a packet waits at most `STUCK_AFTER_S`.
 
     Args:
         connection: the child's end of a duplex pipe.
@@ -31,6 +32,7 @@ class ParentPipe:
         self.counters: Counter[str] = Counter()
         """What was not sent, and why."""
         self._connection = connection
+        self._sending = threading.Lock()
         self._writable = select.poll()
         self._writable.register(connection.fileno(), select.POLLOUT)
         with socket.socket(fileno=os.dup(connection.fileno())) as pipe:
@@ -46,7 +48,8 @@ class ParentPipe:
             ParentGoneError: the parent is gone or stuck.
         """
         try:
-            self._connection.send_bytes(raw)
+            with self._sending:
+                self._connection.send_bytes(raw)
         except OSError as exc:
             raise ParentGoneError(type(exc).__name__) from exc
 

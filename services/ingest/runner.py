@@ -17,7 +17,7 @@ from services.ingest.states import Event, after
 from services.ingest.wire import Command, End, Job, pack_command
 
 SILENT_AFTER_S = 20.0
-"""A child says something each second, and opening or reading ends after 5 s each: one so silent hangs."""
+"""A child says something each second, while its source is silent too; opening ends after 5 s. One so silent hangs."""
 EXIT_PATIENCE_S = 1.0
 """From the end of a child's pipe to the end of its process."""
 OVERTAKE_EVERY_S = 10.0

@@ -66,7 +66,7 @@ class Segmenter:
         self._video: Stream | None = None
         self._audio: AudioFormat | None = None
         self._muxer: _Muxer | None = None
-        self._heard = 0
+        self._heard, self._heard_s = 0, 0.0
         self._last_s: float | None = None
         self._step_s = _FIRST_STEP_S
         self._key_s = 0.0
@@ -98,7 +98,7 @@ class Segmenter:
         """
         self.end()
         self._video, self._audio = video, audio
-        self._heard, self._step_s = int(audio is not None), _FIRST_STEP_S
+        self._heard, self._heard_s, self._step_s = int(audio is not None), 0.0, _FIRST_STEP_S
         self._last_s = self._resume_s = self._break_s = None
 
     def video(self, packet: av.Packet, time_s: float) -> None:
@@ -117,7 +117,7 @@ class Segmenter:
 
     def audio(self, packet: MediaPacket, time_s: float) -> None:
         """Take in a packet of sound."""
-        self._heard += 1
+        self._heard, self._heard_s = self._heard + 1, time_s
         if self._muxer is None or not self._muxer.has_audio:
             return
         try:
@@ -153,7 +153,7 @@ class Segmenter:
         """Whether sound has come or gone; a group of pictures too short for it proves nothing."""
         if self._muxer is None or (self._muxer.has_audio and time_s - self._key_s < _SILENCE_S):
             return False
-        return self._muxer.has_audio != self._sounds
+        return self._muxer.has_audio != self._sounds(time_s)
 
     def _pauses(self, time_s: float) -> bool:
         """Whether nothing came for so long that the segment would say that it is longer than its pictures are."""
@@ -161,19 +161,18 @@ class Segmenter:
         too_long = time_s - self._key_s > LONGEST_GROUP_S + 0.05
         return (too_long and pause_s > 1.5 * self._step_s) or pause_s > _LONGEST_S
 
-    @property
-    def _sounds(self) -> bool:
-        """Whether segments from here on have sound: it came since the last keyframe."""
-        return self._audio is not None and self._heard > 0
+    def _sounds(self, time_s: float) -> bool:
+        """Whether segments from here on have sound: it came since the last keyframe, and not long before a pause."""
+        return self._audio is not None and self._heard > 0 and time_s - self._heard_s < _SILENCE_S
 
     def _open(self, time_s: float) -> None:
         if self._video is None or self._resume_s is None or time_s < self._resume_s:
             return
         try:
-            self._muxer = _Muxer(self._video, self._audio if self._sounds else None, self._emit)
+            self._muxer = _Muxer(self._video, self._audio if self._sounds(time_s) else None, self._emit)
         except _ERRORS:
             # Try without sound at the next keyframe. If sound is not to blame, wait for the next push.
-            self._video = self._video if self._sounds else None
+            self._video = self._video if self._sounds(time_s) else None
             self._audio = None
 
     def _finish(self) -> None:

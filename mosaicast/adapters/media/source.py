@@ -49,7 +49,9 @@ class SourceLimits:
     """Deadlines of one source, seconds."""
 
     open_s: float = 5.0
-    read_s: float = 5.0
+    read_s: float = 40.0
+    """Longer than the edge keeps a publisher who sends nothing: a source may stand still, and another reader would only
+    come to the same silence, in a new epoch."""
     probe_s: float = 1.0
     """Media time that FFmpeg may read to learn the tracks. Only a live stream without sound uses all of it, and starts
     that much later; sound that begins later than this is not heard before the next epoch."""
@@ -134,6 +136,8 @@ class AvSource:
 
     def __init__(self, container: Any, allowed: Allowed, *, live: bool) -> None:
         self.counters = SourceCounters()
+        self.waits = False
+        """The source is asked for its next packet. Another thread may read this."""
         self._container = container
         self._live = live
         self._video = video_track(container, live=live)
@@ -183,10 +187,13 @@ class AvSource:
     def _packets(self) -> Iterator[Any]:
         packets = self._container.demux([track.stream for track in (self._video, self._audio) if track is not None])
         while True:
+            self.waits = True
             try:
                 packet = next(packets, None)
             except (av.FFmpegError, OSError, ValueError, MemoryError) as exc:
                 raise read_error(exc, live=self._live) from exc
+            finally:
+                self.waits = False
             if packet is None:
                 return
             if packet.size > 0:  # an empty one only asks a decoder to drain

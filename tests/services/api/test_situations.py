@@ -26,7 +26,17 @@ from services.api.status import YOUNG_MS
 from tests.services.api.fakes import Desk
 from tests.services.api.test_status import report, told
 
-PARTS = {"what": "sound", "codec": "opus", "setting": "A_SETTING", "width": 1, "height": 2, "limit": 3, "why": "full"}
+PARTS = {
+    "what": "sound",
+    "codec": "opus",
+    "setting": "A_SETTING",
+    "width": 1,
+    "height": 2,
+    "limit": 3,
+    "why": "full",
+    "behind": "2.2",
+    "set": "1.0",
+}
 """What stands in the braces of sentences."""
 
 

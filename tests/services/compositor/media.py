@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import av
+from msgspec.structs import replace
 
 from mosaicast.adapters.media.packets import DecodeError, PacketDecoder
 from mosaicast.adapters.media.pictures import fingerprint_of
@@ -59,6 +60,11 @@ def _parameters(stream: av.stream.Stream) -> CodecParameters:
         frame_rate=30.0 if is_video else 0.0,
         sample_rate=0 if is_video else context.sample_rate,
     )
+
+
+def distinct(media: Sequence[MediaPacket]) -> list[MediaPacket]:
+    """Return packets whose sound tells one from another; nobody decodes it."""
+    return [replace(one, data=b"%d" % one.index) if one.track == "audio" else one for one in media]
 
 
 def spec(revision: int = 1, **changes: object) -> StreamSpec:

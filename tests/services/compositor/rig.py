@@ -1,6 +1,7 @@
 """An engine with a clock of our own and sinks that remember."""
 
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +80,20 @@ class Rig:
             if packet.track == "video" and packet.pts in said:
                 self.engine.on_verdict(said[packet.pts], self.now)
             self.step()
+
+    def lag(self, clip: list[MediaPacket], late_s: Callable[[float], float], said: dict[int, VerdictMessage]) -> None:
+        """Play packets over a way that takes so long, by their decoding time; verdicts come with their packets."""
+        start, waiting = self.now, deque(clip)
+        while waiting:
+            at_s = float(waiting[0].decode_time)
+            if self.now < start + at_s + late_s(at_s):
+                self.now += 0.01
+                self.step()
+                continue
+            packet = waiting.popleft()
+            self.engine.on_media(packet, self.now)
+            if packet.track == "video" and packet.pts in said:
+                self.engine.on_verdict(said[packet.pts], self.now)
 
     def step(self) -> None:
         self.engine.step(self.now)

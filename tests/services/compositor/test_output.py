@@ -219,3 +219,40 @@ def test_after_closing_the_next_frame_opens_another_push(rig: Rig) -> None:
     rig.now += 0.01
     assert rig.frame(2.0)
     assert rig.sinks[1].frames == [(0.0, True)]
+
+
+def test_a_picture_that_is_repeated_goes_on_in_real_time_and_the_next_one_follows_it(rig: Rig) -> None:
+    rig.frame(10.0)
+    rig.sound(10.0)
+    for _ in range(4):
+        rig.now += 0.5
+        assert rig.output.repeat(PICTURE, 10.0, rig.now, VIDEO, AUDIO)
+    rig.sound(10.03)  # the source goes on where it was: nobody knows yet what this belongs to
+    rig.now += 0.2
+    rig.frame(10.033)
+    rig.frame(10.066)
+    rig.sound(10.05)
+    (sink,) = rig.sinks
+    assert [time_s for time_s, _ in sink.frames] == pytest.approx([0.0, 0.5, 1.0, 1.5, 2.0, 2.2, 2.233])
+    assert [time_s for time_s, _ in sink.sound] == pytest.approx([0.0, 2.217])
+
+
+def test_a_source_whose_clock_went_on_keeps_its_times_after_repetitions(rig: Rig) -> None:
+    rig.frame(10.0)
+    for number in range(1, 4):
+        rig.now += 0.5
+        rig.output.repeat(PICTURE, 10.0 + number * 0.5, rig.now, VIDEO, AUDIO)
+        rig.sound(10.0 + number * 0.5)
+    rig.frame(11.8)
+    (sink,) = rig.sinks
+    assert [time_s for time_s, _ in sink.frames] == pytest.approx([0.0, 0.5, 1.0, 1.5, 1.8])
+    assert [time_s for time_s, _ in sink.sound] == pytest.approx([0.5, 1.0, 1.5])
+
+
+def test_a_picture_is_repeated_in_a_new_push_if_the_old_one_broke(rig: Rig) -> None:
+    rig.frame(10.0)
+    rig.sinks[0].broken = True
+    assert not rig.output.repeat(PICTURE, 10.5, rig.now, VIDEO, AUDIO)
+    rig.now += RETRY_S
+    assert rig.output.repeat(PICTURE, 11.5, rig.now, VIDEO, AUDIO)
+    assert rig.sinks[1].frames == [(0.0, True)]

@@ -260,10 +260,11 @@ def test_counters_and_gauges(stage: Stage) -> None:
     assert stage.report.counters == {
         "taken": 6, "in_flight": 1, "masked": 2, "clear": 1, "full_mosaic": 1, "dropped": 1, "dropped.late": 1,
         "full_mosaic.no_verdict": 1,
-        "restarts": 0,
+        "restarts": 0, "repeated": 0,
     }  # fmt: skip
     assert stage.report.gauges == {
-        "fps": 2.0, "end_to_end_ms": 1100.0, "delay_beyond_p95_ms": 20.0, "verdict_age_ms": 10.0
+        "fps": 2.0, "end_to_end_ms": 1100.0, "delay_beyond_p95_ms": 20.0, "verdict_age_ms": 10.0,
+        "behind_ms": 0.0,
     }  # fmt: skip
     assert (stage.metric("masked"), stage.metric("clear"), stage.metric("dropped", "late")) == (2, 1, 1)
     assert stage.metrics.registry.get_sample_value("mosaicast_end_to_end_seconds_count", {"stream": STREAM}) == 4
