@@ -14,7 +14,7 @@ from mosaicast.core.guard import FrameId, clear_boxes
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId
 from mosaicast.pipeline.frames import Lost, Ready, Wanted
 from mosaicast.pipeline.paint import paint, to_yuv420
-from services.compositor.epoch import EpochRun
+from services.compositor.epoch import MANY_ASTRAY, EpochRun
 from services.compositor.guard import OutputGuard
 from services.compositor.output import OpenSink, Output
 from services.compositor.wire import Outcome, Settled
@@ -75,7 +75,7 @@ class Engine:
             if packet.track == "video":
                 self._lose(packet.epoch, Lost(packet.index, "after_the_end"))
         elif packet.track == "audio":
-            run.add_audio(packet)
+            run.add_audio(packet, now)
         else:
             for lost in run.add_video(packet, now):
                 self._lose(run.epoch, lost)
@@ -98,7 +98,10 @@ class Engine:
             self._follow()
         self._emit(run, run.step(now), now)
         for packet in run.due_audio(now):
-            if self._carries(run) and now - run.due(packet.time) <= LATE_S:
+            if now - run.due(packet.time) > LATE_S:
+                run.astray += 1
+            elif self._output.takes(self._audio_format(run)):
+                run.astray = 0
                 self._output.audio(packet, now)
         if run.ended and run.empty:
             self._output.close()
@@ -203,9 +206,9 @@ class Engine:
         return run.audio_parameters is not None and is_carried(run.audio_parameters)
 
     def _sound_note(self, run: EpochRun) -> str:
-        if run.audio_parameters is None or self._carries(run):
+        if run.astray < MANY_ASTRAY:
             return ""
-        return sound.NO_SOUND.says(codec=run.audio_parameters.codec)
+        return sound.ASTRAY.says()
 
     def _lose(self, epoch: int, lost: Lost) -> None:
         self._outcomes.append(Outcome(epoch, lost.index, Disposition.DROPPED, lost.reason))

@@ -146,7 +146,8 @@ class StreamReader:
 
     def _report(self) -> None:
         self._reported_s = self._now_s()
-        self._parent_pipe.send(pack(Report({**self._parent_pipe.counters, **asdict(self._source_counters)})))
+        counters = {**self._parent_pipe.counters, **asdict(self._source_counters)}
+        self._parent_pipe.send(pack(Report(counters, "" if self._source is None else self._source.note)))
 
     def _listen(self, timeout_s: float) -> None:
         raw = self._parent_pipe.receive(timeout_s)

@@ -102,6 +102,25 @@ def test_sound_that_stops_is_not_declared_any_more_and_comes_back(rig: Rig, soun
     assert rig.breaks[1:] == changed, "a break where the tracks change, and nowhere else"
 
 
+def test_sound_that_comes_back_begins_a_segment_at_once(rig: Rig, sound: Sound) -> None:
+    sink = rig.open(sound.format)
+    sent = 0
+    for number in range(330):
+        time_s = number / RATE
+        sink.write_frame(frame(number), time_s)
+        while sent * 0.022 <= time_s:
+            if not 1.0 < time_s < 6.5:
+                sink.write_audio(sound.packets[sent % len(sound.packets)], sent * 0.022)
+            sent += 1
+    sink.close()
+    back = next(one for before, one in pairwise(rig.made) if declared(one.data) > declared(before.data))
+    seen = times(back.data)
+    first_s = times(rig.made[0].data)["video"][0]
+    assert seen["video"][0] - first_s == pytest.approx(6.5, abs=0.15), "not at the next regular keyframe, at 8 s"
+    assert seen["audio"][0] == pytest.approx(seen["video"][0], abs=0.1)
+    assert sum(len(times(one.data)["video"]) for one in rig.made) == 330
+
+
 @pytest.mark.parametrize(
     ("step_s", "durations"),
     [(0.1, [2.0, 2.0]), (0.5, [2.0, 2.0]), (0.7, [2.1, 2.1]), (1.0, [2.0, 2.0]), (1.3, [1.3, 1.3, 1.3])],

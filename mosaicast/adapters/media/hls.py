@@ -74,6 +74,8 @@ class Segmenter:
         """Pictures before this one are left out: the encoder may hold one back that was painted before `forget`."""
         self._break_s: float | None = None
         """This picture does not follow from the one before."""
+        self._asked = False
+        """A keyframe is on its way, because sound has come."""
 
     def expect(self, time_s: float, *, broken: bool) -> bool:
         """A frame is about to be encoded: return whether it has to be a keyframe.
@@ -84,6 +86,9 @@ class Segmenter:
         """
         if broken:
             self._break_s = time_s
+        if self._muxer is not None and not self._muxer.has_audio and self._sounds and not self._asked:
+            self._asked = True  # its segment begins here, or two seconds of it are lost
+            return True
         if self._video is None or self._muxer is not None or self._resume_s is not None:
             return False
         self._resume_s = time_s
@@ -100,6 +105,7 @@ class Segmenter:
         self._video, self._audio = video, audio
         self._heard, self._step_s = int(audio is not None), _FIRST_STEP_S
         self._last_s = self._resume_s = self._break_s = None
+        self._asked = False
 
     def video(self, packet: av.Packet, time_s: float) -> None:
         """Take in a picture, in the order of `expect` but later: the encoder holds one back. The packet is ours."""
@@ -147,7 +153,7 @@ class Segmenter:
             self._open(time_s)
         if self._muxer is not None:
             self._muxer.cut(time_s, self._wall_ms(), self.revision)
-        self._key_s, self._heard = time_s, 0
+        self._key_s, self._heard, self._asked = time_s, 0, False
 
     def _tracks_change(self, time_s: float) -> bool:
         """Whether sound has come or gone; a group of pictures too short for it proves nothing."""
