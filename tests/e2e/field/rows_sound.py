@@ -6,7 +6,7 @@ from tests.e2e.field.rows import Live, Row, in_step
 from tests.e2e.field.sounds import as_it_is, on_another_clock, turning_into, without_headers
 from tests.e2e.flv_publisher import SOUND
 
-LONGEST_GAP_S = 0.5
+LONGEST_GAP_S = 2.0
 """Between two pictures: they never wait for sound."""
 
 
