@@ -18,7 +18,7 @@ def without_absent_sound(data: bytes) -> tuple[bytes, bool]:
     what looks otherwise is left as it is.
     """
     packets = np.frombuffer(data[: len(data) // _PACKET * _PACKET], np.uint8).reshape(-1, _PACKET)
-    pids = (packets[:, 1].astype(np.uint16) & 0x1F) << 8 | packets[:, 2]
+    pids: NDArray[np.uint16] = np.asarray((packets[:, 1].astype(np.uint16) & 0x1F) << 8 | packets[:, 2], np.uint16)
     table_pid = _table_pid(packets, pids)
     tables = np.flatnonzero(pids == table_pid)
     if table_pid == _PAT_PID or not len(tables):

@@ -10,8 +10,8 @@ NOT_LET_IN = Situation(
 )
 NO_HEADER = Situation(
     "live",
-    "No sound: its AAC comes without the header (AudioSpecificConfig) that says its rate and channels; publish anew, or "
-    "use an encoder that sends it at the start.",
+    "No sound: its AAC comes without the header (AudioSpecificConfig) that says its rate and channels; publish anew, "
+    "or use an encoder that sends it at the start.",
     "Without it nothing can be decoded, and a guess would be noise. OBS and ffmpeg send it.",
 )
 UNDECODABLE = Situation(

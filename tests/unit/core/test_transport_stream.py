@@ -31,6 +31,8 @@ def pmt(*tracks: tuple[int, int, bytes]) -> bytes:
 
 
 BOTH, ALONE = pmt((0x1B, VIDEO_PID, b""), (0x0F, SOUND_PID, b"")), pmt((0x1B, VIDEO_PID, b""))
+DESCRIBED = pmt((0x1B, VIDEO_PID, b"de"))
+OTHER_WAY_ROUND = pmt((0x0F, SOUND_PID, b"abc"), (0x1B, VIDEO_PID, b"de"))
 VIDEO, SOUND = packet(VIDEO_PID, b"picture"), packet(SOUND_PID, b"sound")
 
 
@@ -40,7 +42,7 @@ VIDEO, SOUND = packet(VIDEO_PID, b"picture"), packet(SOUND_PID, b"sound")
         (PAT + BOTH + VIDEO + SOUND + VIDEO, PAT + BOTH + VIDEO + SOUND + VIDEO, True),
         (PAT + BOTH + VIDEO + PAT + BOTH + VIDEO, PAT + ALONE + VIDEO + PAT + ALONE + VIDEO, False),
         (PAT + ALONE + VIDEO, PAT + ALONE + VIDEO, False),
-        (PAT + pmt((0x0F, SOUND_PID, b"abc"), (0x1B, VIDEO_PID, b"de")) + VIDEO, PAT + pmt((0x1B, VIDEO_PID, b"de")) + VIDEO, False),
+        (PAT + OTHER_WAY_ROUND + VIDEO, PAT + DESCRIBED + VIDEO, False),
         (b"", b"", False),
         (VIDEO, VIDEO, False),
         (PAT, PAT, False),
