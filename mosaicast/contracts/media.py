@@ -47,7 +47,7 @@ class MediaPacket(Message, frozen=True, kw_only=True):
     time_base: TimeBase
     keyframe: bool = False
     codecs: Annotated[tuple[CodecParameters, ...], Meta(max_length=2)] = ()
-    """At every video keyframe (and every audio packet of a source that has no keyframe yet): all tracks."""
+    """At every video keyframe, and with the packet of sound at which sound begins or its format changes: all tracks."""
     data: bytes = b""
     end_of_epoch: bool = False
     """The source has ended: no packet of this epoch follows. `data` is empty."""

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 LONGEST_SIDE = 8192
 """Of a picture, pixels. H.264's highest level ends here; larger is a mistake or an attack on our memory."""
 
-LIVE_CODECS = "h264,aac,mp3,speex"
-"""What RTMP was made for, and what OBS and phones send. Not HEVC, AV1, VP9 (enhanced RTMP): three more decoders that
-strangers could attack, for what few send; an operator adds them by name."""
+LIVE_CODECS = "h264,aac,mp3,speex,opus,ac3,eac3,pcm_s16le,pcm_u8,pcm_alaw,pcm_mulaw"
+"""What RTMP was made for, what OBS and phones send, and all sound that encoders put into FLV: without its decoder a
+stream is silent. Not HEVC, AV1, VP9 (enhanced RTMP): three more decoders that strangers could attack, for what few
+send; an operator adds them by name."""
 FILE_CODECS = (
     "h264,hevc,av1,vp8,vp9,mpeg4,mpeg2video,mpeg1video,mjpeg,prores,dnxhd,theora,h263,flv1,msmpeg4v3,wmv3,vc1,png,webp,"
     "bmp,aac,mp3,mp2,opus,vorbis,flac,alac,ac3,eac3,speex,amr_nb,amr_wb,wmav2,pcm_s16le,pcm_s16be,pcm_s24le,pcm_f32le,"

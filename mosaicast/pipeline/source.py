@@ -36,6 +36,8 @@ class PacketRead:
     time_base: TimeBase
     keyframe: bool
     data: bytes
+    parameters: CodecParameters | None = None
+    """Of sound: those of its track, which may begin or change at any time."""
 
     @property
     def decode_time(self) -> MediaTime:
@@ -88,6 +90,7 @@ class SourceEpoch:
         self._stream_id = stream_id
         self.number = number
         self._start = start
+        self._codecs = start.codecs
         self._outlet = outlet
         self._index = 0
         self._unit = 0
@@ -112,11 +115,13 @@ class SourceEpoch:
             read_ms: wall time at which it was read, for measuring.
         """
         self._read_ms = read_ms
-        codecs = self._start.codecs if packet.track == "video" and packet.keyframe else ()
+        tells = packet.track == "video" and packet.keyframe
+        if packet.parameters is not None and packet.parameters not in self._codecs:
+            self._codecs, tells = (self._start.video, packet.parameters), True
         message = MediaPacket(
             stream_id=self._stream_id, epoch=self.number, index=self._index, unit=self._unit, track=packet.track,
             pts=packet.times.pts, dts=packet.times.dts, duration=packet.times.duration, time_base=packet.time_base,
-            keyframe=packet.keyframe, codecs=codecs, data=packet.data, read_ms=self._read_ms,
+            keyframe=packet.keyframe, codecs=self._codecs if tells else (), data=packet.data, read_ms=self._read_ms,
         )  # fmt: skip
         self._index += 1  # also for what is too large: the reader must see the hole
         self._unit += packet.track == "video"

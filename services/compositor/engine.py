@@ -15,7 +15,7 @@ from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId
 from mosaicast.pipeline.frames import Lost, Ready, Wanted
 from mosaicast.pipeline.paint import paint, to_yuv420
-from services.compositor.epoch import EpochRun
+from services.compositor.epoch import MANY_ASTRAY, EpochRun
 from services.compositor.guard import OutputGuard
 from services.compositor.output import OpenSink, Output
 from services.compositor.still import Painted, Still
@@ -89,7 +89,7 @@ class Engine:
             if packet.track == "video":
                 self._lose(packet.epoch, Lost(packet.index, "after_the_end"))
         elif packet.track == "audio":
-            run.add_audio(packet)
+            run.add_audio(packet, now)
         else:
             for lost in run.add_video(packet, now, self.busy_s):
                 self._lose(run.epoch, lost)
@@ -117,7 +117,10 @@ class Engine:
             self._follow()
         self._emit(run, run.step(now), now)
         for packet in run.due_audio(now):
-            if self._carries(run) and run.sound_late_s(packet.time, now) <= LATE_S:
+            if run.sound_late_s(packet.time, now) > LATE_S:
+                run.astray += 1
+            elif self._output.takes(self._audio_format(run)):
+                run.astray = 0
                 self._output.audio(packet, now)
         self._go_on(run, now)
         if run.ended and run.empty:
@@ -254,9 +257,9 @@ class Engine:
         return run.audio_parameters is not None and is_carried(run.audio_parameters)
 
     def _sound_note(self, run: EpochRun) -> str:
-        if run.audio_parameters is None or self._carries(run):
+        if run.astray < MANY_ASTRAY:
             return ""
-        return sound.NO_SOUND.says(codec=run.audio_parameters.codec)
+        return sound.ASTRAY.says()
 
     def _lag_note(self, run: EpochRun) -> str:
         """Say how far behind the source the picture is, if that is not what was set."""

@@ -2,10 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from mosaicast.adapters.media.packets import PacketDecoder
 from mosaicast.adapters.media.pictures import thumbnail_of
-from mosaicast.contracts.messages import MediaPacket
+from mosaicast.contracts.messages import CodecParameters, MediaPacket
 from mosaicast.core.delayline import DelayLine
 from mosaicast.core.pacing import Pacer, PacingPolicy
 from mosaicast.core.types import MediaTime
@@ -27,6 +28,20 @@ are shown long after they are decoded would need more. Then decoding waits, and 
 dropped."""
 MOST_ENCODED_BYTES = 256 * 1024 * 1024
 """Packets that may wait for their time: 10 s (the longest delay) at 200 Mbit a second."""
+MOST_SOUND_BYTES = 4 * 1024 * 1024
+"""Sound that may wait for its time: three times the longest delay at 1 Mbit a second."""
+SOUND_AHEAD_S = 5.0
+"""Sound that comes so long before its picture is left out: its clock is wrong, and it would wait here for ever."""
+MANY_ASTRAY = 50
+"""Packets of sound in a row, about a second, that are too far from their pictures: then the status says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """A packet of sound that waits for its time."""
+
+    packet: MediaPacket
+    parameters: CodecParameters | None
 
 
 class EpochRun(EpochFrames):
@@ -42,9 +57,14 @@ class EpochRun(EpochFrames):
         line = DelayLine(self._pacer)
         super().__init__(epoch, line, PacketDecoder, thumbnail_of)
         self.first_audio: bytes = b""
+        """The first packet of sound with the present parameters."""
+        self.astray = 0
+        """Packets of sound in a row that were too far from their pictures to be heard."""
+        self._first_parameters: CodecParameters | None = None
         self._encoded: deque[MediaPacket] = deque()
         self._encoded_bytes = 0
-        self._sound: deque[MediaPacket] = deque()
+        self._sound: deque[_Sound] = deque()
+        self._sound_bytes = 0
         self._heard: MediaTime | None = None
         """Time of the newest packet of sound."""
 
@@ -77,14 +97,20 @@ class EpochRun(EpochFrames):
         self._encoded_bytes += len(packet.data)
         return []
 
-    def add_audio(self, packet: MediaPacket) -> None:
+    def add_audio(self, packet: MediaPacket, now: float) -> None:
         """Take in a packet of sound."""
         if packet.codecs:
             self._take_parameters(packet.codecs)
-        if not self.first_audio:
-            self.first_audio = packet.data
-        self._sound.append(packet)
+        if not self.first_audio or self.audio_parameters != self._first_parameters:
+            self.first_audio, self._first_parameters = packet.data, self.audio_parameters
+        if self.video is not None and self.due(packet.time) - now > self._pacer.policy.delay_s + SOUND_AHEAD_S:
+            self.astray += 1
+            return
+        self._sound.append(_Sound(packet, self.audio_parameters))
         self._heard = packet.time
+        self._sound_bytes += len(packet.data)
+        while self._sound_bytes > MOST_SOUND_BYTES:
+            self._take_sound()
 
     def source_ended(self, units: int, now: float) -> None:
         """The source has ended after so many video packets; see `end`."""
@@ -108,7 +134,7 @@ class EpochRun(EpochFrames):
         indexes = [packet.index for packet in self._encoded] + [lost.index for lost in super().abandon()]
         self._encoded.clear()
         self._encoded_bytes = 0
-        self._sound.clear()
+        self._forget_sound()
         return [Lost(index, "old_epoch") for index in sorted(indexes)]
 
     def step(self, now: float) -> list[Ready | Lost]:
@@ -123,11 +149,13 @@ class EpochRun(EpochFrames):
         return [*results, *self._commands(self.line.tick(now))]
 
     def due_audio(self, now: float) -> Iterator[MediaPacket]:
-        """Yield the packets of sound that leave at `now`."""
+        """Yield the packets of sound that leave at `now`, as far as they are of the format that goes out."""
         if self.video is None:
-            self._sound.clear()
-        while self._sound and now >= self._sounds_at(self._sound[0].time):
-            yield self._sound.popleft()
+            self._forget_sound()
+        while self._sound and now >= self._sounds_at(self._sound[0].packet.time):
+            sound = self._take_sound()
+            if sound.parameters == self.audio_parameters:
+                yield sound.packet
 
     def due(self, time: MediaTime) -> float:
         """Return when what is shown or heard at `time` is due; at once when no picture has set the pace yet."""
@@ -150,7 +178,7 @@ class EpochRun(EpochFrames):
         if self._encoded and self._held_bytes < MOST_HELD_BYTES:
             times.append(self._pacer.due(self._encoded[0].decode_time) - AHEAD_S)
         if self._sound and self.video is not None:
-            times.append(self._sounds_at(self._sound[0].time))
+            times.append(self._sounds_at(self._sound[0].packet.time))
         return min((time for time in times if time is not None), default=None)
 
     def _sounds_at(self, time: MediaTime) -> float:
@@ -158,6 +186,15 @@ class EpochRun(EpochFrames):
         goes_on = self._heard is not None and self._heard - time >= NEED_S
         waits_s = 0.0 if goes_on or self._pacer.reached(time) else PATIENCE_S
         return self.due(time) + waits_s
+
+    def _take_sound(self) -> "_Sound":
+        sound = self._sound.popleft()
+        self._sound_bytes -= len(sound.packet.data)
+        return sound
+
+    def _forget_sound(self) -> None:
+        self._sound.clear()
+        self._sound_bytes = 0
 
     def _may_decode(self, now: float) -> bool:
         if not self._encoded or now < self._pacer.due(self._encoded[0].decode_time) - AHEAD_S:

@@ -39,13 +39,15 @@ class Output:
     """Keeps one push going and its timestamps rising.
 
     Inside an epoch media time is kept exactly, sound and picture by the same offset. A new epoch continues where
-    the clock is, so that viewers stay connected.
+    the clock is, and another push (its format is another, or the last one broke) where the last one would be: viewers
+    stay connected, and players whose times go back stand still.
     """
 
     def __init__(self, open_sink: OpenSink) -> None:
         self._open_sink = open_sink
         self._sink: Sink | None = None
-        self._opened_s = 0.0
+        self._opened_s: float | None = None
+        """When the first push of this broadcast was opened; the times of later ones go on from it."""
         self._retry_s = 0.0
         self._offset_s: float | None = None
         self._last_frame_s = -1.0
@@ -68,6 +70,7 @@ class Output:
         if sink is None:
             return False
         if self._offset_s is None:
+            assert self._opened_s is not None
             start_s = max(now - self._opened_s, self._last_frame_s + _LEAST_STEP_S, self._last_audio_s + _LEAST_STEP_S)
             self._offset_s = start_s - time_s
         elif self._repeated and time_s + self._offset_s <= self._last_frame_s:
@@ -95,6 +98,10 @@ class Output:
         self._repeated = self.frame(frame, time_s, now, video, audio)
         return self._repeated
 
+    def takes(self, audio: AudioFormat | None) -> bool:
+        """Whether a push is open that carries such sound; the next frame opens one."""
+        return audio is not None and self._sink is not None and self._sink.audio == audio
+
     def audio(self, packet: MediaPacket, now: float) -> None:
         """Send a packet of sound in step with the frames; before the first of them it is dropped."""
         if self._sink is None or self._offset_s is None:
@@ -112,7 +119,11 @@ class Output:
         self._last_audio_s = at_s
 
     def close(self) -> None:
-        """Hang up; the next frame opens a new push."""
+        """Hang up; the next frame opens a new push, whose times begin at 0."""
+        self._hang_up()
+        self._opened_s = self._offset_s = None
+
+    def _hang_up(self) -> None:
         if self._sink is not None:
             self._sink.close()
         self._sink = None
@@ -122,9 +133,11 @@ class Output:
         return max(self._last_frame_s + max(_LEAST_STEP_S, now - self._sent_s), self._last_audio_s + _LEAST_STEP_S)
 
     def _ensure(self, video: VideoFormat, audio: AudioFormat | None, now: float) -> Sink | None:
-        if self._sink is not None and (self._sink.video, self._sink.audio) == (video, audio):
-            return self._sink
-        self.close()
+        # Sound that is not there (yet) is no reason to interrupt pictures: it may come back.
+        sink = self._sink
+        if sink is not None and sink.video == video and (audio is None or audio == sink.audio):
+            return sink
+        self._hang_up()
         if now < self._retry_s:
             return None
         try:
@@ -132,11 +145,12 @@ class Output:
         except SinkError:
             self._retry_s = now + RETRY_S
             return None
-        self._opened_s, self._offset_s = now, None
-        self._last_frame_s = self._last_audio_s = -1.0
+        if self._opened_s is None:
+            self._opened_s, self._offset_s = now, None
+            self._last_frame_s = self._last_audio_s = -1.0
         self._force_keyframe = True
         return self._sink
 
     def _broke(self, now: float) -> None:
         self._retry_s = now + RETRY_S
-        self.close()
+        self._hang_up()

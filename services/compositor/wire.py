@@ -140,11 +140,11 @@ def with_known_codecs(packet: MediaPacket, codecs: frozenset[str]) -> MediaPacke
     """Return a packet without the parameters of codecs that are not on the list.
 
     Ingest lets none through; this is for what else may have written to the topic. Without parameters nothing is
-    decoded, and its frames are booked as dropped.
+    decoded, and its frames are booked as dropped. Sound is never decoded here.
     """
-    if all(parameters.codec in codecs for parameters in packet.codecs):
+    known = tuple(one for one in packet.codecs if one.track == "audio" or one.codec in codecs)
+    if len(known) == len(packet.codecs):
         return packet
-    known = tuple(parameters for parameters in packet.codecs if parameters.codec in codecs)
     return msgspec.structs.replace(packet, codecs=known)
 
 

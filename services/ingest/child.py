@@ -152,7 +152,8 @@ class StreamReader:
 
     def _report(self) -> None:
         self._reported_s = self._now_s()
-        self._reported = pack(Report({**self._parent_pipe.counters, **asdict(self._source_counters)}))
+        counters = {**self._parent_pipe.counters, **asdict(self._source_counters)}
+        self._reported = pack(Report(counters, "" if self._source is None else self._source.note))
         self._parent_pipe.send(self._reported)
 
     def _beat(self) -> None:

@@ -61,6 +61,8 @@ class ChildPipe:
         self._of_child: Counter[str] = Counter()
         self.epoch = job.epoch
         self.size_wh = (0, 0)
+        self.note = ""
+        """What the child says about a source that it reads; a sentence for the user."""
         self.end: End | None = None
         self.violation: str | None = None
         """The child broke the contract: it is not to be trusted any more."""
@@ -149,6 +151,7 @@ class ChildPipe:
         counted = Counter(report.counters)
         self._tally.update(counted - self._of_child)
         self._of_child = counted
+        self.note = report.note
 
     def _pass_packet(self, packet: MediaPacket) -> None:
         if packet.epoch != self.epoch or self._newest is None:

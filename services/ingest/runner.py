@@ -38,6 +38,7 @@ class StreamRunner:
         """When to start the child, monotonic; None while it runs or is not to run."""
         self._state: PublicationState = "waiting"
         self._reason = ""
+        self._child_note = ""
         self._total = NOTHING
         self._frames_before = 0
         self._overtaken_s = float("-inf")
@@ -85,7 +86,7 @@ class StreamRunner:
         width, height = self._child_pipe.size_wh if self._child_pipe is not None else (0, 0)
         return StatusReport(
             service="ingest", instance=self._context.instance, stream_id=self._spec.stream_id,
-            epoch=self._newest_epoch(), state=self._state, reason=self._reason, counters=dict(self._tally),
+            epoch=self._newest_epoch(), state=self._state, reason=self._sentence, counters=dict(self._tally),
             gauges={"fps": round(fps, 2), "width": float(width), "height": float(height)},
             at_ms=self._context.now_ms(),
         )  # fmt: skip
@@ -94,6 +95,11 @@ class StreamRunner:
     def state(self) -> PublicationState:
         """How the stream stands."""
         return self._state
+
+    @property
+    def _sentence(self) -> str:
+        """Why the stream stands so, or what its child says about a source that it reads."""
+        return self._reason or ("" if self._child_pipe is None or self._state != "live" else self._child_pipe.note)
 
     def _adopt(self, plan: Reading | Refusal | None) -> None:
         self._plan = plan
@@ -145,6 +151,9 @@ class StreamRunner:
             self._overtake()
         elif child_pipe.live and self._state != "live":
             self._note("packets", "")
+        elif child_pipe.note != self._child_note:
+            self._child_note = child_pipe.note
+            self._log.info("stream_state", state=self._state, reason=self._sentence, epoch=self._newest_epoch())
         elif child_pipe.lossy.is_set():
             child_pipe.lossy.clear()
             self._command(child_pipe, begin_anew=True)

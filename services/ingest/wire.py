@@ -53,9 +53,11 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a running child did not pass on, counted since its start; about once a second."""
+    """What a running child did not pass on, counted since its start, and why; about once a second."""
 
     counters: Annotated[dict[Word, Annotated[int, msgspec.Meta(ge=0, le=2**53)]], msgspec.Meta(max_length=32)]
+    note: ShortText = ""
+    """A sentence for the user about what is read and can't be used, or is not as it should be; empty: all is well."""
 
 
 class End(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

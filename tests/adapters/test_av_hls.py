@@ -102,6 +102,27 @@ def test_sound_that_stops_is_not_declared_any_more_and_comes_back(rig: Rig, soun
     assert rig.breaks[1:] == changed, "a break where the tracks change, and nowhere else"
 
 
+def test_each_segment_names_sound_if_it_has_some(rig: Rig, sound: Sound) -> None:
+    """Also the one in whose middle sound comes back, all of it, and the first one after sound has ended."""
+    sink = rig.open(sound.format)
+    sent = 0
+    for number in range(330):
+        time_s = number / RATE
+        sink.write_frame(frame(number), time_s)
+        while sent * 0.022 <= time_s:
+            if not 1.0 < time_s < 6.5:
+                sink.write_audio(sound.packets[sent % len(sound.packets)], sent * 0.022)
+            sent += 1
+    sink.close()
+    kinds = [declared(one.data) for one in rig.made]
+    assert kinds == [times(one.data).keys() for one in rig.made]
+    assert kinds == [{"video", "audio"}, {"video"}, {"video"}, *[{"video", "audio"}] * 3]
+    assert rig.breaks == [True, True, False, True, False, False]
+    assert rig.durations[:5] == pytest.approx([2.0] * 5, abs=0.01)
+    back, first_s = times(rig.made[3].data), times(rig.made[0].data)["video"][0]
+    assert back["audio"][0] - first_s == pytest.approx(6.5, abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("step_s", "durations"),
     [(0.1, [2.0, 2.0]), (0.5, [2.0, 2.0]), (0.7, [2.1, 2.1]), (1.0, [2.0, 2.0]), (1.3, [1.3, 1.3, 1.3])],
@@ -208,11 +229,3 @@ def test_a_picture_that_changes_altogether_is_no_cut(rig: Rig) -> None:
         sink.write_frame(other if number % 40 > 20 else frame(number), number / RATE)
     sink.close()
     assert rig.durations == pytest.approx([2.0, 2.0], abs=0.01)
-
-
-def test_a_short_group_without_sound_is_no_silence(rig: Rig, sound: Sound) -> None:
-    sink = rig.open(sound.format)
-    push(sink, 90, sound, forced=frozenset({0}))
-    assert rig.segmenter._tracks_change(2.02) is False
-    sink.close()
-    assert rig.breaks == [True, False]

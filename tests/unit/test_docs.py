@@ -186,7 +186,9 @@ OF_A_STATUS = (
     "services/compositor",
     "services/api/status.py",
     "mosaicast/adapters/media/source.py",
+    "mosaicast/adapters/media/sound.py",
     "mosaicast/adapters/media/source_errors.py",
+    "mosaicast/adapters/media/source_sound.py",
     "mosaicast/adapters/media/allowed.py",
     "mosaicast/adapters/media/tracks.py",
 )

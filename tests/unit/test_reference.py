@@ -57,7 +57,11 @@ def test_every_setting_has_one_row_with_its_readers() -> None:
         ("MOSAICAST_KAFKA__SSL_CA_LOCATION", "file", "none"),
         ("MOSAICAST_EDGE__TOKEN", "secret", "none"),
         ("MOSAICAST_DETECTOR__DEVICE", "`auto`, `cpu`, `cuda`", "`auto`"),
-        ("MOSAICAST_MEDIA__LIVE_CODECS", "text", "`h264`, `aac`, `mp3`, `speex`"),
+        (
+            "MOSAICAST_MEDIA__LIVE_CODECS",
+            "text",
+            "`h264`, `aac`, `mp3`, `speex`, `opus`, `ac3`, `eac3`, `pcm_s16le`, `pcm_u8`, `pcm_alaw`, `pcm_mulaw`",
+        ),
     ],
 )
 def test_types_and_defaults_are_told_in_words(name: str, kind: str, default: str) -> None:

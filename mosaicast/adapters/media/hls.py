@@ -17,6 +17,7 @@ from mosaicast.adapters.media.encoder import LONGEST_GROUP_S
 from mosaicast.adapters.media.flv_audio import audio_template
 from mosaicast.adapters.media.sink import AudioFormat
 from mosaicast.contracts.messages import MediaPacket
+from mosaicast.core.transport_stream import without_absent_sound
 
 _OPTIONS = {
     # Shorter than any group of pictures: FFmpeg cuts at every keyframe, and we decide where those are.
@@ -28,7 +29,6 @@ _OPTIONS = {
 _TICKS = 90_000
 """A second in MPEG-TS."""
 _ERRORS = (av.FFmpegError, OSError, ValueError)
-_SILENCE_S = 1.0
 _FIRST_STEP_S = 1 / 30
 """How long a frame is shown when no other tells."""
 _LONGEST_S = 10.0
@@ -44,7 +44,7 @@ class HlsSegment:
     began_ms: int
     """Wall time at which its first frame left."""
     discontinuity: bool
-    """The first segment of a muxer: its times, tracks or formats do not continue those of the segment before."""
+    """Its times, tracks or formats do not continue those of the segment before."""
     revision: int
     """Of the stream's spec, when it began."""
 
@@ -66,7 +66,6 @@ class Segmenter:
         self._video: Stream | None = None
         self._audio: AudioFormat | None = None
         self._muxer: _Muxer | None = None
-        self._heard, self._heard_s = 0, 0.0
         self._last_s: float | None = None
         self._step_s = _FIRST_STEP_S
         self._key_s = 0.0
@@ -98,7 +97,7 @@ class Segmenter:
         """
         self.end()
         self._video, self._audio = video, audio
-        self._heard, self._heard_s, self._step_s = int(audio is not None), 0.0, _FIRST_STEP_S
+        self._step_s = _FIRST_STEP_S
         self._last_s = self._resume_s = self._break_s = None
 
     def video(self, packet: av.Packet, time_s: float) -> None:
@@ -117,7 +116,6 @@ class Segmenter:
 
     def audio(self, packet: MediaPacket, time_s: float) -> None:
         """Take in a packet of sound."""
-        self._heard, self._heard_s = self._heard + 1, time_s
         if self._muxer is None or not self._muxer.has_audio:
             return
         try:
@@ -141,19 +139,13 @@ class Segmenter:
         broken = self._break_s is not None and time_s >= self._break_s
         if broken:
             self._break_s = None
-        if self._muxer is not None and (broken or self._pauses(time_s) or self._tracks_change(time_s)):
+        if self._muxer is not None and (broken or self._pauses(time_s)):
             self._finish()
         if self._muxer is None:
             self._open(time_s)
         if self._muxer is not None:
             self._muxer.cut(time_s, self._wall_ms(), self.revision)
-        self._key_s, self._heard = time_s, 0
-
-    def _tracks_change(self, time_s: float) -> bool:
-        """Whether sound has come or gone; a group of pictures too short for it proves nothing."""
-        if self._muxer is None or (self._muxer.has_audio and time_s - self._key_s < _SILENCE_S):
-            return False
-        return self._muxer.has_audio != self._sounds(time_s)
+        self._key_s = time_s
 
     def _pauses(self, time_s: float) -> bool:
         """Whether nothing came for so long that the segment would say that it is longer than its pictures are."""
@@ -161,18 +153,14 @@ class Segmenter:
         too_long = time_s - self._key_s > LONGEST_GROUP_S + 0.05
         return (too_long and pause_s > 1.5 * self._step_s) or pause_s > _LONGEST_S
 
-    def _sounds(self, time_s: float) -> bool:
-        """Whether segments from here on have sound: it came since the last keyframe, and not long before a pause."""
-        return self._audio is not None and self._heard > 0 and time_s - self._heard_s < _SILENCE_S
-
     def _open(self, time_s: float) -> None:
         if self._video is None or self._resume_s is None or time_s < self._resume_s:
             return
         try:
-            self._muxer = _Muxer(self._video, self._audio if self._sounds(time_s) else None, self._emit)
+            self._muxer = _Muxer(self._video, self._audio, self._emit)
         except _ERRORS:
             # Try without sound at the next keyframe. If sound is not to blame, wait for the next push.
-            self._video = self._video if self._sounds(time_s) else None
+            self._video = self._video if self._audio is not None else None
             self._audio = None
 
     def _finish(self) -> None:
@@ -197,7 +185,7 @@ class _Muxer:
         self._emit = emit
         self._cuts: deque[_Cut] = deque()
         self._end_s: float | None = None
-        self._first = True
+        self._sounded: bool | None = None
         self._discarded = False
         self._template: InputContainer | None = None
         self._container: OutputContainer = av.open(
@@ -257,8 +245,10 @@ class _Muxer:
         if self._discarded or end_s is None or not data:
             return
         duration_s = max(end_s - cut.time_s, 0.001)
-        first, self._first = self._first, False
-        self._emit(HlsSegment(data, duration_s, cut.wall_ms, first, cut.revision))
+        data, sounds = without_absent_sound(data)
+        broken = sounds != self._sounded  # the first one too: nothing is before it
+        self._sounded = sounds
+        self._emit(HlsSegment(data, duration_s, cut.wall_ms, broken, cut.revision))
 
 
 class _File(io.RawIOBase):

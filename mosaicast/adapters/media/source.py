@@ -3,7 +3,7 @@
 FFmpeg crashes on some hostile files, so this runs in a child process; nothing here may run in a service's own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
@@ -14,14 +14,17 @@ import av.logging
 import cv2
 
 from mosaicast.adapters.media.allowed import require, whitelists
+from mosaicast.adapters.media.flv_pipe import STAND_IN_CODEC, FlvPipe, open_pipe
 from mosaicast.adapters.media.pictures import Picture
 from mosaicast.adapters.media.source_errors import SourceError, open_error, read_error, refuse
+from mosaicast.adapters.media.source_sound import FileSound, LiveSound, SourceSound
 from mosaicast.adapters.media.times import Times
-from mosaicast.adapters.media.tracks import Track, audio_track, video_track
+from mosaicast.adapters.media.tracks import audio_track, video_track
 from mosaicast.contracts.messages import CodecParameters
 from mosaicast.contracts.situations import files, video
 from mosaicast.core.allowed import LONGEST_SIDE, Allowed
 from mosaicast.pipeline.source import EpochStarted, PacketRead
+from mosaicast.runtime.clocks import monotonic_s
 
 __all__ = [
     "AvSource",
@@ -53,8 +56,7 @@ class SourceLimits:
     """Longer than the edge keeps a publisher who sends nothing: a source may stand still, and another reader would only
     come to the same silence, in a new epoch."""
     probe_s: float = 1.0
-    """Media time that FFmpeg may read to learn the tracks. Only a live stream without sound uses all of it, and starts
-    that much later; sound that begins later than this is not heard before the next epoch."""
+    """Media time that FFmpeg may read to learn how the picture is coded. Sound is not waited for."""
 
 
 SourceEvent = EpochStarted | PacketRead | Picture
@@ -100,28 +102,35 @@ def open_source(
     """
     bounds = limits or SourceLimits()
     lists = allowed or (Allowed.live() if live else Allowed.file())
+    pipe: FlvPipe | None = None
     try:
+        pipe = open_pipe(url, (bounds.open_s, bounds.read_s)) if live else None
         container = av.open(
-            url if live else f"file:{url}",
+            pipe or f"file:{url}",
             mode="r",
+            format="flv" if live else None,
             options=_options(bounds, lists, live=live),
             timeout=(bounds.open_s, bounds.read_s),
             metadata_errors="replace",
         )
     except (av.FFmpegError, OSError, ValueError, MemoryError) as exc:
+        if pipe is not None:
+            pipe.close()
         raise open_error(exc, live=live) from exc
     try:
-        return AvSource(container, lists, live=live)
+        return AvSource(container, lists, live=live, pipe=pipe)
     except BaseException:
         container.close()
+        if pipe is not None:
+            pipe.close()
         raise
 
 
 def _options(limits: SourceLimits, allowed: Allowed, *, live: bool) -> dict[str, str]:
     options = {"max_pixels": str(LONGEST_SIDE * LONGEST_SIDE)} | whitelists(allowed)
     if live:
-        probe_us = str(int(limits.probe_s * 1_000_000))
-        return options | {"protocol_whitelist": "rtmp,rtmps,tcp,tls", "rtmp_live": "live", "analyzeduration": probe_us}
+        options["codec_whitelist"] += f",{STAND_IN_CODEC}"
+        return options | {"analyzeduration": str(int(limits.probe_s * 1_000_000))}
     # An edit list may tell the player to hide decoded frames. The compositor decodes bare packets and would show
     # them, so both sides must see all.
     return options | {"protocol_whitelist": "file", "advanced_editlist": "0"}
@@ -130,21 +139,38 @@ def _options(limits: SourceLimits, allowed: Allowed, *, live: bool) -> dict[str,
 class AvSource:
     """An open source. Use as a context manager; read `events` once.
 
+    Args:
+        container: FFmpeg's, open.
+        allowed: containers and codecs.
+        live: whether it is FLV of a live source, read through a `FlvPipe`.
+        pipe: that one; it is closed with the source.
+        now_s: monotonic seconds, by which sound is put in its place.
+
     Raises:
         SourceError: no usable video track, or a limit exceeded.
     """
 
-    def __init__(self, container: Any, allowed: Allowed, *, live: bool) -> None:
+    def __init__(
+        self,
+        container: Any,
+        allowed: Allowed,
+        *,
+        live: bool,
+        pipe: FlvPipe | None = None,
+        now_s: Callable[[], float] = monotonic_s,
+    ) -> None:
         self.counters = SourceCounters()
         self.waits = False
         """The source is asked for its next packet. Another thread may read this."""
         self._container = container
+        self._pipe = pipe
         self._live = live
         self._video = video_track(container, live=live)
         self._audio = audio_track(container)
-        for track in (self._video, self._audio):
-            if track is not None:
-                require(track, allowed)
+        require(self._video, allowed)
+        if self._audio is not None and not live:
+            require(self._audio, allowed)
+        self._sound: SourceSound = LiveSound(self._audio, allowed, now_s) if live else FileSound(self._audio, allowed)
         self._size_wh = (0, 0)
         self._started = False
         self._anew = False
@@ -161,6 +187,13 @@ class AvSource:
     def close(self) -> None:
         """Close the source."""
         self._container.close()
+        if self._pipe is not None:
+            self._pipe.close()
+
+    @property
+    def note(self) -> str:
+        """A sentence for the user about the sound; empty when all is well."""
+        return self._sound.note
 
     def begin_anew(self) -> None:
         """Begin a new epoch at the next keyframe: somebody has lost a part of this one."""
@@ -179,7 +212,7 @@ class AvSource:
             if packet.stream_index == self._video.index:
                 yield from self._on_video(packet)
             elif self._audio is not None:
-                yield from self._on_audio(self._audio, packet)
+                yield from self._on_audio(packet)
         yield from self._drain()
         if self._pictures == 0:
             raise refuse("undecodable", video.NO_PICTURE.says())
@@ -199,17 +232,14 @@ class AvSource:
             if packet.size > 0:  # an empty one only asks a decoder to drain
                 yield packet
 
-    def _on_audio(self, track: Track, packet: Any) -> Iterator[SourceEvent]:
-        if track.adopt_codec_of(packet):
-            yield from self._end_epoch()
-        times = track.clock.repair(packet.pts, packet.dts, packet.duration, reorders=False)
-        if times is None:
+    def _on_audio(self, packet: Any) -> Iterator[SourceEvent]:
+        piece = self._sound.read(packet)
+        if piece is None:
             self.counters.packets_untimed += 1
-        elif not self._started:
+        elif piece.data and not self._started:
             self.counters.packets_before_keyframe += 1
-        else:
-            track.clock.accept(times)
-            yield PacketRead("audio", times, track.time_base, bool(packet.is_keyframe), bytes(packet))
+        elif piece.data:
+            yield from self._sound.take(piece)
 
     def _on_video(self, packet: Any) -> Iterator[SourceEvent]:
         if self._video.adopt_codec_of(packet):
@@ -224,6 +254,7 @@ class AvSource:
             self._skip_before_keyframe()
             return
         self._video.clock.accept(times)
+        self._sound.on_picture(self._video.time_base.seconds(times.dts))
         packet.pts, packet.dts = times.pts, times.dts
         read = PacketRead("video", times, self._video.time_base, bool(packet.is_keyframe), bytes(packet))
         if read.keyframe:
@@ -324,7 +355,7 @@ class AvSource:
 
     def _codecs(self) -> tuple[CodecParameters, ...]:
         pictures = self._video.parameters(self._size_wh)
-        return (pictures,) if self._audio is None else (pictures, self._audio.parameters())
+        return (pictures,) if self._sound.parameters is None else (pictures, self._sound.parameters)
 
     def _end_epoch(self) -> Iterator[Picture]:
         """Give out what the decoder still holds, and wait for the next keyframe."""

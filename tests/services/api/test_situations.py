@@ -27,6 +27,8 @@ from tests.services.api.fakes import Desk
 from tests.services.api.test_status import report, told
 
 PARTS = {
+    "seconds": 60,
+    "side": "ahead of",
     "what": "sound",
     "codec": "opus",
     "setting": "A_SETTING",
@@ -160,7 +162,7 @@ def test_a_sentence_can_not_be_told_with_another_state() -> None:
 
 
 def test_what_is_filled_in_stays_short_and_on_its_line() -> None:
-    said = sound.NO_SOUND.says(codec="a\nb" + "c" * 1000)
+    said = sound.UNDECODABLE.says(codec="a\nb" + "c" * 1000)
     assert "\n" not in said
     assert len(said) < 300
     assert in_state("live", said).sentence == said

@@ -132,6 +132,32 @@ def test_an_epoch_goes_on_where_the_clock_is(rig: Rig) -> None:
     assert [time_s for time_s, _ in sink.sound] == pytest.approx([4.02])
 
 
+def test_another_push_goes_on_where_the_last_one_would_be(rig: Rig) -> None:
+    rig.frame(7.0, audio=None)
+    rig.now += 3.0
+    rig.frame(10.0)
+    rig.sound(10.02)
+    assert [at_s for at_s, _ in rig.sinks[1].frames] == pytest.approx([3.0])
+    assert [at_s for at_s, _ in rig.sinks[1].sound] == pytest.approx([3.02])
+
+
+def test_sound_that_is_missing_is_no_reason_for_another_push(rig: Rig) -> None:
+    rig.frame(1.0)
+    rig.frame(2.0, audio=None)
+    assert len(rig.sinks) == 1
+    assert rig.output.takes(AUDIO)
+    assert not rig.output.takes(None)
+
+
+def test_a_push_takes_the_sound_that_it_was_opened_with(rig: Rig) -> None:
+    assert not rig.output.takes(AUDIO), "none is open"
+    rig.frame(1.0, audio=None)
+    assert not rig.output.takes(AUDIO)
+    rig.frame(2.0)
+    assert rig.output.takes(AudioFormat(AAC, b"another"))
+    assert not rig.output.takes(AudioFormat(CodecParameters(track="audio", codec="mp3", time_base=MS), b""))
+
+
 def test_an_epoch_begins_after_all_that_was_sent_even_when_the_clock_is_behind(rig: Rig) -> None:
     rig.frame(0.0)
     rig.frame(3.0)
@@ -170,9 +196,9 @@ def test_a_push_that_breaks_is_hung_up_and_opened_again_with_a_keyframe(rig: Rig
     rig.now += RETRY_S / 2
     assert rig.frame(11.0)
     rig.sound(11.02)
-    assert rig.sinks[1].frames == [(0.0, True)]
+    assert rig.sinks[1].frames == [(1.0, True)]
     ((at_s, data),) = rig.sinks[1].sound
-    assert at_s == pytest.approx(0.02)
+    assert at_s == pytest.approx(1.02)
     assert data == b"11.02"
     assert rig.sinks[0].closed == 1
 
@@ -182,10 +208,9 @@ def test_a_push_that_breaks_is_hung_up_and_opened_again_with_a_keyframe(rig: Rig
     [
         (replace(VIDEO, width=640), AUDIO),
         (replace(VIDEO, preset="medium"), AUDIO),
-        (VIDEO, None),
         (VIDEO, AudioFormat(CodecParameters(track="audio", codec="mp3", time_base=MS), b"")),
     ],
-    ids=["size", "preset", "no sound", "other sound"],
+    ids=["size", "preset", "other sound"],
 )
 def test_another_format_is_another_push(rig: Rig, video: VideoFormat, audio: AudioFormat | None) -> None:
     rig.frame(1.0)
@@ -193,7 +218,9 @@ def test_another_format_is_another_push(rig: Rig, video: VideoFormat, audio: Aud
     assert rig.frame(2.033, video, audio)
     assert [sink.closed for sink in rig.sinks] == [1, 0]
     assert (rig.sinks[1].video, rig.sinks[1].audio) == (video, audio)
-    assert rig.sinks[1].frames == [(0.0, True)], "players begin with it"
+    ((at_s, key),) = rig.sinks[1].frames
+    assert key, "players begin with it"
+    assert at_s == pytest.approx(1.033), "and their time goes on"
 
 
 def test_another_first_packet_of_sound_is_the_same_format(rig: Rig) -> None:

@@ -22,3 +22,8 @@ def test_a_decoder_is_never_made_for_another_codec() -> None:
     foreign = replace(PACKET, codecs=(replace(VIDEO, codec="cinepak"), AUDIO))
     assert with_known_codecs(foreign, KNOWN).codecs == (AUDIO,)
     assert with_known_codecs(foreign, KNOWN).data == PACKET.data
+
+
+def test_sound_is_never_decoded_so_it_needs_no_list() -> None:
+    packet = replace(PACKET, codecs=(VIDEO, AUDIO))
+    assert with_known_codecs(packet, frozenset({"h264"})) is packet

@@ -35,6 +35,7 @@ SAMPLE = SampledFrame(
         ((VIDEO, AUDIO), None),
         ((replace(VIDEO, codec="hevc"),), "foreign_codec"),
         ((VIDEO, replace(AUDIO, codec="nellymoser")), "foreign_codec"),
+        ((VIDEO, replace(AUDIO, codec="mp3")), "foreign_codec"),
         ((VIDEO, VIDEO), "codec_twice"),
         ((replace(VIDEO, width=8193),), "absurd_size"),
         ((replace(VIDEO, height=0),), "absurd_size"),
@@ -49,6 +50,11 @@ def test_parameters_are_of_codecs_on_the_list_and_of_sane_size(
 def test_the_list_is_a_setting() -> None:
     packet = replace(PACKET, codecs=(replace(VIDEO, codec="hevc"),))
     assert packet_violation(packet, Allowed.live("hevc,aac")) is None
+
+
+def test_sound_is_aac_whatever_a_source_may_be() -> None:
+    packet = replace(PACKET, codecs=(VIDEO, AUDIO))
+    assert packet_violation(packet, Allowed.live("h264,opus")) is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -284,6 +284,35 @@ def test_messages_tell_how_many_video_packets_were_before_them() -> None:
     assert [(message.track, message.unit) for message in parent_pipe.sent] == [
         ("video", 0), ("audio", 1), ("video", 1), ("audio", 2), ("video", 2)
     ]  # fmt: skip
+
+
+def test_sound_that_begins_or_changes_tells_its_parameters_and_keyframes_repeat_them() -> None:
+    parent_pipe = FakeParentPipe()
+    writer = writer_to(parent_pipe)
+    first, second = (
+        CodecParameters(track="audio", codec="aac", time_base=MS, extradata=extradata) for extradata in (b"1", b"2")
+    )
+    for key, parameters in (
+        (True, None), (True, first), (True, first), (False, None), (True, None), (True, second), (True, None)
+    ):  # fmt: skip
+        track: Literal["video", "audio"] = "audio" if parameters else "video"
+        writer.add_packet(PacketRead(track, Times(0, 0, 0), MS, key, b"x", parameters))
+    told = [[codec.extradata for codec in message.codecs if codec.track == "audio"] for message in parent_pipe.sent]
+    assert told == [[], [b"1"], [], [], [b"1"], [b"2"], [b"2"]]
+    assert all(message.codecs[0].track == "video" for message in parent_pipe.sent if message.codecs)
+
+
+def test_what_the_source_says_of_its_sound_is_reported(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.flv")
+    data = bytearray(clip.read_bytes())
+    at = 13
+    while at < len(data):
+        size = int.from_bytes(data[at + 1 : at + 4], "big")
+        if data[at] == 8 and data[at + 12] == 0:
+            data[at + 12] = 2  # AAC's header is none any more
+        at += 11 + size + 4
+    clip.write_bytes(data)
+    assert "AAC comes without the header" in read(clip).of(Report)[-1].note
 
 
 def test_a_picture_that_can_not_be_converted_is_a_dropped_sample() -> None:

@@ -10,6 +10,7 @@ from mosaicast.contracts.topics import FRAMES, HOUR_MS, MEDIA
 from mosaicast.core.restarts import RestartPolicy
 from services.ingest.runner import SILENT_AFTER_S, StreamRunner
 from services.ingest.wire import Command, End, Report, unpack_command
+from synthetic.session import wait_until
 from tests.fakes.clock import Clock
 from tests.services.ingest.fakes import (
     FakeBus,
@@ -117,6 +118,21 @@ def test_everything_is_passed_on_and_counted(stage: Stage) -> None:
         "bytes": 10,
         "decode_errors": 2,
     }
+
+
+def test_what_a_child_says_of_its_source_is_the_reason_while_the_stream_is_live(stage: Stage) -> None:
+    stage.child.says(packet(stage.child.job.epoch), Report({}, "No sound: it is mute."))
+    stage.child.says(Report({}, "No sound: it is mute."))
+    child_pipe = stage.runner._child_pipe
+    assert child_pipe is not None
+    wait_until(lambda: child_pipe.note != "", WAIT_S, "the note")
+    stage.runner.tick()
+    stage.runner.tick()
+    report = stage.runner.report()
+    assert (report.state, report.reason) == ("live", "No sound: it is mute.")
+    stage.child.says(Report({}))
+    wait_until(lambda: child_pipe.note == "", WAIT_S, "no note")
+    assert stage.runner.report().reason == ""
 
 
 def test_reports_of_a_child_are_totals_and_those_of_children_add_up(stage: Stage) -> None:
