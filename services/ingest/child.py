@@ -89,8 +89,9 @@ class StreamReader:
 
     def _read(self) -> End:
         try:
+            job = self._job
             with open_source(
-                self._job.url, live=self._job.live, limits=self._limits, allowed=self._job.allows
+                job.url, live=job.live, limits=self._limits, allowed=job.allows, headers=job.headers
             ) as source:
                 self._source_counters = source.counters
                 self._drive(source)
