@@ -33,7 +33,7 @@ FRAMES_TOO_LARGE = Situation(
 )
 KEYFRAMES_TOO_LARGE = Situation(
     "starting",
-    FRAMES_TOO_LARGE.sentence,
+    "The keyframes of the source are larger than can be passed on; set a lower bit rate or resolution in the encoder.",
     "More than 15.75 MiB in one encoded picture; nothing is seen until a smaller keyframe comes.",
 )
 NOT_LET_IN = Situation(

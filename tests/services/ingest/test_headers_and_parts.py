@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from mosaicast.adapters.kafka import Received
 from mosaicast.contracts.messages import CodecParameters, MediaPacket, PublicationHeaders
 from mosaicast.contracts.parts import PART_BYTES, Joiner
-from mosaicast.contracts.topics import LARGEST_UNIT_BYTES, MEDIA, STATUS
 from mosaicast.contracts.situations import video
+from mosaicast.contracts.topics import LARGEST_UNIT_BYTES, MEDIA, STATUS
 from mosaicast.core.allowed import Allowed
 from services.ingest import headers as headers_module
 from services.ingest.headers import LARGEST_TOLD_BYTES, KnownHeaders
