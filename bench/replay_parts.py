@@ -16,8 +16,8 @@ from mosaicast.adapters.embedders.cohort import CohortScorer, Scorer, cohort_sco
 from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
 from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.media import jpeg
+from mosaicast.adapters.media.opening import open_source
 from mosaicast.adapters.media.packets import PacketDecoder
-from mosaicast.adapters.media.source import open_source
 from mosaicast.contracts.messages import Detections, MediaPacket, SampledFrame
 from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.types import MediaTime, OwnerId, PersonId, Verdict

@@ -2,10 +2,15 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from mosaicast.contracts.base import EpochNumber, Identifier, Message, NonNegative, TimeBase
 from mosaicast.core.types import MediaTime
+
+Ratio = Annotated[int, Meta(gt=0, le=65535)]
+"""A side of a ratio of two whole numbers, as H.264 can say it."""
+Quarter = Literal[90, 180, 270]
+"""Degrees counterclockwise."""
 
 
 class CodecParameters(Message, frozen=True, kw_only=True):
@@ -22,6 +27,11 @@ class CodecParameters(Message, frozen=True, kw_only=True):
     """Nominal, 0 if the source does not say."""
     sample_rate: Annotated[int, Meta(ge=0, le=768_000)] = 0
     channels: Annotated[int, Meta(ge=0, le=64)] = 0
+    sample_aspect: tuple[Ratio, Ratio] | UnsetType = UNSET
+    """Width to height of one pixel, where pixels are not square."""
+    rotation: Quarter | UnsetType = UNSET
+    """Whoever decodes the track turns its pictures by so much; then they are upright, and `width` x `height`. What is
+    said of places in them (detections, verdicts, zones) is said of the upright picture."""
 
 
 class MediaPacket(Message, frozen=True, kw_only=True):
@@ -49,6 +59,11 @@ class MediaPacket(Message, frozen=True, kw_only=True):
     codecs: Annotated[tuple[CodecParameters, ...], Meta(max_length=2)] = ()
     """At every video keyframe, and with the packet of sound at which sound begins or its format changes: all tracks."""
     data: bytes = b""
+    part: Annotated[int, Meta(ge=0, lt=64)] | UnsetType = UNSET
+    """Of a packet that is larger than a message: which piece of its data this is, from 0. Pieces follow one another,
+    and all other fields are the same in each, but `codecs`: the first has them (`contracts.parts`)."""
+    parts: Annotated[int, Meta(gt=1, le=64)] | UnsetType = UNSET
+    """How many pieces there are."""
     end_of_epoch: bool = False
     """The source has ended: no packet of this epoch follows. `data` is empty."""
     read_ms: NonNegative

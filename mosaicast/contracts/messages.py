@@ -19,7 +19,7 @@ from mosaicast.contracts.base import (
 )
 from mosaicast.contracts.media import CodecParameters, MediaPacket
 from mosaicast.contracts.outgoing import LARGEST_OUTGOING_BYTES, OutgoingFace, OutgoingFaces, OutgoingFrame
-from mosaicast.contracts.reports import DeadLetter, GalleryChanged, PublicationState, StatusReport
+from mosaicast.contracts.reports import DeadLetter, GalleryChanged, PublicationHeaders, PublicationState, StatusReport
 from mosaicast.contracts.streams import MOST_PEOPLE, MOST_ZONES, Policy, Publication, Source, StreamSpec, Zone
 from mosaicast.core.types import Epoch, OwnerId, StreamId
 
@@ -45,6 +45,7 @@ __all__ = [
     "OutgoingFrame",
     "Policy",
     "Publication",
+    "PublicationHeaders",
     "PublicationState",
     "SampledFrame",
     "ShortText",

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, field
+from msgspec import UNSET, Meta, UnsetType, field
 
 from mosaicast.contracts.base import Identifier, Message, NonNegative, ShortText
+from mosaicast.contracts.media import CodecParameters
 from mosaicast.core.epochs import LARGEST_EPOCH
 
 PublicationState = Literal["waiting", "starting", "live", "stopped", "quarantined", "refused", "ended", "error"]
@@ -16,6 +17,13 @@ class GalleryChanged(Message, frozen=True, kw_only=True):
     owner_id: Identifier
     revision: NonNegative
     """Wall milliseconds of the change; rises per owner."""
+
+
+class PublicationHeaders(Message, frozen=True, kw_only=True):
+    """What a publisher said once, at the start, of how to decode its video."""
+
+    publication_id: Identifier
+    codecs: Annotated[tuple[CodecParameters, ...], Meta(max_length=2)]
 
 
 class StatusReport(Message, frozen=True, kw_only=True):
@@ -32,6 +40,8 @@ class StatusReport(Message, frozen=True, kw_only=True):
     gauges: dict[str, float] = field(default_factory=dict)
     visible: Annotated[tuple[Identifier, ...], Meta(max_length=200)] = ()
     """Enrolled people who are seen now (from the recognizer)."""
+    headers: PublicationHeaders | UnsetType = UNSET
+    """From ingest, for whichever ingest reads this publication next; only of codecs whose header no edge keeps."""
     at_ms: NonNegative
 
 

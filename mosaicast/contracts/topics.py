@@ -26,7 +26,10 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 
 LARGEST_MESSAGE_BYTES = 16 * MIB
-"""What the brokers are told to accept: a keyframe of 4K at the highest quality measured 6 MB."""
+"""What the brokers are told to accept, and what crosses the pipes between a service and its children."""
+LARGEST_UNIT_BYTES = LARGEST_MESSAGE_BYTES - 256 * KIB
+"""One encoded picture: a keyframe of 4K at the highest quality measured 6 MB, and the edge takes 8. The rest of a
+message is room for codec data."""
 
 
 @dataclass(frozen=True, slots=True)

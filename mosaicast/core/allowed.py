@@ -9,6 +9,9 @@ LIVE_CODECS = "h264,aac,mp3,speex,opus,ac3,eac3,pcm_s16le,pcm_u8,pcm_alaw,pcm_mu
 """What RTMP was made for, what OBS and phones send, and all sound that encoders put into FLV: without its decoder a
 stream is silent. Not HEVC, AV1, VP9 (enhanced RTMP): three more decoders that strangers could attack, for what few
 send; an operator adds them by name."""
+SAYS_ITS_HEADER_ONCE = frozenset({"hevc"})
+"""Codecs of live sources of which nothing can be decoded without what the publisher sends at the start alone. An edge
+that keeps it for later readers (nginx-rtmp does for H.264 and AAC) keeps none of these."""
 FILE_CODECS = (
     "h264,hevc,av1,vp8,vp9,mpeg4,mpeg2video,mpeg1video,mjpeg,prores,dnxhd,theora,h263,flv1,msmpeg4v3,wmv3,vc1,png,webp,"
     "bmp,aac,mp3,mp2,opus,vorbis,flac,alac,ac3,eac3,speex,amr_nb,amr_wb,wmav2,pcm_s16le,pcm_s16be,pcm_s24le,pcm_f32le,"

@@ -10,17 +10,31 @@ from mosaicast.imaging.masking import mask_yuv420, mosaic_all_yuv420
 from mosaicast.pipeline.ports import Frame
 
 FORMAT = "yuv420p"
+_THE_SAME = frozenset({FORMAT, "yuvj420p"})
+"""Both have the same planes; the second name says that the range is full, which the frame says of itself too."""
+_MATRIX = "colorspace"
+COLOURS = ("color_range", "color_primaries", "color_trc", _MATRIX)
+"""What a frame says of its colours, as PyAV calls it."""
+_RGB, _UNSPECIFIED = 0, 2
+"""AVCOL_SPC_RGB: no 4:2:0 picture has that matrix. AVCOL_SPC_UNSPECIFIED."""
 
 
 def to_yuv420(frame: Frame) -> Frame:
-    """Return the frame as 4:2:0, 8 bit, with even sides: what x264 and every player take.
+    """Return the frame as 4:2:0, 8 bit, with even sides: what x264 and every player take. Its colours stay as they
+    are: range, matrix, primaries and transfer.
 
     A converted frame is a copy; otherwise it is the decoder's own.
     """
     width, height = max(2, frame.width // 2 * 2), max(2, frame.height // 2 * 2)
-    if frame.format.name == FORMAT and (width, height) == (frame.width, frame.height):
+    if frame.format.name in _THE_SAME and (width, height) == (frame.width, frame.height):
         return frame
-    return frame.reformat(width=width, height=height, format=FORMAT)
+    converted = frame.reformat(width=width, height=height, format=FORMAT)
+    # The scaler names some matrices otherwise (BT.470BG as SMPTE 170M).
+    for name in COLOURS:
+        setattr(converted, name, getattr(frame, name))
+    if getattr(frame, _MATRIX) == _RGB:
+        setattr(converted, _MATRIX, _UNSPECIFIED)
+    return converted
 
 
 def paint(frame: Frame, plan: FramePlan, style: Style) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from mosaicast.adapters.database.storage import Stream
 from mosaicast.contracts.messages import PublicationState, StatusReport
-from mosaicast.contracts.situations import StreamState, Told, in_state, masking, publishing, way
+from mosaicast.contracts.situations import StreamState, Told, in_state, masking, publishing, video, way
 from services.api.refusals import FRESH_S, IN_USE, Refusal, Refusals
 
 SILENT_S = 5.0
@@ -159,6 +159,8 @@ def _told(stream: Stream, fresh: Mapping[str, StatusReport], *, young: bool) -> 
         return (publishing.ON_ITS_WAY if young else publishing.INGEST_SILENT).told()
     if ingest.state != "live":
         return in_state("starting", ingest.reason)
+    if ingest.reason == video.FRAMES_TOO_LARGE.says() and (compositor is None or compositor.state != "live"):
+        return video.KEYFRAMES_TOO_LARGE.told()  # nothing of it has reached the compositor
     return _masked(compositor, fresh, young=young)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import av
+from msgspec import UnsetType
 
 from mosaicast.adapters.media.encoder import VideoFormat
 from mosaicast.adapters.media.flv_audio import is_carried
@@ -245,6 +246,7 @@ class Engine:
             int(frame.color_primaries),
             int(frame.color_trc),
             int(frame.colorspace),
+            (1, 1) if isinstance(run.video.sample_aspect, UnsetType) else run.video.sample_aspect,
         )
 
     def _audio_format(self, run: EpochRun) -> AudioFormat | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from mosaicast.contracts.messages import MediaPacket, OutgoingFaces, StreamSpec, VerdictMessage
+from mosaicast.contracts.parts import Joiner
 from mosaicast.contracts.situations import masking
 from mosaicast.core.restarts import Quarantine, RestartState
 from mosaicast.core.types import Disposition
@@ -106,6 +107,7 @@ class StreamRunner:
         self._source_ended = False
         self._spec: StreamSpec | None = None
         self._replay = Replay()
+        self._joiner = Joiner()
         self._seen: dict[int, int] = {}
         self._numbers = UnitNumbers()
         self._state = RestartState()
@@ -141,10 +143,11 @@ class StreamRunner:
             self._state.lifted()
         self._send(spec)
 
-    def on_media(self, packet: MediaPacket, now: float) -> None:
-        """Take in a packet from the log."""
+    def on_media(self, message: MediaPacket, now: float) -> None:
+        """Take in a packet, or a piece of one, from the log."""
         self.last_packet_s = now
-        if not self._is_new(packet):
+        packet = self._joiner.add(message)
+        if packet is None or not self._is_new(packet):
             return
         is_unit = packet.track == "video" and not packet.end_of_epoch
         if is_unit and self._numbers.told(packet):

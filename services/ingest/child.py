@@ -7,17 +7,9 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
+from mosaicast.adapters.media.opening import SourceLimits, limit_libraries, open_source
 from mosaicast.adapters.media.pictures import Picture
-from mosaicast.adapters.media.source import (
-    AvSource,
-    EpochStarted,
-    PacketRead,
-    SourceCounters,
-    SourceEvent,
-    SourceLimits,
-    limit_libraries,
-    open_source,
-)
+from mosaicast.adapters.media.source import AvSource, EpochStarted, PacketRead, SourceCounters, SourceEvent
 from mosaicast.adapters.media.source_errors import SourceError
 from mosaicast.contracts.situations import video
 from mosaicast.core.types import MediaTime
@@ -93,8 +85,9 @@ class StreamReader:
 
     def _read(self) -> End:
         try:
+            job = self._job
             with open_source(
-                self._job.url, live=self._job.live, limits=self._limits, allowed=self._job.allows
+                job.url, live=job.live, limits=self._limits, allowed=job.allows, headers=job.headers
             ) as source:
                 self._source_counters = source.counters
                 self._report()

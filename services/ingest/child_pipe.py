@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from mosaicast.contracts.errors import ContractError
-from mosaicast.contracts.messages import MediaPacket, Message, SampledFrame
+from mosaicast.contracts.messages import CodecParameters, MediaPacket, Message, SampledFrame
+from mosaicast.contracts.parts import split
 from mosaicast.contracts.topics import FRAMES, HOUR_MS, MEDIA, Topic
 from mosaicast.runtime.clocks import wall_ms
 from services.ingest.checks import packet_violation, sample_violation
@@ -63,6 +64,11 @@ class ChildPipe:
         self.size_wh = (0, 0)
         self.note = ""
         """What the child says about a source that it reads; a sentence for the user."""
+        self.codecs: tuple[CodecParameters, ...] = ()
+        """What the newest keyframe brought: for the next child, which may begin to read in the middle. Nothing of it is
+        looked into here."""
+        self.too_large = False
+        """A packet was larger than anything that is passed on."""
         self.end: End | None = None
         self.violation: str | None = None
         """The child broke the contract: it is not to be trusted any more."""
@@ -150,6 +156,7 @@ class ChildPipe:
     def _tally_report(self, report: Report) -> None:
         counted = Counter(report.counters)
         self._tally.update(counted - self._of_child)
+        self.too_large |= counted["packets_too_large"] > 0
         self._of_child = counted
         self.note = report.note
 
@@ -160,10 +167,11 @@ class ChildPipe:
             since = self._before.since_epoch or packet.epoch
             packet = replace(packet, since_epoch=since, units_since=self._before.units)
         self.epoch, self._newest = packet.epoch, packet
+        self.codecs = packet.codecs or self.codecs
         for codec in packet.codecs:
             if codec.track == "video":
                 self.size_wh = codec.width, codec.height
-        reason = self._refusal(MEDIA, packet)
+        reason = self._refusal_of_packet(packet)
         self._count_frames(packet, reason)
         if packet.end_of_epoch:
             return
@@ -192,6 +200,15 @@ class ChildPipe:
         else:
             self._tally["samples_dropped"] += 1
 
+    def _refusal_of_packet(self, packet: MediaPacket) -> str | None:
+        try:
+            parts = split(packet)
+        except ContractError as exc:
+            self.too_large = True
+            return exc.reason
+        # After a piece that is refused the rest is worth nothing.
+        return next((reason for part in parts if (reason := self._refusal(MEDIA, part)) is not None), None)
+
     def _refusal(self, topic: Topic[Any], message: Message) -> str | None:
         try:
             return None if self._context.bus.send(topic, message) else "bus"
@@ -207,4 +224,4 @@ class ChildPipe:
             stream_id=newest.stream_id, epoch=newest.epoch, index=newest.index + 1, unit=self._next_unit, track="video",
             pts=0, dts=0, time_base=newest.time_base, end_of_epoch=True, read_ms=wall_ms(),
         )  # fmt: skip
-        self._refusal(MEDIA, self._newest)
+        self._refusal_of_packet(self._newest)

@@ -13,6 +13,7 @@ from mosaicast.runtime.children import Exit
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.log_events import Log
 from mosaicast.runtime.metrics import Metrics
+from services.ingest.headers import KnownHeaders
 from services.ingest.plan import Planner
 from services.ingest.wire import Job
 
@@ -54,5 +55,7 @@ class IngestContext:
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
     epochs: KnownEpochs = field(default_factory=KnownEpochs)
     """What all parts reported of the epochs of each stream."""
+    headers: KnownHeaders = field(default_factory=KnownHeaders)
+    """What any ingest reported of the headers of each stream."""
     now_s: Callable[[], float] = monotonic_s
     now_ms: Callable[[], int] = wall_ms

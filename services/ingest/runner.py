@@ -6,12 +6,13 @@ The states and what leads from one to another are the table in `states`.
 from collections import Counter
 from dataclasses import replace
 
-from mosaicast.contracts.messages import PublicationState, StatusReport, StreamSpec
-from mosaicast.contracts.situations import files, publishing, way
+from mosaicast.contracts.messages import CodecParameters, PublicationState, StatusReport, StreamSpec
+from mosaicast.contracts.situations import files, publishing, video, way
 from mosaicast.core.restarts import Quarantine, RestartState
 from mosaicast.core.types import StreamId
 from services.ingest.child_pipe import NOTHING, ChildPipe
 from services.ingest.context import Child, IngestContext
+from services.ingest.headers import to_tell
 from services.ingest.plan import Reading, Refusal
 from services.ingest.states import Event, after
 from services.ingest.wire import Command, End, Job, pack_command
@@ -39,6 +40,8 @@ class StreamRunner:
         self._state: PublicationState = "waiting"
         self._reason = ""
         self._child_note = ""
+        self._headers: tuple[CodecParameters, ...] = ()
+        """What children read of the present publication, a stranger's bytes: for the next child, and never for us."""
         self._total = NOTHING
         self._frames_before = 0
         self._overtaken_s = float("-inf")
@@ -86,9 +89,10 @@ class StreamRunner:
         width, height = self._child_pipe.size_wh if self._child_pipe is not None else (0, 0)
         return StatusReport(
             service="ingest", instance=self._context.instance, stream_id=self._spec.stream_id,
-            epoch=self._newest_epoch(), state=self._state, reason=self._sentence, counters=dict(self._tally),
+            epoch=self._newest_epoch(), state=self._state, reason=self._sentence,
+            counters=dict(self._tally),
             gauges={"fps": round(fps, 2), "width": float(width), "height": float(height)},
-            at_ms=self._context.now_ms(),
+            at_ms=self._context.now_ms(), headers=to_tell(self._spec, self._known_headers()),
         )  # fmt: skip
 
     @property
@@ -98,11 +102,20 @@ class StreamRunner:
 
     @property
     def _sentence(self) -> str:
-        """Why the stream stands so, or what its child says about a source that it reads."""
-        return self._reason or ("" if self._child_pipe is None or self._state != "live" else self._child_pipe.note)
+        """Why the stream stands so, or what is wrong with a source that is read all the same."""
+        child = self._child_pipe
+        if self._reason or child is None or self._state != "live":
+            return self._reason
+        return video.FRAMES_TOO_LARGE.says() if child.too_large else child.note
+
+    def _known_headers(self) -> tuple[CodecParameters, ...]:
+        """What is known of the present publication: by this child, those before it, or another instance's."""
+        mine = () if self._child_pipe is None else self._child_pipe.codecs
+        return mine or self._headers or self._context.headers.of(self._spec)
 
     def _adopt(self, plan: Reading | Refusal | None) -> None:
         self._plan = plan
+        self._headers = ()  # another publisher has other ones
         # Crashes lead to quarantine; a source that is not there yet is asked again for as long as it is published.
         self._crashes = RestartState(self._context.restarts)
         self._failures = RestartState(replace(self._context.restarts, quarantine_crashes=None))
@@ -132,6 +145,7 @@ class StreamRunner:
             policy.analysis_fps,
             policy.detection_threshold,
             reading.allowed,
+            self._known_headers() if reading.live else (),
         )
         self._child = self._context.spawn(job)
         self._crashes.started(now_s)
@@ -217,6 +231,7 @@ class StreamRunner:
             self._child.kill()  # it holds nothing that is worth the time of an orderly end
         self._child_pipe.close()
         self._epoch, self._total = self._newest_epoch(), self._child_pipe.total
+        self._headers = self._child_pipe.codecs or self._headers
         self._child = self._child_pipe = None
 
     def _newest_epoch(self) -> int:

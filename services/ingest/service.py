@@ -98,10 +98,11 @@ class IngestService:
             self.step(specs.poll(POLL_S))
 
     def take_reports(self, reports: Sequence[Received], *, caught_up: bool) -> None:
-        """Take in what all parts, we among them, reported of the epochs of streams."""
+        """Take in what all parts, we among them, reported of the epochs and headers of streams."""
         for item in reports:
             if isinstance(item.message, StatusReport):
                 self._context.epochs.note(StreamId(item.message.stream_id), Epoch(item.message.epoch))
+                self._context.headers.note(item.message.stream_id, item.message.headers)
         self._told = self._told or caught_up
 
     def step(self, received: Sequence[Received]) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from mosaicast.contracts.codec import decode, encode
 from mosaicast.contracts.errors import ContractError
-from mosaicast.contracts.messages import MediaPacket, SampledFrame, ShortText
+from mosaicast.contracts.messages import CodecParameters, MediaPacket, SampledFrame, ShortText
 from mosaicast.contracts.topics import FRAMES, LARGEST_MESSAGE_BYTES, MEDIA
 from mosaicast.core.allowed import Allowed
 
@@ -32,6 +32,8 @@ class Job:
     detection_threshold: float
     allowed: Allowed | None = None
     """Containers and codecs; None: the default list of its kind."""
+    headers: tuple[CodecParameters, ...] = ()
+    """What an earlier child read of the same publication: an edge may tell a later reader less."""
 
     @property
     def allows(self) -> Allowed:

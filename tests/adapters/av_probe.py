@@ -4,8 +4,9 @@ from collections import Counter
 from multiprocessing.connection import Connection
 from typing import Any
 
+from mosaicast.adapters.media.opening import limit_libraries, open_source
 from mosaicast.adapters.media.pictures import Picture, PictureError
-from mosaicast.adapters.media.source import EpochStarted, limit_libraries, open_source
+from mosaicast.adapters.media.source import EpochStarted
 from mosaicast.adapters.media.source_errors import SourceError
 
 

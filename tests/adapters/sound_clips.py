@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.media.flv_pipe import FlvPipe
-from mosaicast.adapters.media.source import AvSource, EpochStarted, PacketRead, SourceLimits, _options
+from mosaicast.adapters.media.opening import SourceLimits, _options
+from mosaicast.adapters.media.source import AvSource, EpochStarted, PacketRead
 from mosaicast.core.allowed import Allowed
 from tests.adapters.av_clips import RATE
 from tests.e2e.flv_publisher import PICTURE, Tag, read_tags

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mosaicast.adapters.media.opening import limit_libraries, open_source
 from mosaicast.adapters.media.pictures import Picture
-from mosaicast.adapters.media.source import limit_libraries, open_source
 from mosaicast.core.sampling import SceneCutDetector
 
 VIDEO = Path(os.environ.get("MOSAICAST_DATA", "/nowhere")) / "video"

@@ -13,15 +13,9 @@ import pytest
 from PIL import Image
 
 from mosaicast.adapters.media.allowed import decoder_of, whitelists
+from mosaicast.adapters.media.opening import SourceLimits, limit_libraries, open_source
 from mosaicast.adapters.media.pictures import Picture
-from mosaicast.adapters.media.source import (
-    EpochStarted,
-    PacketRead,
-    SourceEvent,
-    SourceLimits,
-    limit_libraries,
-    open_source,
-)
+from mosaicast.adapters.media.source import EpochStarted, PacketRead, SourceEvent
 from mosaicast.adapters.media.source_errors import SourceError
 from mosaicast.core.allowed import Allowed
 from mosaicast.core.sampling import SceneCutDetector

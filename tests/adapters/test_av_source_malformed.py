@@ -16,9 +16,6 @@ REFUSED = {
     "bomb_60000x60000.png": "undecodable",
     "header_only.jpg": "undecodable",
     "png_named.jpg": "undecodable",
-    "rot90_meta.mp4": "rotated",
-    "rot180_meta.mp4": "rotated",
-    "rot270_meta.mp4": "rotated",
     **dict.fromkeys(
         [
             "broken_video.mp4",

@@ -35,6 +35,8 @@ MakeClip = Callable[[str, Script], Path]
 
 FPS = 15
 """Of every broadcast here: half of a usual one's, so that two products side by side have room on two cores."""
+LIVE_CODECS = "h264,hevc,av1,aac,mp3,speex"
+"""Enhanced RTMP too, as an operator may let it in."""
 HEALED_S = 60.0
 """Every part answers again, and nothing of a deleted stream runs, within so long on any machine."""
 
@@ -188,6 +190,7 @@ def running(folder: Path, kafka: str) -> Iterator[Session]:
         kafka="real" if kafka == "real" else "embedded",
         media_dir=media,
         admin_token=TOKEN,
+        environment={"MOSAICAST_MEDIA__LIVE_CODECS": LIVE_CODECS},
     )
     with BrokerStack(options) as stack:
         addresses = stack.start()

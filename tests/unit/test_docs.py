@@ -191,6 +191,7 @@ OF_A_STATUS = (
     "mosaicast/adapters/media/source_sound.py",
     "mosaicast/adapters/media/allowed.py",
     "mosaicast/adapters/media/tracks.py",
+    "mosaicast/adapters/media/late.py",
 )
 """Where it comes about what a stream's status says."""
 OF_A_VERDICT = ("services/api/people/enrollment.py", "mosaicast/adapters/media/photos.py")

@@ -30,6 +30,8 @@ class VideoFormat:
     color_primaries: int = 2
     color_trc: int = 2
     colorspace: int = 2
+    sample_aspect: tuple[int, int] = (1, 1)
+    """Width to height of a pixel."""
 
 
 def encoder_options(video: VideoFormat) -> dict[str, str]:

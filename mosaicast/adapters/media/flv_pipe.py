@@ -29,14 +29,15 @@ _WIRE_OPTIONS = {
 }
 
 
-def open_pipe(url: str, timeouts_s: tuple[float, float]) -> "FlvPipe":
+def open_pipe(url: str, timeouts_s: tuple[float, float], lost: bytes = b"") -> "FlvPipe":
     """Connect to an RTMP address. Raises what FFmpeg raises.
 
     Args:
         url: where.
         timeouts_s: of connecting, and of each reading.
+        lost: see `FlvPipe`.
     """
-    return FlvPipe(av.open(url, mode="r", format="data", options=_WIRE_OPTIONS, timeout=timeouts_s))
+    return FlvPipe(av.open(url, mode="r", format="data", options=_WIRE_OPTIONS, timeout=timeouts_s), lost)
 
 
 class FlvPipe:
@@ -44,10 +45,11 @@ class FlvPipe:
 
     Args:
         container: open, of FFmpeg's format `data`: it gives the bytes of the FLV. It is closed with the pipe.
+        lost: a tag that the publisher sent before we came, which goes before all others; empty if there is none.
     """
 
-    def __init__(self, container: Any) -> None:
-        self._container = container
+    def __init__(self, container: Any, lost: bytes = b"") -> None:
+        self._container, self._lost = container, lost
         self._chunks = container.demux(container.streams[0])
         self._raw, self._ready = bytearray(), bytearray()
         self._begun = self._stands_in = self._ended = False
@@ -101,7 +103,7 @@ class FlvPipe:
         if kind not in {_SOUND, _PICTURE}:
             return tag
         # With the time of the first tag: FFmpeg tells by it where the clock wraps.
-        before = b"" if self._stands_in else _stand_in(tag, _NOTHING)
+        before = b"" if self._stands_in else _stand_in(tag, _NOTHING) + _at_the_time_of(tag, self._lost)
         self._stands_in = True
         if kind == _PICTURE:
             return before + tag
@@ -114,3 +116,8 @@ def _stand_in(tag: bytes, body: bytes) -> bytes:
     size = len(_STAND_IN) + len(body)
     head = bytes([_SOUND]) + size.to_bytes(3, "big") + tag[4:_TAG_BYTES]
     return head + _STAND_IN + body + (size + _TAG_BYTES).to_bytes(_BACK_BYTES, "big")
+
+
+def _at_the_time_of(tag: bytes, other: bytes) -> bytes:
+    """Return the other tag (or nothing) with the time of `tag`."""
+    return other[:4] + tag[4:8] + other[8:] if other else b""

@@ -5,8 +5,10 @@ from fractions import Fraction
 
 import av
 from av.video.codeccontext import VideoCodecContext
+from msgspec import UnsetType
 
 from mosaicast.adapters.media.allowed import decoder_of
+from mosaicast.adapters.media.turning import Rotation, turned
 from mosaicast.contracts.messages import CodecParameters, MediaPacket
 from mosaicast.pipeline.errors import DecodeError
 
@@ -22,7 +24,8 @@ class Decoded:
 
 
 class PacketDecoder:
-    """Decodes the video packets of one epoch, one thread, no reordering beyond what the codec asks for.
+    """Decodes the video packets of one epoch, one thread, no reordering beyond what the codec asks for. Its pictures
+    are upright.
 
     Raises:
         DecodeError: FFmpeg has no such decoder, or refuses its parameters.
@@ -40,6 +43,7 @@ class PacketDecoder:
         context.thread_type = "SLICE"
         context.thread_count = 1
         self._context = context
+        self._rotation: Rotation = 0 if isinstance(parameters.rotation, UnsetType) else parameters.rotation
         self._time_base = Fraction(parameters.time_base.num, parameters.time_base.den)
 
     def decode(self, packet: MediaPacket) -> list[Decoded]:
@@ -60,6 +64,6 @@ class PacketDecoder:
     def _run(self, packet: av.Packet | None) -> list[Decoded]:
         try:
             frames = self._context.decode(packet)
+            return [Decoded(frame.pts, turned(frame, self._rotation)) for frame in frames if frame.pts is not None]
         except (av.FFmpegError, ValueError, MemoryError) as exc:
             raise DecodeError("the packet does not decode") from exc
-        return [Decoded(frame.pts, frame) for frame in frames if frame.pts is not None]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.media.jpeg import encode
+from mosaicast.adapters.media.turning import Rotation, turned
 from mosaicast.core.fingerprint import fingerprint
 from mosaicast.core.sampling import THUMBNAIL_WH
 from mosaicast.core.types import MediaTime
@@ -31,10 +32,18 @@ class Picture:
     Args:
         frame: PyAV's frame.
         time_base: seconds per tick of the frame's `pts`.
+        rotation: by how much the frame is turned first.
+
+    Raises:
+        PictureError: it can't be turned.
     """
 
-    def __init__(self, frame: Any, time_base: Fraction) -> None:  # Any: PyAV is untyped here
-        self._frame = frame
+    def __init__(self, frame: Any, time_base: Fraction, rotation: Rotation = 0) -> None:  # Any: PyAV is untyped here
+        try:
+            self._frame = turned(frame, rotation)
+        except (av.FFmpegError, ValueError, MemoryError) as exc:
+            raise PictureError("it can't be turned") from exc
+        self.rotation = rotation
         self.pts: int = frame.pts
         self.time_base = time_base
 
@@ -45,13 +54,8 @@ class Picture:
 
     @property
     def size_wh(self) -> tuple[int, int]:
-        """Width and height in pixels."""
+        """Width and height in pixels, upright."""
         return self._frame.width, self._frame.height
-
-    @property
-    def rotation(self) -> int:
-        """Degrees that a player turns the picture by, 0 for none."""
-        return int(self._frame.rotation)
 
     def thumbnail(self) -> NDArray[np.uint8]:
         """Return luma, uint8 [36, 64], averaged over areas.

@@ -172,6 +172,8 @@ class FlvSink:
         context.time_base = TIME_BASE
         context.color_range, context.color_primaries = video.color_range, video.color_primaries
         context.color_trc, context.colorspace = video.color_trc, video.colorspace
+        if video.sample_aspect != (1, 1):
+            context.sample_aspect_ratio = Fraction(*video.sample_aspect)
         return stream
 
     def _audio_stream(self, audio: AudioFormat) -> Stream:

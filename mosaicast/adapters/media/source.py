@@ -3,7 +3,7 @@
 FFmpeg crashes on some hostile files, so this runs in a child process; nothing here may run in a service's own.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
@@ -11,18 +11,22 @@ from typing import Any
 
 import av
 import av.logging
-import cv2
 
-from mosaicast.adapters.media.allowed import require, whitelists
-from mosaicast.adapters.media.flv_pipe import STAND_IN_CODEC, FlvPipe, open_pipe
+from mosaicast.adapters.media.allowed import require
+from mosaicast.adapters.media.flv_pipe import FlvPipe
+from mosaicast.adapters.media.late import header_missed, header_missing
 from mosaicast.adapters.media.pictures import Picture
-from mosaicast.adapters.media.source_errors import SourceError, open_error, read_error, refuse
+from mosaicast.adapters.media.shape import Shape, shape_of
+from mosaicast.adapters.media.source_errors import SourceError, read_error, refuse
 from mosaicast.adapters.media.source_sound import FileSound, LiveSound, SourceSound
 from mosaicast.adapters.media.times import Times
 from mosaicast.adapters.media.tracks import audio_track, video_track
+from mosaicast.adapters.media.turning import Rotation, rotation_of
+from mosaicast.adapters.media.units import PictureUnits
 from mosaicast.contracts.messages import CodecParameters
 from mosaicast.contracts.situations import files, video
 from mosaicast.core.allowed import LONGEST_SIDE, Allowed
+from mosaicast.pipeline.errors import PictureError
 from mosaicast.pipeline.source import EpochStarted, PacketRead
 from mosaicast.runtime.clocks import monotonic_s
 
@@ -32,9 +36,6 @@ __all__ = [
     "PacketRead",
     "SourceCounters",
     "SourceEvent",
-    "SourceLimits",
-    "limit_libraries",
-    "open_source",
 ]
 
 MOST_FAILURES_IN_A_ROW = 300
@@ -47,18 +48,6 @@ LONGEST_REORDER = Fraction(2)
 every reader hold its decoded pictures for so long (574 of them, 206 MB, came out of 123 kB of 360p)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLimits:
-    """Deadlines of one source, seconds."""
-
-    open_s: float = 5.0
-    read_s: float = 40.0
-    """Longer than the edge keeps a publisher who sends nothing: a source may stand still, and another reader would only
-    come to the same silence, in a new epoch."""
-    probe_s: float = 1.0
-    """Media time that FFmpeg may read to learn how the picture is coded. Sound is not waited for."""
-
-
 SourceEvent = EpochStarted | PacketRead | Picture
 
 
@@ -69,6 +58,8 @@ class SourceCounters:
     decode_errors: int = 0
     packets_before_keyframe: int = 0
     packets_untimed: int = 0
+    units_without_picture: int = 0
+    """Packets that are no frame: what they hold is passed on with the next one."""
 
 
 @dataclass(slots=True)
@@ -78,62 +69,6 @@ class _Streak:
     failures: int = 0
     untimed: int = 0
     without_keyframe: int = 0
-
-
-def limit_libraries() -> None:
-    """Make FFmpeg silent (hostile media would flood the log) and OpenCV single-threaded. For a child process."""
-    av.logging.set_level(av.logging.PANIC)
-    cv2.setNumThreads(1)
-
-
-def open_source(
-    url: str, *, live: bool, limits: SourceLimits | None = None, allowed: Allowed | None = None
-) -> "AvSource":
-    """Open an RTMP address (`live`) or the absolute path of a file.
-
-    Args:
-        url: where.
-        live: whether it is an address.
-        limits: deadlines.
-        allowed: containers and codecs; None: the default list of its kind.
-
-    Raises:
-        SourceError: it can't be opened, has no usable video, or exceeds a limit.
-    """
-    bounds = limits or SourceLimits()
-    lists = allowed or (Allowed.live() if live else Allowed.file())
-    pipe: FlvPipe | None = None
-    try:
-        pipe = open_pipe(url, (bounds.open_s, bounds.read_s)) if live else None
-        container = av.open(
-            pipe or f"file:{url}",
-            mode="r",
-            format="flv" if live else None,
-            options=_options(bounds, lists, live=live),
-            timeout=(bounds.open_s, bounds.read_s),
-            metadata_errors="replace",
-        )
-    except (av.FFmpegError, OSError, ValueError, MemoryError) as exc:
-        if pipe is not None:
-            pipe.close()
-        raise open_error(exc, live=live) from exc
-    try:
-        return AvSource(container, lists, live=live, pipe=pipe)
-    except BaseException:
-        container.close()
-        if pipe is not None:
-            pipe.close()
-        raise
-
-
-def _options(limits: SourceLimits, allowed: Allowed, *, live: bool) -> dict[str, str]:
-    options = {"max_pixels": str(LONGEST_SIDE * LONGEST_SIDE)} | whitelists(allowed)
-    if live:
-        options["codec_whitelist"] += f",{STAND_IN_CODEC}"
-        return options | {"analyzeduration": str(int(limits.probe_s * 1_000_000))}
-    # An edit list may tell the player to hide decoded frames. The compositor decodes bare packets and would show
-    # them, so both sides must see all.
-    return options | {"protocol_whitelist": "file", "advanced_editlist": "0"}
 
 
 class AvSource:
@@ -171,7 +106,12 @@ class AvSource:
         if self._audio is not None and not live:
             require(self._audio, allowed)
         self._sound: SourceSound = LiveSound(self._audio, allowed, now_s) if live else FileSound(self._audio, allowed)
-        self._size_wh = (0, 0)
+        if header_missing(self._video.stream, self._video.codec):
+            raise header_missed(self._video.codec)
+        self._units = PictureUnits(self._video.codec)
+        self._shape = Shape()
+        self._rotation: Rotation = 0
+        """That of the newest picture."""
         self._started = False
         self._anew = False
         self._pictures = 0
@@ -244,7 +184,8 @@ class AvSource:
     def _on_video(self, packet: Any) -> Iterator[SourceEvent]:
         if self._video.adopt_codec_of(packet):
             yield from self._end_epoch()
-        times = self._repaired(packet)
+        packet = self._with_picture(packet)
+        times = None if packet is None else self._repaired(packet)
         if times is None:
             return
         if self._anew or self._video.clock.jumps(times):
@@ -261,15 +202,28 @@ class AvSource:
             yield from self._on_keyframe(packet, read)
         else:
             yield read
-            yield from self._pictures_of_epoch(packet)
+            yield from self._while_alike(self._decoded(packet))
 
-    def _pictures_of_epoch(self, packet: Any) -> Iterator[Picture]:
-        for picture in self._decoded(packet):
+    def _with_picture(self, packet: Any) -> Any | None:
+        """Return a packet with all that belongs to its picture; None: it has none, and is no frame."""
+        whole = self._units.take(packet, self._video.extradata)
+        if whole is None:
+            self.counters.units_without_picture += 1
+            if not self._started:
+                self._wait_for_keyframe()
+        return whole
+
+    def _while_alike(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+        """Yield pictures until one does not belong to the epoch; then wait for the next keyframe."""
+        for picture in pictures:
             # VP9 and damaged streams change size between keyframes; wrong time stamps show pictures out of order.
-            if picture.size_wh != self._size_wh or self._goes_back(picture):
+            if not self._is_alike(picture) or self._goes_back(picture):
                 self._started = False
                 return
             yield picture
+
+    def _is_alike(self, picture: Picture) -> bool:
+        return (picture.size_wh, picture.rotation) == (self._shape.size_wh, self._shape.rotation)
 
     def _goes_back(self, picture: Picture) -> bool:
         """Whether a picture would be shown before one that was decoded earlier; order is by pts after decoding."""
@@ -278,26 +232,36 @@ class AvSource:
         return back
 
     def _on_keyframe(self, packet: Any, read: PacketRead) -> Iterator[SourceEvent]:
-        # Decoded before it is passed on: only the decoder knows that a new size begins, and with it a new epoch.
+        # Decoded before it is passed on: only the decoder knows that a new shape begins, and with it a new epoch.
         pictures = list(self._decoded(packet))
-        size_wh = self._decoder_size()
-        if self._started and size_wh != self._size_wh:
-            yield from (picture for picture in pictures if picture.size_wh == self._size_wh)
-            pictures = [picture for picture in pictures if picture.size_wh != self._size_wh]
+        if self._started and self._decoder_shape() != self._shape:
+            rest = [*pictures, *self._decoded(None)]
+            yield from self._while_alike(picture for picture in rest if picture.pts < read.times.pts)
             self._started = False
+            pictures = self._decoded_anew(packet)
         if not self._started:
-            if min(size_wh) <= 0:
+            pictures = self._first_pictures(packet, pictures)
+            shape = self._decoder_shape()
+            if min(shape.size_wh) <= 0:
                 self._skip_before_keyframe()
                 return
-            self._size_wh, self._started, self._streak.without_keyframe = size_wh, True, 0
+            self._shape, self._started, self._streak.without_keyframe = shape, True, 0
             self._newest_pts = None
             yield EpochStarted(self._codecs())
         yield read
-        for picture in pictures:
-            if self._goes_back(picture):
-                self._started = False
-                return
-            yield picture
+        yield from self._while_alike(pictures)
+
+    def _first_pictures(self, packet: Any, pictures: list[Picture]) -> list[Picture]:
+        """Return what a first keyframe gives, of all that the decoder gave with it."""
+        mine = [picture for picture in pictures if picture.pts >= packet.pts]
+        if mine or not self._video.stream.codec_context.has_b_frames:
+            return mine
+        list(self._decoded(None))  # it holds the picture back, and only that tells how it is turned
+        return self._decoded_anew(packet)
+
+    def _decoded_anew(self, packet: Any) -> list[Picture]:
+        self._video.stream.codec_context.flush_buffers()
+        return list(self._decoded(packet))
 
     def _repaired(self, packet: Any) -> Times | None:
         context = self._video.stream.codec_context
@@ -313,6 +277,9 @@ class AvSource:
 
     def _skip_before_keyframe(self) -> None:
         self.counters.packets_before_keyframe += 1
+        self._wait_for_keyframe()
+
+    def _wait_for_keyframe(self) -> None:
         self._streak.without_keyframe += 1
         if self._streak.without_keyframe >= MOST_WITHOUT_KEYFRAME:
             situation = video.NO_KEYFRAMES if self._live else files.NO_KEYFRAMES
@@ -330,10 +297,15 @@ class AvSource:
                 yield self._picture(frame)
 
     def _picture(self, frame: Any) -> Picture:
-        picture = Picture(frame, self._video.stream.time_base)
-        if picture.rotation % 360:
-            # Decoders give the stored picture and players turn it: faces would lie sideways before the detector.
-            raise refuse("rotated", video.TURNED.says())
+        rotation = rotation_of(frame, self._rotation)
+        try:
+            if rotation is None:
+                raise PictureError("no quarter of a turn")
+            picture = Picture(frame, self._video.stream.time_base, rotation)
+        except PictureError as exc:
+            # Faces would lie sideways before the detector.
+            raise refuse("rotated", video.TURNED.says()) from exc
+        self._rotation = rotation
         self._streak.failures = 0
         self._pictures += 1
         return picture
@@ -345,16 +317,15 @@ class AvSource:
             situation = video.DAMAGED_VIDEO if self._live else files.UNDECODABLE
             raise SourceError("undecodable", situation.says(), fault="content", retry=self._live) from exc
 
-    def _decoder_size(self) -> tuple[int, int]:
-        context = self._video.stream.codec_context
-        size_wh = int(context.width or 0), int(context.height or 0)
-        if max(size_wh) > LONGEST_SIDE:
-            width, height = size_wh
+    def _decoder_shape(self) -> Shape:
+        shape = shape_of(self._video.stream, self._rotation)
+        if max(shape.size_wh) > LONGEST_SIDE:
+            width, height = shape.size_wh
             raise refuse("too_large", video.TOO_LARGE.says(width=width, height=height, limit=LONGEST_SIDE))
-        return size_wh
+        return shape
 
     def _codecs(self) -> tuple[CodecParameters, ...]:
-        pictures = self._video.parameters(self._size_wh)
+        pictures = self._video.parameters(self._shape)
         return (pictures,) if self._sound.parameters is None else (pictures, self._sound.parameters)
 
     def _end_epoch(self) -> Iterator[Picture]:
@@ -368,4 +339,4 @@ class AvSource:
 
     def _drain(self) -> Iterator[Picture]:
         if self._started:
-            yield from self._decoded(None)
+            yield from self._while_alike(self._decoded(None))

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+from msgspec import UNSET
+
+from mosaicast.adapters.media.shape import Shape
 from mosaicast.adapters.media.source_errors import SourceError, refuse
 from mosaicast.adapters.media.times import TrackClock
 from mosaicast.contracts.messages import CodecParameters, TimeBase
@@ -45,17 +48,20 @@ class Track:
         _check_extradata(extradata)
         return changed
 
-    def parameters(self, size_wh: tuple[int, int] = (0, 0)) -> CodecParameters:
-        """Return the wire form; `size_wh` is that of the decoded pictures of a video track."""
+    def parameters(self, shape: Shape | None = None) -> CodecParameters:
+        """Return the wire form; `shape` is that of the decoded pictures of a video track."""
         context = self.stream.codec_context
         if self.kind == "audio":
             return CodecParameters(
                 track="audio", codec=self.codec, time_base=self.time_base, extradata=self.extradata,
                 sample_rate=max(0, context.sample_rate or 0), channels=max(0, context.channels or 0),
             )  # fmt: skip
+        shape = shape or Shape()
         return CodecParameters(
             track="video", codec=self.codec, time_base=self.time_base, extradata=self.extradata,
-            width=size_wh[0], height=size_wh[1], frame_rate=_rate(self.stream.average_rate),
+            width=shape.size_wh[0], height=shape.size_wh[1],
+            frame_rate=_rate(self.stream.average_rate),
+            sample_aspect=shape.sample_aspect or UNSET, rotation=shape.rotation or UNSET,
         )  # fmt: skip
 
 

@@ -20,6 +20,22 @@ NO_KEYFRAMES = Situation(
 DAMAGED_VIDEO = Situation(
     "starting", "The video is too damaged to be decoded.", "Loss on the way, or a broken encoder."
 )
+BEGINNING_MISSED = Situation(
+    "starting",
+    "The {codec} video began before we listened, and its encoder tells only at the start how to decode it; stop "
+    "publishing and start anew.",
+    "Ingest was away when it began, and nobody else had read it. H.264 and AV1 go on by themselves.",
+)
+FRAMES_TOO_LARGE = Situation(
+    "live",
+    "A frame of the source is larger than can be passed on; set a lower bit rate or resolution in the encoder.",
+    "More than 15.75 MiB in one encoded picture; it is left out, and all is mosaicked until the next keyframe.",
+)
+KEYFRAMES_TOO_LARGE = Situation(
+    "starting",
+    "The keyframes of the source are larger than can be passed on; set a lower bit rate or resolution in the encoder.",
+    "More than 15.75 MiB in one encoded picture; nothing is seen until a smaller keyframe comes.",
+)
 NOT_LET_IN = Situation(
     "refused",
     "The {what} of the source is {codec}, which is not among the codecs that are let in; the operator can add it to "
@@ -33,8 +49,8 @@ TOO_LARGE = Situation(
 )
 TURNED = Situation(
     "refused",
-    "The video is stored turned by a rotation tag, which is not supported yet.",
-    "Encode it upright, for example with ffmpeg (it turns the picture by itself, unless told `-c copy`).",
+    "The video is stored turned by a tag, and can't be turned upright.",
+    "Its tag names an angle that is no quarter of a turn. Encode it upright.",
 )
 REORDERED = Situation(
     "refused",

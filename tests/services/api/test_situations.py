@@ -103,6 +103,14 @@ def test_pictures_that_can_not_be_looked_at_are_told_before_all_else(desk: Desk,
     assert told(desk) == ("live", masking.HLS_SLOW.sentence)
 
 
+def test_keyframes_that_are_too_large_are_told_though_ingest_reads_them(desk: Desk, stream_id: str) -> None:
+    all_well(desk, stream_id)
+    report(desk, stream_id, "ingest", reason=video.FRAMES_TOO_LARGE.says())
+    assert told(desk) == ("live", video.FRAMES_TOO_LARGE.sentence)
+    report(desk, stream_id, "compositor", "waiting")
+    assert told(desk) == ("starting", video.KEYFRAMES_TOO_LARGE.sentence)
+
+
 @pytest.mark.parametrize("sentence", ["5 crashes in a minute", "ключ", "Nobody is publishing.\n", "x" * 500])
 @pytest.mark.parametrize("state", get_args(StreamState))
 def test_a_sentence_that_is_not_ours_is_not_repeated(state: StreamState, sentence: str) -> None:

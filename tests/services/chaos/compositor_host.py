@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from mosaicast.contracts.messages import MediaPacket
+from mosaicast.contracts.parts import Joiner
 from mosaicast.contracts.topics import MEDIA, VERDICTS
 from mosaicast.runtime.children import Exit
 from services.compositor import child as child_module
@@ -50,17 +51,19 @@ class FakePipe:
 
 
 class MediaLog(Reader):
-    """Notes the first packet that comes out of the log."""
+    """Notes the first packet that comes out of the log, whole."""
 
     def __init__(self, *hops: Hop) -> None:
         super().__init__(*hops)
         self.first: tuple[int, int] | None = None
+        self._joiner = Joiner()
 
     def poll(self, timeout_s: float) -> list[Any]:
         received = super().poll(timeout_s)
         for one in received:
             if isinstance(one.message, MediaPacket) and self.first is None:
-                self.first = one.message.epoch, one.message.unit
+                packet = self._joiner.add(one.message)
+                self.first = None if packet is None else (packet.epoch, packet.unit)
         return received
 
 

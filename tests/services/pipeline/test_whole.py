@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from bench.replay_parts import MemoryGallery
 from bench.transitions import ENROLLED, enrolled_gallery
 from mosaicast.adapters.media import jpeg
+from mosaicast.adapters.media.opening import open_source
 from mosaicast.adapters.media.packets import PacketDecoder
 from mosaicast.adapters.media.pictures import thumbnail_of
-from mosaicast.adapters.media.source import open_source
 from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.contracts.messages import MediaPacket
 from mosaicast.core.timeline import FramePlan
