@@ -132,7 +132,7 @@ def test_pixels_that_are_not_square(tmp_path: Path, aspect: str) -> None:
     wide = filtered(tmp_path / "b.flv", clip, f"h264_metadata=sample_aspect_ratio={aspect}")
     seen, _ = broadcast(wide, tmp_path)
     assert [each.sample_aspect for each in seen] == [aspect] * 2
-    assert [each.size_wh for each in seen] == [(160, 96)] * 2
+    assert [(each.size_wh, each.full_range) for each in seen] == [((160, 96), False)] * 2
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
