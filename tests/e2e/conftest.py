@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from mosaicast.adapters.kafka.server import missing
+from mosaicast.core.allowed import LIVE_CODECS as DEFAULT_CODECS
 from services.cli.client import ApiClient
 from services.cli.stack import SERVICES, Stack, StackOptions
 from synthetic import presets
@@ -35,7 +36,7 @@ MakeClip = Callable[[str, Script], Path]
 
 FPS = 15
 """Of every broadcast here: half of a usual one's, so that two products side by side have room on two cores."""
-LIVE_CODECS = "h264,hevc,av1,aac,mp3,speex"
+LIVE_CODECS = f"{DEFAULT_CODECS},hevc,av1"
 """Enhanced RTMP too, as an operator may let it in."""
 HEALED_S = 60.0
 """Every part answers again, and nothing of a deleted stream runs, within so long on any machine."""
