@@ -1,6 +1,7 @@
 """Opens a live stream or a file for reading, within limits."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import av
@@ -8,7 +9,7 @@ import av.logging
 import cv2
 
 from mosaicast.adapters.media.allowed import whitelists
-from mosaicast.adapters.media.flv_pipe import STAND_IN_CODEC, FlvPipe, open_pipe
+from mosaicast.adapters.media.flv_pipe import STAND_IN_CODEC, open_pipe
 from mosaicast.adapters.media.late import lost_header
 from mosaicast.adapters.media.source import AvSource
 from mosaicast.adapters.media.source_errors import open_error
@@ -42,11 +43,9 @@ def open_source(
     allowed: Allowed | None = None,
     headers: Sequence[CodecParameters] = (),
 ) -> AvSource:
-    """Open an RTMP address (`live`) or the absolute path of a file.
+    """Open `url`: an RTMP address (`live`) or the absolute path of a file.
 
     Args:
-        url: where.
-        live: whether it is an address.
         limits: deadlines.
         allowed: containers and codecs; None: the default list of its kind.
         headers: what an earlier reading of the same publication knew of its tracks (see `late`).
@@ -55,29 +54,26 @@ def open_source(
         SourceError: it can't be opened, has no usable video, or exceeds a limit.
     """
     bounds = limits or SourceLimits()
+    timeouts_s = bounds.open_s, bounds.read_s
     lists = allowed or (Allowed.live() if live else Allowed.file())
-    pipe: FlvPipe | None = None
-    try:
-        pipe = open_pipe(url, (bounds.open_s, bounds.read_s), lost_header(headers)) if live else None
-        container = av.open(
-            pipe or f"file:{url}",
-            mode="r",
-            format="flv" if live else None,
-            options=_options(bounds, lists, live=live),
-            timeout=(bounds.open_s, bounds.read_s),
-            metadata_errors="replace",
-        )
-    except (av.FFmpegError, OSError, ValueError, MemoryError) as exc:
-        if pipe is not None:
-            pipe.close()
-        raise open_error(exc, live=live) from exc
-    try:
-        return AvSource(container, lists, live=live, pipe=pipe)
-    except BaseException:
-        container.close()
-        if pipe is not None:
-            pipe.close()
-        raise
+    with ExitStack() as opened:
+        try:
+            pipe = open_pipe(url, timeouts_s, lost_header(headers)) if live else None
+            if pipe is not None:
+                opened.callback(pipe.close)
+            container = av.open(
+                pipe or f"file:{url}",
+                format="flv" if live else None,
+                options=_options(bounds, lists, live=live),
+                timeout=timeouts_s,
+                metadata_errors="replace",
+            )
+        except (av.FFmpegError, OSError, ValueError, MemoryError) as exc:
+            raise open_error(exc, live=live) from exc
+        opened.callback(container.close)
+        source = AvSource(container, lists, live=live, pipe=pipe)
+        opened.pop_all()
+        return source
 
 
 def _options(limits: SourceLimits, allowed: Allowed, *, live: bool) -> dict[str, str]:
