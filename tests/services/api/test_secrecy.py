@@ -119,6 +119,7 @@ def test_what_uvicorn_says_is_redacted_json(capfd: pytest.CaptureFixture[str]) -
 def test_names_are_shown_as_text_in_a_browser(desk: Desk) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
     desk.create(name=NASTY)
+    problem(desk.publish("a-wrong-key"), 403)
     with serving(desk.app) as url, playwright.sync_playwright() as driver:
         assert httpx.get(f"{url}/healthz", trust_env=False).text == "ok\n"
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
@@ -127,6 +128,9 @@ def test_names_are_shown_as_text_in_a_browser(desk: Desk) -> None:
         shown = page.locator("#rows tr td").first.text_content(timeout=30_000)
         assert NASTY in (shown or "")
         assert page.locator("#rows img, #rows script").count() == 0
+        refused = page.locator("#refused li").first.text_content(timeout=30_000) or ""
+        assert refused.startswith("Refused at the edge: from unknown, once")
+        assert refused.endswith("This stream key is not known.")
         assert page.title() == "Mosaicast: streams"
         assert ADMIN_TOKEN not in page.url
         browser.close()
