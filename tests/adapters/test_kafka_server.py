@@ -248,7 +248,7 @@ def fake_java(folder: Path, version: str) -> Path:
 
 
 def test_an_archive_of_classes_is_for_the_java_that_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = []
+    told: list[str] = []
     for version in ("17.0.9", "21.0.1"):
         monkeypatch.setenv("JAVA_HOME", str(tmp_path / version))
         java, jars = fake_java(tmp_path / version, version), tmp_path / "jars"
