@@ -227,7 +227,7 @@ class KafkaServer:
             f"-XX:ErrorFile={self._folder.path}/jvm-error.log",
             "-XX:-UsePerfData",
             # Without the second compiler: at 30 messages of 100 kB a second it never gets back what it takes (half of a
-            # start, 0.10 against 0.17 cores a minute later, and no message is quicker: docs/adr/0021-quick-start.md).
+            # start, 0.10 against 0.17 cores a minute later, and no message is quicker: docs/adr/0025-quick-start.md).
             "-XX:TieredStopAtLevel=1",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Djava.awt.headless=true",
