@@ -25,6 +25,8 @@ from services.cli import edge
 from services.wiring import kafka_environment, log_config
 
 SERVICES: tuple[Service, ...] = ("api", "ingest", "detector", "recognizer", "compositor")
+_START_ORDER: tuple[Service, ...] = ("recognizer", "api", "detector", "ingest", "compositor")
+"""Who takes longest to be ready begins."""
 STOP_ORDER = ("ingest", "detector", "recognizer", "compositor", "edge", "api")
 READY_TIMEOUT_S = 60.0
 STOP_GRACE_S = 5.0
@@ -224,7 +226,7 @@ class Stack:
 
     def _specs(self, bootstrap: str) -> Iterator[ProcessSpec]:
         shared = self._environment(bootstrap)
-        for name in SERVICES:
+        for name in _START_ORDER:
             port = self._ports[name]
             yield ProcessSpec(
                 name=name,

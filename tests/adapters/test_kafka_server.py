@@ -16,9 +16,10 @@ import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from mosaicast.adapters.kafka import BusError, BusProducer, KafkaConfig, StateReader, TopicWatch, ensure_topics
+from mosaicast.adapters.kafka import class_archive as class_archive_maker
 from mosaicast.adapters.kafka import folder as kafka_folder
 from mosaicast.adapters.kafka import server as kafka_server
-from mosaicast.adapters.kafka.server import KafkaServer, find_java, missing
+from mosaicast.adapters.kafka.server import KafkaServer, class_archive, find_java, jars_folder, missing
 from mosaicast.adapters.kafka.topics import topic_settings
 from mosaicast.contracts.topics import FRAMES, GALLERY, STREAMS, TOPICS, Topology
 from tests.adapters.bus_tools import LIMIT_S, change, key_on, reading, within_limit
@@ -244,6 +245,46 @@ def fake_java(folder: Path, version: str) -> Path:
     java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
     java.chmod(0o755)
     return java
+
+
+def test_an_archive_of_classes_is_for_the_java_that_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    for version in ("17.0.9", "21.0.1"):
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path / version))
+        java, jars = fake_java(tmp_path / version, version), tmp_path / "jars"
+        monkeypatch.setenv("MOSAICAST_KAFKA_HOME", str(jars))
+        jars.mkdir(exist_ok=True)
+        for name in ("kafka_2.13-4.1.1.jar", "a.jar"):
+            (jars / name).touch()
+        if not told:
+            class_archive(str(java)).touch()
+        (tmp_path / version / "data").mkdir()
+        with java.open("a") as script:  # what it was asked to do, beside itself
+            script.write('case "$*" in *StorageTool*) ;; *kafka.Kafka*) echo "$*" > "$0.asked" ;; esac\n')
+        with pytest.raises(BusError, match="ended at its start"):
+            KafkaServer(tmp_path / version / "data").__enter__()
+        told.append(java.with_name("java.asked").read_text())
+    assert f"-XX:SharedArchiveFile={class_archive(str(tmp_path / '17.0.9' / 'bin' / 'java'))}" in told[0]
+    assert "SharedArchiveFile" not in told[1]
+    assert f"-cp {tmp_path / 'jars' / 'a.jar'}:{tmp_path / 'jars' / 'kafka_2.13-4.1.1.jar'} kafka.Kafka" in told[1]
+
+
+@kafka
+@pytest.mark.usefixtures("installed")
+def test_an_archive_of_classes_is_made_once_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jars = tmp_path / "jars"
+    jars.mkdir()
+    for jar in jars_folder().glob("*.jar"):
+        (jars / jar.name).symlink_to(jar)
+    monkeypatch.setenv("MOSAICAST_KAFKA_HOME", str(jars))
+    archive = class_archive_maker.make()
+    made = archive.stat().st_mtime_ns
+    assert class_archive_maker.make() == archive
+    assert archive.stat().st_mtime_ns == made
+    assert [path for path in jars.iterdir() if path.suffix != ".jar"] == [archive]
+    with KafkaServer(tmp_path / "data") as server:
+        mapped = Path(f"/proc/{server.pid}/maps").read_text()
+    assert str(archive) in mapped
 
 
 @pytest.mark.parametrize(("version", "fits"), [("1.8.0_402", False), ("11.0.2", False), ("17", True), ("25.0.1", True)])

@@ -40,8 +40,6 @@ _RESTARTS = RestartPolicy(first_pause_s=RESTART_S, longest_pause_s=RESTART_S, qu
 _FORMAT_S = 60.0
 _ARCHIVE_S = 120.0
 """A JVM that writes an archive of its classes takes seconds longer to end."""
-_ONCE = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-"""For a JVM of seconds: what the second compiler would gain is less than what it takes."""
 _UMASK = 0o077
 _ASK_S = 0.5
 
@@ -205,9 +203,7 @@ class KafkaServer:
     def _format(self, settings: Path) -> None:
         # An id that begins with a hyphen would be taken for an option; Kafka's own ids avoid it too.
         cluster = "M" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:21]
-        command = self._java(
-            (*_ONCE, *_shared()), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)
-        )
+        command = self._java(_shared(), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings))
         try:
             done = subprocess.run(
                 command, capture_output=True, timeout=_FORMAT_S, umask=_UMASK, check=False, env=foreign(os.environ)
@@ -230,6 +226,9 @@ class KafkaServer:
             "-XX:-CreateCoredumpOnCrash",  # its memory is full of pictures
             f"-XX:ErrorFile={self._folder.path}/jvm-error.log",
             "-XX:-UsePerfData",
+            # Without the second compiler: at 30 messages of 100 kB a second it never gets back what it takes (half of a
+            # start, 0.10 against 0.17 cores a minute later, and no message is quicker: docs/adr/0025-quick-start.md).
+            "-XX:TieredStopAtLevel=1",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Djava.awt.headless=true",
             *options,
