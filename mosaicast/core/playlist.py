@@ -11,9 +11,9 @@ GRACE = 1
 """Segments kept after they left the list (FFmpeg's `hls_delete_threshold`): a player may be about to ask for one."""
 
 _APART_S, _BREAKS = 4, 10_000
-"""EXT-X-DISCONTINUITY-SEQUENCE begins at another number in each run (they are `_APART_S` apart or more), for players keep
-the clock of a number; and stays small, for hls.js keeps those clocks in an array that it walks from 0: at the number of
-today's second the page hangs. What begins lower than the run before, once in 11 hours, begins with new segments only."""
+"""EXT-X-DISCONTINUITY-SEQUENCE begins at another number in each run (two are `_APART_S` apart or more), for players
+keep the clock of a number; and it stays small, for hls.js keeps those clocks in an array that it walks from 0: at the
+number of today's second the page hangs. Once in 11 hours a run begins lower than the one before, with new segments."""
 
 
 @dataclass(frozen=True, slots=True)
