@@ -89,6 +89,12 @@ def stage(desk: Desk, tmp_path: Path) -> Iterator[Stage]:
         yield stage
 
 
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> list[HlsSegment]:
+    """Two minutes with sound: no busy machine is late for them."""
+    return programme(tmp_path_factory.mktemp("long"), [Part(120)])
+
+
 def until(page: Page, expression: str, what: str) -> None:
     try:
         wait_until(lambda: bool(page.evaluate(expression)), SOON_S, what)
@@ -110,9 +116,9 @@ def keep(page: Page, name: str, folder: Path) -> None:
 
 
 @BOTH
-def test_a_stream_with_sound_plays_near_the_live_edge(stage: Stage, name: Name) -> None:
-    stage.live(stage.make(Part(40)), there=4)
+def test_a_stream_with_sound_plays_near_the_live_edge(stage: Stage, name: Name, long: list[HlsSegment]) -> None:
     with browser(name, stage.folder) as page:
+        stage.live(long, there=4)
         stage.show(page)
         until(page, f"{SHOWN} === 'live'", "it is live")
         plays_on(page)
@@ -130,8 +136,9 @@ def test_a_stream_with_sound_plays_near_the_live_edge(stage: Stage, name: Name) 
 
 @BOTH
 def test_a_stream_without_sound_plays_and_says_so(stage: Stage, name: Name) -> None:
-    stage.live(stage.make(Part(24, sound=False)))
+    made = stage.make(Part(120, sound=False))
     with browser(name, stage.folder) as page:
+        stage.live(made)
         stage.show(page)
         until(page, f"{NOTES}.includes({WORDS['silent']!r})", "it says that there is no sound")
         plays_on(page)
@@ -142,8 +149,9 @@ def test_a_stream_without_sound_plays_and_says_so(stage: Stage, name: Name) -> N
 @BOTH
 @pytest.mark.parametrize("fps", [1.0, 3.0])
 def test_a_few_pictures_a_second_play(stage: Stage, name: Name, fps: float) -> None:
-    stage.live(stage.make(Part(30, fps=fps, sound=fps == 3.0)))
+    made = stage.make(Part(120, fps=fps, sound=fps == 3.0))
     with browser(name, stage.folder) as page:
+        stage.live(made)
         stage.show(page)
         until(page, f"{SHOWN} === 'live'", "it is live")
         plays_on(page, 6.0)
@@ -152,8 +160,9 @@ def test_a_few_pictures_a_second_play(stage: Stage, name: Name, fps: float) -> N
 
 @BOTH
 def test_sound_that_comes_and_goes_is_followed(stage: Stage, name: Name) -> None:
-    stage.live(stage.make(Part(8, sound=False), Part(12), Part(30, sound=False)), there=2)
+    made = stage.make(Part(12, sound=False), Part(24), Part(100, sound=False))
     with browser(name, stage.folder) as page:
+        stage.live(made, there=2)
         stage.show(page)
         until(page, f"{NOTES}.includes({WORDS['silent']!r})", "first there is no sound")
         page.evaluate("window.same = true")
@@ -165,28 +174,27 @@ def test_sound_that_comes_and_goes_is_followed(stage: Stage, name: Name) -> None
 
 
 @BOTH
-def test_an_end_is_told_and_a_new_beginning_plays(stage: Stage, name: Name) -> None:
-    made = stage.make(Part(30))
+def test_an_end_is_told_and_a_new_beginning_plays(stage: Stage, name: Name, long: list[HlsSegment]) -> None:
     with browser(name, stage.folder) as page:
         stage.show(page)
         until(page, f"{SHOWN} === 'waiting'", "nobody is there yet")
         page.evaluate("window.same = true")
-        stage.live(made, there=1)
+        stage.live(long, there=1)
         until(page, f"{SHOWN} === 'live'", "it plays by itself")
         plays_on(page, 2.0)
         stage.over()
         until(page, f"{MESSAGE} === {WORDS['ended']!r}", "the end")
         keep(page, f"ended-{name}", stage.folder)
-        stage.live(made, there=1)
+        stage.live(long, there=1)
         until(page, f"{SHOWN} === 'live'", "it plays again by itself")
         plays_on(page, 2.0)
         assert page.evaluate("window.same"), "without a reload"
 
 
 @BOTH
-def test_after_a_stall_it_is_near_the_live_edge_again(stage: Stage, name: Name) -> None:
-    stage.live(stage.make(Part(50)))
+def test_after_a_stall_it_is_near_the_live_edge_again(stage: Stage, name: Name, long: list[HlsSegment]) -> None:
     with browser(name, stage.folder) as page:
+        stage.live(long)
         stage.show(page)
         until(page, f"{SHOWN} === 'live'", "it plays")
         stage.door.clear()
@@ -223,11 +231,11 @@ def test_a_picture_that_cannot_be_reached_is_told(desk: Desk, tmp_path: Path) ->
 
 
 def test_without_hls_js_a_browser_that_plays_hls_plays(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, long: list[HlsSegment]
 ) -> None:
     monkeypatch.setattr(watch, "player_folder", lambda: tmp_path)
-    stage.live(stage.make(Part(30)))
     with chromium() as page:
+        stage.live(long)
         stage.show(page)
         until(page, f"{SHOWN} === 'live'", "it plays")
         assert not page.evaluate("'Hls' in window")
@@ -246,9 +254,9 @@ def test_a_browser_that_can_do_nothing_names_the_addresses(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone(stage: Stage, scheme: str) -> None:
-    stage.live(stage.make(Part(20)))
+def test_it_fits_a_phone(stage: Stage, scheme: str, long: list[HlsSegment]) -> None:
     with chromium((360, 740), color_scheme=scheme, device_scale_factor=2, has_touch=True) as page:
+        stage.live(long)
         stage.show(page)
         until(page, f"{SHOWN} === 'live'", "it plays")
         plays_on(page, 1.0)
