@@ -10,6 +10,11 @@ WINDOW_S = 12.0
 GRACE = 1
 """Segments kept after they left the list (FFmpeg's `hls_delete_threshold`): a player may be about to ask for one."""
 
+_APART_S, _BREAKS = 4, 10_000
+"""EXT-X-DISCONTINUITY-SEQUENCE begins at another number in each run (two are `_APART_S` apart or more), for players
+keep the clock of a number; and it stays small, for hls.js keeps those clocks in an array that it walks from 0: at the
+number of today's second the page hangs. Once in 11 hours a run begins lower than the one before, with new segments."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -33,7 +38,7 @@ class Playlist:
 
     def __init__(self, first_sequence: int) -> None:
         self._sequence = first_sequence
-        self._discontinuities = first_sequence  # it counts some of the segments, so it must not go back either
+        self._discontinuities = first_sequence // _APART_S % _BREAKS
         self._target_s = TARGET_S
         self._entries: deque[Entry] = deque()
         self._leaving: deque[str] = deque()

@@ -36,6 +36,7 @@ from services.api.background.upkeep import keep_up
 from services.api.deps import Addresses, Deps
 from services.api.edge_control import EdgeControl
 from services.api.http.app import create_app
+from services.api.http.watch import HLS_JS, player_folder
 from services.api.people.enrollment import Enroller
 from services.api.people.face_models import ModelChild, listed
 from services.api.people.face_models import load as load_models
@@ -76,6 +77,8 @@ def run(settings: ApiServiceSettings) -> None:
     children.tell_layers(_LOG, metrics)
     for sentence in rights.mend(settings.data_dir):
         _LOG.warning("rights_mended", detail=sentence)
+    if not (player_folder() / HLS_JS).is_file():
+        _LOG.warning("player_missing")
     storage = _storage(settings)
     ensure_topics(kafka_config(settings, "api"))
     producer = _producer(settings, metrics)

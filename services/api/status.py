@@ -74,6 +74,8 @@ class StreamStatus:
 class _Heard:
     report: StatusReport
     at_s: float
+    counted_before: Mapping[str, int] = field(default_factory=dict)
+    """By the report before it."""
 
 
 class StatusBoard:
@@ -87,7 +89,9 @@ class StatusBoard:
     def take(self, report: StatusReport, now: float) -> None:
         """Take in a report that arrived at `now` (monotonic seconds)."""
         with self._lock:
-            self._heard[report.stream_id, report.service] = _Heard(report, now)
+            before = self._heard.get((report.stream_id, report.service))
+            counted = {} if before is None else before.report.counters
+            self._heard[report.stream_id, report.service] = _Heard(report, now, counted)
 
     def forget(self, stream_id: str) -> None:
         """Forget a deleted stream."""
@@ -100,6 +104,18 @@ class StatusBoard:
         """Return the ids of everybody who is seen on any stream."""
         with self._lock:
             return frozenset(person for heard in self._heard.values() for person in heard.report.visible)
+
+    def all_masked(self, stream_id: str, now: float) -> bool:
+        """Return whether every picture of a stream that left since the report before the last is a full mosaic."""
+        with self._lock:
+            heard = self._heard.get((stream_id, "compositor"))
+        if heard is None or now - heard.at_s > SILENT_S:
+            return False
+        full, clear, masked = (
+            heard.report.counters.get(name, 0) - heard.counted_before.get(name, 0)
+            for name in ("full_mosaic", "clear", "masked")
+        )
+        return full > 0 and clear <= 0 and masked <= 0
 
     def view(
         self,

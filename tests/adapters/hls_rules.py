@@ -1,12 +1,18 @@
-"""What RFC 8216 and MPEG-TS ask of an HLS stream, checked without FFmpeg where that is possible."""
+"""What RFC 8216 and MPEG-TS ask of an HLS stream, and what we ask besides; each broken rule is a sentence.
 
+Without FFmpeg where that is possible: what checks its muxer should not believe its demuxer.
+"""
+
+import contextlib
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 import av
+import av.error
 
 PACKET = 188
 VIDEO_TYPES, AUDIO_TYPES = {0x1B}, {0x0F, 0x03, 0x04}
@@ -62,60 +68,120 @@ def parse(text: str) -> Listing:
             began, duration_s, broken = None, None, False
         else:
             assert line == "#EXT-X-INDEPENDENT-SEGMENTS"
-    listing = Listing(
+    return Listing(
         head["#EXT-X-TARGETDURATION"], head["#EXT-X-MEDIA-SEQUENCE"], head["#EXT-X-DISCONTINUITY-SEQUENCE"],
         tuple(items), ended,
     )  # fmt: skip
-    assert all(0 < int(item.duration_s + 0.5) <= listing.target_s or item.duration_s < 0.5 for item in items)
-    return listing
 
 
-def check_follows(before: Listing, after: Listing) -> None:
-    """Two states of one playlist, in order."""
-    assert after.target_s == before.target_s
-    assert after.sequence >= before.sequence
+def broken_rules(states: Sequence[Listing], segments: Mapping[str, bytes], *, ended: bool = False) -> list[str]:
+    """Return what a stream broke of RFC 8216 and of our own rules, a sentence each.
+
+    Args:
+        states: the playlist, each time that it had changed.
+        segments: those that could be loaded, by their addresses.
+        ended: the stream has ended, and players must have been told.
+    """
+    items = list(dict.fromkeys(item for state in states for item in state.items))
+    rules = [by_itself(state) for state in states]
+    rules += [follows(before, after) for before, after in pairwise(states)]
+    rules += [names(items), dates(items), media([item for item in items if item.uri in segments], segments)]
+    broken = [sentence for rule in rules for sentence in rule]
+    if ended and not (states and states[-1].ended):
+        broken.append("the stream has ended without ENDLIST")
+    return broken
+
+
+def by_itself(listing: Listing) -> Iterator[str]:
+    """One state of the playlist: every segment has a length, and none is longer than the target (4.3.3.1)."""
+    for item in listing.items:
+        if item.duration_s <= 0:
+            yield f"{item.uri}: EXTINF is {item.duration_s}"
+        if int(item.duration_s + 0.5) > listing.target_s:
+            yield f"{item.uri}: {item.duration_s} s are longer than the target of {listing.target_s} s"
+
+
+def follows(before: Listing, after: Listing) -> Iterator[str]:
+    """Two states of one playlist, in order (6.2.1, 6.2.2)."""
+    if after.target_s != before.target_s:
+        yield f"the target duration went from {before.target_s} to {after.target_s}"
+    if after.sequence < before.sequence:
+        yield f"the media sequence went back from {before.sequence} to {after.sequence}"
     numbered = dict(enumerate(before.items, before.sequence))
     for number, item in enumerate(after.items, after.sequence):
-        assert numbered.get(number, item) == item, "a number has one segment for ever"
+        if numbered.get(number, item) != item:
+            yield f"segment {number} was another one before"
     left = [item for number, item in numbered.items() if number < after.sequence]
-    if len(left) < len(before.items) or not before.items:
-        assert after.discontinuity_sequence == before.discontinuity_sequence + sum(item.discontinuity for item in left)
-    assert after.discontinuity_sequence >= before.discontinuity_sequence
+    least = before.discontinuity_sequence + sum(item.discontinuity for item in left)
+    all_left = len(left) == len(before.items) > 0  # and others that nobody saw may have come and gone
+    if all_left and after.items and after.items[0].discontinuity:
+        least = 0  # another run: nothing of the one before is known there
+    if after.discontinuity_sequence < least or (not all_left and after.discontinuity_sequence > least and numbered):
+        yield f"the discontinuity sequence is {after.discontinuity_sequence}, not {least}"
+    came = [item for number, item in enumerate(after.items, after.sequence) if number not in numbered]
+    if before.ended and came and not came[0].discontinuity:
+        yield "an ended list went on without a discontinuity"
 
 
-def check_segments(items: Sequence[Item], read: Callable[[str], bytes]) -> None:
-    """Every segment of a playlist: whole, decodable by itself, as long as it says, with the tracks that it declares."""
-    assert len({item.uri for item in items}) == len(items)
+def names(items: Sequence[Item]) -> Iterator[str]:
+    """Who knows one segment knows no other."""
+    yield from (f"{item.uri} can be guessed" for item in items if not is_unguessable(item.uri))
+    if len({item.uri for item in items}) < len(items):
+        yield "two segments have one address"
+
+
+def dates(items: Sequence[Item]) -> Iterator[str]:
+    """PROGRAM-DATE-TIME rises."""
+    for before, after in pairwise(items):
+        if after.began <= before.began:
+            yield f"{after.uri} began at {after.began}, not after {before.began}"
+
+
+def media(items: Sequence[Item], segments: Mapping[str, bytes]) -> Iterator[str]:
+    """Every segment: whole, decodable by itself, as long as it says, with the tracks that it declares."""
     end_s: float | None = None
     for item in items:
-        data = read(item.uri)
-        seen = times(data)
-        tracks = declared(data)
-        assert tracks >= seen.keys(), "a PID for what is there"
-        assert tracks == seen.keys() or item.duration_s < 0.5, (
-            "and only for that (a scrap at a break may hold no sound)"
-        )
-        first_s = seen["video"][0]
-        if end_s is not None and not item.discontinuity:
-            assert abs(first_s - end_s) < 0.01, "without a discontinuity it follows"
-        assert seen["video"][-1] - first_s <= item.duration_s + 0.01
-        end_s = first_s + item.duration_s
+        data = segments[item.uri]
+        seen, tracks = times(data), declared(data)
+        yield from (f"{item.uri}: {fault}" for fault in alone(data, seen))
+        # A scrap at a break may hold no sound.
+        if not tracks >= seen.keys() or (tracks > seen.keys() and item.duration_s >= 0.5):
+            yield f"{item.uri} declares {sorted(tracks)} and has {sorted(seen)}"
+        pictures = seen.get("video", [])
+        if len(pictures) > 1:
+            frame_s = max(after - before for before, after in pairwise(pictures))
+            true_s = pictures[-1] - pictures[0] + frame_s
+            if abs(true_s - item.duration_s) > frame_s + 0.01:
+                yield f"{item.uri}: EXTINF is {item.duration_s}, its pictures last {true_s:.3f} s"
+        if pictures and end_s is not None and not item.discontinuity and abs(pictures[0] - end_s) > 0.01:
+            yield f"{item.uri} begins at {pictures[0]:.3f} s, not at {end_s:.3f}, without a discontinuity"
+        end_s = pictures[0] + item.duration_s if pictures else None
+
+
+def alone(data: bytes, seen: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    """A segment's pictures can be decoded without any other segment."""
+    first, decoded = None, 0
+    with av.open(io.BytesIO(data), "r", format="mpegts") as container:
+        for packet in container.demux(video=0):
+            first = packet.is_keyframe if first is None else first
+            with contextlib.suppress(av.error.InvalidDataError):
+                decoded += len(packet.decode())
+    if not first:
+        yield "it does not begin with a keyframe"
+    if decoded != len(seen.get("video", ())):
+        yield f"of {len(seen.get('video', ()))} pictures {decoded} can be decoded"
 
 
 def times(data: bytes) -> dict[str, list[float]]:
-    """Return the presentation times of a segment's pictures and sound; its first picture must stand alone."""
+    """Return the presentation times of a segment's pictures and sound, in seconds, each kind in order."""
     found: dict[str, list[float]] = {}
     with av.open(io.BytesIO(data), "r", format="mpegts") as container:
         for packet in container.demux():
             if packet.pts is None:
                 continue
             at_s = float(packet.pts * packet.time_base)
-            if packet.stream.type == "video" and "video" not in found:
-                assert packet.is_keyframe, "it begins with a keyframe"
             found.setdefault(packet.stream.type, []).append(at_s)
-    with av.open(io.BytesIO(data), "r", format="mpegts") as container:
-        assert len(list(container.decode(video=0))) == len(found["video"]), "every picture can be decoded"
-    return found
+    return {kind: sorted(times_s) for kind, times_s in found.items()}
 
 
 def declared(data: bytes) -> set[str]:

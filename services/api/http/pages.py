@@ -1,6 +1,5 @@
-"""Pages for people: what happens now, a player, and what each kind of problem means."""
+"""Pages for people: what happens now, and what each kind of problem means."""
 
-import json
 from html import escape
 from pathlib import Path
 
@@ -8,13 +7,11 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
-from services.api.http.depends import D
 from services.api.http.kinds import FOLDER, KINDS, Kind
 
 STATUS_PAGE = Path(__file__).parent / "status.html"
-WATCH_PAGE = Path(__file__).parent / "watch.html"
 PROBLEM_PAGE = Path(__file__).parent / "problem.html"
-_POLICY = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; media-src * blob:"
+_POLICY = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _NO_SCRIPT = "default-src 'none'; style-src 'unsafe-inline'"
 
 router = APIRouter(include_in_schema=False)
@@ -24,15 +21,6 @@ router = APIRouter(include_in_schema=False)
 def status() -> HTMLResponse:
     """Show what happens now, to whoever types the token."""
     return HTMLResponse(STATUS_PAGE.read_text(), headers={"Content-Security-Policy": _POLICY})
-
-
-@router.get("/watch/{stream_id}")
-def watch(stream_id: str, deps: D) -> HTMLResponse:
-    """Play the masked stream."""
-    _, hls_url = deps.addresses.masked(deps.stream(stream_id).stream_id)
-    # JSON is JavaScript, except that the page's own script would end at `</script>`.
-    text = WATCH_PAGE.read_text().replace("HLS_URL", json.dumps(hls_url).replace("<", "\\u003c"))
-    return HTMLResponse(text, headers={"Content-Security-Policy": _POLICY})
 
 
 @router.get(FOLDER)

@@ -1,40 +1,45 @@
 """What a browser plays of the watch page."""
 
 import threading
-from typing import Any
+from typing import Any, Literal, cast
 
-import pytest
-
+from synthetic.browsers import Page, browser
+from synthetic.session import wait_until
 from tests.e2e.field.rows import Live
 
 PLAYS_S = 60.0
-LOOKS, EVERY_S = 4, 1.0
-CHROMIUM = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-)  # fmt: skip
+EVERY_S = 1.0
 LOOK = """(() => {
-    const video = document.querySelector('video');
+    const video = document.querySelector('video'), main = document.querySelector('main');
     const frames = video.getVideoPlaybackQuality().totalVideoFrames;
-    return {time: video.currentTime, frames, error: video.error ? video.error.message : ''};
+    const error = video.error ? video.error.message : '';
+    const notes = document.getElementById('notes').textContent;
+    return {time: video.currentTime, frames, error, shown: main.dataset.shown, notes};
 })()"""
 
 
-def page_of(live: Live, browser: str) -> list[dict[str, Any]]:
-    """Open the watch page of a broadcast until it plays, and look at its video some times."""
-    return {"chromium": chromium}[browser](f"{live.session.stack.addresses.api_url}/watch/{live.stream.stream_id}")
-
-
-def chromium(url: str) -> list[dict[str, Any]]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=list(CHROMIUM))
-        page = browser.new_page(viewport={"width": 900, "height": 600}, bypass_csp=True)
-        page.goto(url)
-        page.wait_for_function("document.querySelector('video').currentTime > 1", timeout=PLAYS_S * 1000)
-        looks = []
-        for _ in range(LOOKS):
-            looks.append(page.evaluate(LOOK))
+def page_of(live: Live, name: str, looks: int) -> list[dict[str, Any]]:
+    """Open the watch page of a broadcast until it plays, and look at it some times, a second apart."""
+    with browser(cast("Literal['chromium', 'firefox']", name), live.folder) as page:
+        page.open(f"{live.session.stack.addresses.api_url}/watch/{live.stream.stream_id}")
+        wait_until(lambda: plays(page), PLAYS_S, f"the watch page plays in {name}: {page.evaluate(LOOK)}")
+        seen = []
+        for _ in range(looks):
+            seen.append(page.evaluate(LOOK))
             threading.Event().wait(EVERY_S)
-        browser.close()
+        return counted_through(seen)
+
+
+def plays(page: Page) -> bool:
+    seen: dict[str, Any] = page.evaluate(LOOK)
+    return bool(seen["shown"] in {"live", "masked"} and seen["frames"] > 0)
+
+
+def counted_through(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A video that begins anew counts its frames anew: go on counting."""
+    done = last = 0
+    for look in looks:
+        done += last if look["frames"] < last else 0
+        last = look["frames"]
+        look["frames"] += done
     return looks

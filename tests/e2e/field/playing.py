@@ -70,7 +70,7 @@ class Field:
         live.until(lambda: live.said(row.state, row.sentence), f"{row.state}: {row.sentence}")
         if row.browser:
             with self._browser:
-                live.page = page_of(live, row.browser)
+                live.page = page_of(live, row.browser, row.looks)
 
     def _publisher(self, row: Row, live: Live) -> AbstractContextManager[Any]:
         path = self._input(row)

@@ -41,7 +41,7 @@ class Live:
     """Each change of what the status says."""
     publisher: Any = None
     page: list[dict[str, Any]] = field(default_factory=list)
-    """What the watch page played, if a browser watched: its video's time, frames and error, each second."""
+    """What a browser that watched saw of the watch page each second: its time, frames and error, and its words."""
 
     @property
     def hls(self) -> Recording:
@@ -100,6 +100,7 @@ class Row:
         during: done while it plays, once all of the above was seen; it may wait for more.
         shows: judges what was seen; raises AssertionError.
         browser: which browser opens the watch page meanwhile: "chromium", "firefox" or "".
+        looks: and looks at it so often, a second apart.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Row:
     during: Shows | None = None
     shows: Shows | None = None
     browser: str = ""
+    looks: int = 4
 
 
 class StatesWatch:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ import uvicorn
 from prometheus_client import generate_latest
 
 from mosaicast.runtime import logs
-from services.api.deps import Addresses
 from services.api.secrets import digest
 from tests.services.api.fakes import ADMIN_TOKEN, EDGE_TOKEN, Desk, problem
 
@@ -57,19 +55,6 @@ def test_no_key_or_token_is_in_an_answer_or_a_log(desk: Desk, capsys: pytest.Cap
 def test_the_watch_page_of_an_unknown_stream_is_404(desk: Desk) -> None:
     assert "nobody" in problem(desk.anyone.get("/watch/nobody"), 404)["detail"]
     problem(desk.anyone.get("/watch/%3Cscript%3E"), 404)
-
-
-def test_the_watch_page_holds_its_address_as_data(desk: Desk) -> None:
-    desk.addresses = Addresses("rtmp://edge.test", "http://edge.test/'\"</script><b>\\")
-    desk.build()
-    stream_id = desk.create(name=NASTY)["stream_id"]
-    answer = desk.anyone.get(f"/watch/{stream_id}")
-    assert answer.text.count("</script>") == 1
-    assert "onerror" not in answer.text
-    literal = re.search(r"^  const hls = (.*);$", answer.text, re.MULTILINE)
-    assert literal is not None
-    assert json.loads(literal.group(1)) == desk.addresses.masked(stream_id)[1]
-    assert "default-src 'self'" in answer.headers["content-security-policy"]
 
 
 def test_the_status_page_holds_nothing_of_anybody(desk: Desk) -> None:

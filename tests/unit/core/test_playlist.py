@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaicast.core.playlist import GRACE, WINDOW_S, Entry, Playlist
-from tests.adapters.hls_rules import Listing, check_follows, parse
+from tests.adapters.hls_rules import Listing, follows, parse
 
 DATE = "2026-01-01T00:00:00.000+00:00"
 
@@ -102,5 +102,12 @@ def test_whatever_happens_each_state_follows_from_the_one_before(steps: list[str
         assert len(alive) <= len(listing.items) + GRACE, "and hardly anything else"
         assert sum(item.duration_s for item in listing.items) <= WINDOW_S + 2.0
         if before is not None:
-            check_follows(before, listing)
+            assert list(follows(before, listing)) == []
         before = listing
+
+
+def test_breaks_are_counted_from_a_small_number_that_is_another_in_each_run() -> None:
+    """hls.js walks an array of that length at each break."""
+    began = [parse(Playlist(1_790_000_000 + at_s).text()).discontinuity_sequence for at_s in (0, 4, 3600)]
+    assert len(set(began)) == 3
+    assert max(began) < 10_000
