@@ -194,7 +194,13 @@ OF_A_STATUS = (
     "mosaicast/adapters/media/late.py",
 )
 """Where it comes about what a stream's status says."""
-OF_A_VERDICT = ("services/api/people/enrollment.py", "mosaicast/adapters/media/photos.py")
+OF_A_VERDICT = (
+    "services/api/people/enrollment.py",
+    "services/api/people/naming.py",
+    "mosaicast/adapters/media/photos.py",
+    "mosaicast/adapters/media/photo_file.py",
+    "mosaicast/adapters/media/photo_names.py",
+)
 """Where the sentences of a photo's verdict are made."""
 NOT_SHOWN = {"queue.Queue[Item | None]"}
 """What is no sentence."""
