@@ -20,7 +20,6 @@ from mosaicast.runtime.children import ForkServer
 from mosaicast.runtime.sandbox import Access
 from services.api.errors import PhotosDisagreeError
 from services.api.people import enrollment
-from services.api.people.agreement import likeness, odd_ones_out
 from services.api.people.enrollment import (
     DETAILS,
     Enroller,
@@ -83,6 +82,11 @@ def moved(nose: tuple[float, float]) -> Landmarks:
 )
 def test_the_verdict_on_a_photo(picture: Any, found: list[RawFace], verdict: Verdict) -> None:
     assert judge(picture, found) == verdict
+
+
+def test_the_size_of_a_face_is_that_in_the_file() -> None:
+    assert judge(texture(), [face(Box(60, 60, 110, 130))]) == "too_small"
+    assert judge(texture(), [face(Box(60, 60, 110, 130))], scale=0.8) == "ok"
 
 
 def test_light_does_not_count_as_sharpness() -> None:
@@ -186,10 +190,10 @@ def test_somebody_else_among_the_photos_is_pointed_out(enroller: Enroller) -> No
     ("people", "says"),
     [
         (("astronaut", "admiral"), "two photos do not show the same person"),
-        (("astronaut", "astronaut", "admiral", "admiral"), "no majority"),
+        (("astronaut", "astronaut", "admiral", "admiral"), "0.jpg and 1.jpg show one person, 2.jpg and 3.jpg another"),
     ],
 )
-def test_photos_without_a_majority_are_refused(enroller: Enroller, people: tuple[str, ...], says: str) -> None:
+def test_photos_of_which_none_are_the_most_are_refused(enroller: Enroller, people: tuple[str, ...], says: str) -> None:
     pictures = [variant(name, turn_deg=4.0 * (i % 2)) for i, name in enumerate(people)]
     with pytest.raises(PhotosDisagreeError, match=says):
         enroller.settle(looked(enroller, *pictures))
@@ -199,32 +203,6 @@ def test_photos_without_a_majority_are_refused(enroller: Enroller, people: tuple
 def test_fewer_than_two_photos_agree(enroller: Enroller, count: int) -> None:
     judged = looked(enroller, *[portrait("astronaut")] * count)
     assert enroller.settle(judged) == judged
-
-
-@pytest.mark.parametrize(
-    ("alike", "odd"),
-    [
-        (np.zeros((0, 0)), frozenset()),
-        ([[9.0]], frozenset()),
-        ([[9, 1.0], [1.0, 9]], frozenset()),
-        ([[9, 0.9], [0.9, 9]], None),
-        ([[9, 2, 0], [2, 9, 0], [0, 0, 9]], {2}),
-        ([[9, 0, 0], [0, 9, 0], [0, 0, 9]], None),
-        ([[9, 2, 0, 0], [2, 9, 0, 0], [0, 0, 9, 2], [0, 0, 2, 9]], None),
-        ([[9, 2, 2, 0], [2, 9, 2, 0], [2, 2, 9, 2], [0, 0, 2, 9]], {3}),
-    ],
-)
-def test_who_is_the_odd_one(alike: Any, odd: set[int] | None) -> None:
-    assert odd_ones_out(np.asarray(alike, np.float64)) == odd
-
-
-def test_likeness_knows_only_measured_networks() -> None:
-    same = (np.full(4, 0.5, np.float32),)
-    assert likeness([same, same], ["another"]) is None
-    assert likeness([], ["dlib_resnet"]) is None
-    alike = likeness([same, same], ["dlib_resnet"])
-    assert alike is not None
-    assert alike[0, 1] == pytest.approx((1 - 0.907) / 0.037, rel=1e-4)
 
 
 @pytest.fixture(scope="module")
