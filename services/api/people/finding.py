@@ -11,7 +11,8 @@ from mosaicast.adapters.detectors.factory import enroll_score
 from mosaicast.adapters.media.photo_file import Decoded, PhotoError
 from mosaicast.core.guard import overlap
 from mosaicast.core.types import Box
-from mosaicast.imaging.crops import Picture, map_landmarks
+from mosaicast.imaging.crops import map_landmarks
+from mosaicast.imaging.types import Picture
 from services.api.people.face_models import FaceModels
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.api.people.agreement import agreeing, largest, likeness
+from services.api.people.agreement import Likeness, agreeing, largest, likeness
+from services.api.people.face_models import Network
 from services.api.people.naming import disagreeing, listed, too_many
 
 
@@ -14,8 +15,8 @@ from services.api.people.naming import disagreeing, listed, too_many
     [
         (np.zeros((0, 0)), []),
         ([[9.0]], [[0]]),
-        ([[9, 1.0], [1.0, 9]], [[0, 1]]),
-        ([[9, 0.9], [0.9, 9]], [[0], [1]]),
+        ([[9, 0.5], [0.5, 9]], [[0, 1]]),
+        ([[9, 0.4], [0.4, 9]], [[0], [1]]),
         ([[9, np.nan], [np.nan, 9]], [[0], [1]]),
         ([[9, 2, 0], [2, 9, 0], [0, 0, 9]], [[0, 1], [2]]),
         ([[9, 0, 2], [0, 9, 0], [2, 0, 9]], [[0, 2], [1]]),
@@ -24,19 +25,30 @@ from services.api.people.naming import disagreeing, listed, too_many
     ],
 )
 def test_groups_that_agree(alike: Any, groups: list[list[int]]) -> None:
-    assert agreeing(np.asarray(alike, np.float64)) == groups
+    assert agreeing(by_likeness(alike)) == groups
+
+
+def by_likeness(alike: Any, above_crowd: float = 0.0) -> Likeness:
+    square = np.asarray(alike, np.float64)
+    return Likeness(square, np.full_like(square, above_crowd))
+
+
+def test_who_are_no_more_alike_than_the_crowd_are_two_people() -> None:
+    alike = np.full((2, 2), 2.0)
+    assert agreeing(by_likeness(alike, -0.5)) == [[0, 1]]
+    assert agreeing(by_likeness(alike, -0.6)) == [[0], [1]]
 
 
 def test_one_pair_that_is_alike_does_not_join_two_people() -> None:
     alike = np.full((6, 6), 0.2)
     alike[:3, :3] = alike[3:, 3:] = 3.0
     alike[2, 3] = alike[3, 2] = 2.5
-    assert agreeing(alike) == [[0, 1, 2], [3, 4, 5]]
+    assert agreeing(by_likeness(alike)) == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_a_face_that_is_unlike_one_of_the_others_stays_with_them() -> None:
     alike = np.array([[9, 2.0, 2.0, 0.2], [2.0, 9, 2.0, 1.4], [2.0, 2.0, 9, 1.6], [0.2, 1.4, 1.6, 9]])
-    assert agreeing(alike) == [[0, 1, 2, 3]]
+    assert agreeing(by_likeness(alike)) == [[0, 1, 2, 3]]
 
 
 @pytest.mark.parametrize(
@@ -54,13 +66,18 @@ def test_the_largest_group_counts_and_no_tie(groups: list[list[int]], kept: list
     assert largest(groups) == kept
 
 
+DLIB = Network("dlib_resnet", "1", 4)
+
+
 def test_likeness_knows_only_measured_networks() -> None:
     same = (np.full(4, 0.5, np.float32),)
-    assert likeness([same, same], ["another"]) is None
-    assert likeness([], ["dlib_resnet"]) is None
-    alike = likeness([same, same], ["dlib_resnet"])
-    assert alike is not None
-    assert alike[0, 1] == pytest.approx((1 - 0.907) / 0.037, rel=1e-4)
+    assert likeness([same, same], [(0.9,), (0.9,)], [Network("another", "1", 4)]) is None
+    assert likeness([], [], [DLIB]) is None
+    found = likeness([same, same], [(0.9,), (0.95,)], [DLIB])
+    assert found is not None
+    assert found.alike[0, 1] == pytest.approx((1 - 0.907) / 0.037, rel=1e-4)
+    assert found.above_crowd[0, 1] == pytest.approx((1 - 0.95) / 0.037, rel=1e-4)
+    assert found.above_crowd[0, 0] == pytest.approx((1 - 0.9) / 0.037, rel=1e-4)
 
 
 def test_names_are_listed_as_people_do() -> None:

@@ -12,6 +12,7 @@ from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.media import jpeg as jpegs
 from mosaicast.adapters.media.photo_file import Decoded, PhotoError, read
 from mosaicast.core.types import Box
+from mosaicast.imaging.types import Landmarks
 from services.api.people.enrollment import KEPT_GROWTH, Enroller
 from services.api.people.face_models import Network, Vectors
 from services.api.people.finding import TILE_SIDE, find, in_tiles
@@ -57,6 +58,12 @@ class ToldModels:
         return list(self.see(picture))
 
     def embed_largest(self, picture: Picture, threshold: float) -> Vectors | None:
+        raise AssertionError("nobody is embedded here")
+
+    def embed(self, picture: Picture, landmarks: Landmarks) -> Vectors:
+        raise AssertionError("nobody is embedded here")
+
+    def nearest_of_crowd(self, vectors: Vectors) -> tuple[float, ...]:
         raise AssertionError("nobody is embedded here")
 
 
