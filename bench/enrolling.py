@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from bench.recognition_data import Eye, FaceSet, Seen, korean
 from mosaicast.adapters.detectors import make_detector
 from mosaicast.adapters.detectors.factory import enroll_score
-from mosaicast.adapters.embedders import DlibResnet, Embedder, FacenetCasia
+from mosaicast.adapters.embedders import Embedder
 from mosaicast.adapters.embedders.cohort import CohortScorer, cohort_scorer, matching_of
+from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
+from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.photo_file import Decoded, read
 from mosaicast.core.types import Box
