@@ -196,8 +196,11 @@ OF_A_STATUS = (
 """Where it comes about what a stream's status says."""
 OF_A_VERDICT = (
     "services/api/people/enrollment.py",
+    "services/api/people/naming.py",
     "services/api/watching.py",
     "mosaicast/adapters/media/photos.py",
+    "mosaicast/adapters/media/photo_file.py",
+    "mosaicast/adapters/media/photo_names.py",
 )
 """Where the sentences of a photo's verdict are made, and those of the watch page."""
 NOT_SHOWN = {"queue.Queue[Item | None]"}

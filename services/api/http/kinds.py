@@ -171,7 +171,7 @@ PHOTO_COUNT = Kind(
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "1 to 20 photos are wanted",
     "The form has no photo, or more than 20. Nobody was enrolled.",
-    "Send 1 to 20 files named `photos`.",
+    "Send 1 to 20 files named `photos`; `detail` says which to leave out.",
 )
 PHOTOS_REFUSED = Kind(
     "photos-refused",
@@ -184,8 +184,8 @@ PHOTOS_DISAGREE = Kind(
     "photos-disagree",
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "The photos show several people",
-    "No majority of the photos is alike. Nobody was enrolled, and nothing is kept.",
-    "Send photos of one person only.",
+    "No group of photos that agree is the largest. Nobody was enrolled, and nothing is kept.",
+    "Send photos of one person only; `detail` says which show whom.",
 )
 TOO_MANY_PEOPLE = Kind(
     "too-many-people",

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from mosaicast.adapters.database.storage import Mark, Person
-from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, PhotoError, check_size
+from mosaicast.adapters.media.photo_file import PhotoError
+from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, check_size
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import VaultError
 from services.api.deps import Deps, must_be_told
@@ -28,6 +29,7 @@ from services.api.http.uploads import Part, read_parts
 from services.api.people import records as people
 from services.api.people.enrollment import Judged, PhotosRefusedError, PhotosTooLargeError
 from services.api.people.items import thumbnail_item
+from services.api.people.naming import too_many
 from services.api.secrets import new_id
 
 MOST_PHOTOS = 20
@@ -75,21 +77,25 @@ _FORM = {
 
 @router.post("", status_code=201, responses=_ENROLLS, openapi_extra=_FORM, operation_id="enrol_person")
 async def enroll_person(request: Request, deps: D) -> PersonOut:
-    """Enroll a person from 1 to 20 photos; each gets a verdict. At least one must be good, and most the same person's.
+    """Enroll a person from 1 to 20 photos; each gets a verdict. Used is the largest group that shows one person.
 
+    A photo is a JPEG, PNG, WebP, HEIC, AVIF, TIFF or BMP, judged at its full size.
     `expires_at` says when the consent runs out. Two enrollments are read at once: 503 after a wait for one of them, 408
     for a sender that is too slow.
     """
     fields: dict[str, str] = {}
     judged: list[Judged] = []
+    more: list[str] = []
     async with deps.uploads.slot():
         async for part in read_parts(request, LARGEST_PHOTO_BYTES, deps.uploads.limits):
             if part.file is None:
                 fields[part.name] = part.text
             elif len(judged) == MOST_PHOTOS:
-                raise PhotoCountError(f"at most {MOST_PHOTOS} photos")
+                more.append(part.file or "photo")
             else:
                 judged.append(await run_in_threadpool(_judged, deps, part))
+        if more:
+            raise PhotoCountError(_too_many(judged, more))
         form = _form(fields, deps)
         judged = await run_in_threadpool(_settled, deps, judged)
     person = Person(
@@ -200,6 +206,11 @@ def _judged(deps: Deps, part: Part) -> Judged:
         return Judged(file, exc.fault, exc.detail)
     except ModelError as exc:
         raise ModelsBrokenError from exc
+
+
+def _too_many(judged: list[Judged], more: list[str]) -> str:
+    faults = [(one.file, one.verdict) for one in judged if one.verdict != "ok"]
+    return too_many(MOST_PHOTOS, faults, [*(one.file for one in judged), *more])
 
 
 def _settled(deps: Deps, judged: list[Judged]) -> list[Judged]:

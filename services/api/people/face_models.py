@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.models.errors import InferenceError, ModelError
-from mosaicast.imaging.types import Picture
+from mosaicast.imaging.types import Landmarks, Picture
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.sandbox import Access
 
@@ -51,6 +51,12 @@ class FaceModels(Protocol):
     def embed_largest(self, picture: Picture, threshold: float) -> Vectors | None:
         """Find the largest face in a BGR picture and return its vectors; None: there is no face in it."""
 
+    def embed(self, picture: Picture, landmarks: Landmarks) -> Vectors:
+        """Return the vectors of the face that has these landmarks in a BGR picture."""
+
+    def nearest_of_crowd(self, vectors: Vectors) -> tuple[float, ...]:
+        """Return the cosine of a face to the nearest mean of each network's crowd; -1 where a network has none."""
+
 
 class LocalModels:
     """`FaceModels` in this process. Belongs to one thread."""
@@ -74,13 +80,24 @@ class LocalModels:
 
     def embed_largest(self, picture: Picture, threshold: float) -> Vectors | None:
         """Find the largest face in a BGR picture and return its vectors; None: there is no face in it."""
+        found = self.find(picture, threshold)
+        return self.embed(picture, max(found, key=lambda one: one.box.area).landmarks) if found else None
+
+    def embed(self, picture: Picture, landmarks: Landmarks) -> Vectors:
+        """Return the vectors of the face that has these landmarks in a BGR picture."""
         from mosaicast.adapters.embedders import Face
 
-        found = self.find(picture, threshold)
-        if not found:
-            return None
-        face = Face(picture, max(found, key=lambda one: one.box.area).landmarks)
-        return tuple(own.embed([face])[0] for own in self._embedders)
+        return tuple(own.embed([Face(picture, landmarks)])[0] for own in self._embedders)
+
+    def nearest_of_crowd(self, vectors: Vectors) -> tuple[float, ...]:
+        """Return the cosine of a face to the nearest mean of each network's crowd; -1 where a network has none."""
+        from mosaicast.adapters.embedders.cohort import cohort_scorer
+
+        crowds = [cohort_scorer(own.name, own.version).cohort for own in self._embedders]
+        return tuple(
+            -1.0 if crowd is None else float((crowd @ vector).max())
+            for crowd, vector in zip(crowds, vectors, strict=True)
+        )
 
 
 def load(networks: Sequence[str], models_dir: Path) -> LocalModels:
@@ -171,6 +188,16 @@ class ModelChild:
         """Find the largest face in a BGR picture and return its vectors; None: there is no face in it."""
         vectors: Vectors | None = self._ask("embed_largest", picture, threshold)
         return vectors
+
+    def embed(self, picture: Picture, landmarks: Landmarks) -> Vectors:
+        """Return the vectors of the face that has these landmarks in a BGR picture."""
+        vectors: Vectors = self._ask("embed", picture, landmarks)
+        return vectors
+
+    def nearest_of_crowd(self, vectors: Vectors) -> tuple[float, ...]:
+        """Return the cosine of a face to the nearest mean of each network's crowd; -1 where a network has none."""
+        nearest: tuple[float, ...] = self._ask("nearest_of_crowd", vectors)
+        return nearest
 
     def close(self) -> None:
         """End the child."""

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import Detector, RawFace
-from mosaicast.adapters.media.photos import PhotoError
+from mosaicast.adapters.media.photo_file import PhotoError
 from mosaicast.core.types import Box
 from services.cli.calibration.people import CalibrationError, Progress, Reader
 

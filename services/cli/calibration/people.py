@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mosaicast.adapters.detectors import Detector, RawFace
 from mosaicast.adapters.detectors.factory import enroll_score
 from mosaicast.adapters.embedders import Embedder, Face
-from mosaicast.adapters.media.photos import Decoded, PhotoError
+from mosaicast.adapters.media.photo_file import Decoded, PhotoError
 from mosaicast.core.identity import IdentityPolicy
 from mosaicast.core.pose import yaw_ratio
 from mosaicast.imaging.crops import crop_square, sharpness

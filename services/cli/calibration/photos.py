@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, Decoded, PhotoDecoder, PhotoError, check_size
+from mosaicast.adapters.media.photo_file import Decoded, PhotoError
+from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, PhotoDecoder, check_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class PhotoReader:
         """Return the picture in a file.
 
         Raises:
-            PhotoError: it is no JPEG, PNG or WebP, broken, animated, too large, or cannot be read.
+            PhotoError: it is none of the formats that we read, broken, animated, too large, or cannot be read.
         """
         return self.decoder.decode(_content(path))
 

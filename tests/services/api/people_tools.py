@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mosaicast.adapters.media.photos import Decoded, read
+from mosaicast.adapters.media.photo_file import Decoded, read
+from mosaicast.core.types import Box
 from mosaicast.runtime.settings import RecognitionSettings
 from services.api.http.app import create_app
 from services.api.people.enrollment import Enroller
@@ -62,8 +63,8 @@ def variant(name: str, **change: float) -> NDArray[np.uint8]:
 class LocalDecoder:
     """Reads photos in the test's process; the child has tests of its own."""
 
-    def decode(self, data: bytes) -> Decoded:
-        return read(data)
+    def decode(self, data: bytes, part: Box | None = None) -> Decoded:
+        return read(data, part)
 
 
 @dataclass

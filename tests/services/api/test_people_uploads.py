@@ -48,7 +48,7 @@ def bomb() -> bytes:
 @pytest.mark.parametrize(
     ("data", "status", "says"),
     [
-        (b"", 422, "broken|empty|no JPEG"),
+        (b"", 422, "broken|empty|no photo"),
         (as_kind("JPEG")[:3000], 422, "broken"),
         (bomb(), 413, "pixels"),
         (animated("GIF"), 422, "GIF"),
@@ -58,7 +58,7 @@ def bomb() -> bytes:
         (b"\0\0\0\x18ftypheic" + bytes(99), 422, "HEIC"),
         (bytes(50_000_000), 413, "20 MB"),
         (bytes(LARGEST_PHOTO_BYTES + 1), 413, "20 MB"),
-        (bytes(LARGEST_PHOTO_BYTES), 422, "no JPEG"),
+        (bytes(LARGEST_PHOTO_BYTES), 422, "no photo"),
     ],
     ids=["empty", "truncated", "bomb", "gif", "apng", "webp", "svg", "heic", "50 MB", "just too large", "just not"],
 )
@@ -78,6 +78,10 @@ def test_what_is_no_photo_is_refused_with_a_sentence_and_nothing_is_kept(
     ("name", "data"),
     [
         ("cmyk.jpg", as_kind("JPEG", mode="CMYK")),
+        ("phone.heic", as_kind("HEIF")),
+        ("web.avif", as_kind("AVIF")),
+        ("scan.tiff", as_kind("TIFF")),
+        ("old.bmp", as_kind("BMP")),
         ("grey.png", as_kind("PNG", mode="L")),
         ("png-named.jpg", as_kind("PNG")),
         ("webp-named.png", as_kind("WEBP")),
@@ -135,6 +139,16 @@ def test_1_to_20_photos(desk: PeopleDesk, count: int) -> None:
     assert "20 photos" in told["detail"] or "form" in told["detail"]
     files = [("photos", ("a", b"x"))] * count or [("other", ("a", b""))]
     problem(desk.admin.post("/v1/people", data={"name": "Ann"}, files=files), 422)
+    assert desk.nothing_is_kept()
+
+
+def test_of_more_than_20_it_is_said_which_to_leave_out(desk: PeopleDesk) -> None:
+    good, bad = jpeg(portrait("astronaut")), b"GIF89a"
+    named = [(f"{i}.jpg", bad if i == 3 else good) for i in range(1, 23)]
+    told = problem(desk.enroll(*named), 422)
+    assert told["detail"] == (
+        "at most 20 photos, and these are 22; leave out 3.jpg (unreadable) and 22.jpg, the useless and the last"
+    )
     assert desk.nothing_is_kept()
 
 

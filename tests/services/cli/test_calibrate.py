@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.embedders import Face
-from mosaicast.adapters.media.photos import Decoded, PhotoError
+from mosaicast.adapters.media.photo_file import Decoded, PhotoError
 from mosaicast.core.identity import IdentityPolicy
 from mosaicast.core.types import Box
 from services.cli.calibrate import Request, run, write
@@ -45,7 +45,7 @@ class _Reader:
         picture = noise.integers(0, 255, (200, 200, 3), np.uint8)
         picture[0, 0] = tuple(path.stem.encode()[:3])
         shown = np.full_like(picture, 90) if "flat" in path.name else picture
-        return Decoded(shown, turned=False, full_width=shown.shape[1])
+        return Decoded(shown, turned=False, part=Box(0, 0, shown.shape[1], shown.shape[0]))
 
 
 def named_faces(picture: NDArray[np.uint8]) -> Sequence[RawFace]:
@@ -272,7 +272,7 @@ def test_boxes_of_the_file_are_compared_with_what_is_found_in_the_shrunk_picture
     class Half(_Reader):
         def read(self, path: Path) -> Decoded:
             read = super().read(path)
-            return replace(read, full_width=2 * read.full_width)
+            return replace(read, part=Box(*(2 * edge for edge in read.part)))
 
     folder = annotated(tmp_path, {"file": "one_1.jpg", "faces": [{"box_xywh": [100, 100, 200, 200]}]})
     found = boxes.from_annotations(folder, Half(), FakeDetector(named_faces), 20, iter)

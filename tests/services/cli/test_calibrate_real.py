@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, PhotoDecoder, PhotoError
+from mosaicast.adapters.media.photo_file import PhotoError
+from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, PhotoDecoder
 from mosaicast.runtime.children import ForkServer
 from services.cli.calibration.photos import PhotoReader
 from services.cli.main import app
@@ -121,7 +122,7 @@ SMALL = Image.new("RGB", (40, 20), (200, 100, 50))
         (b"", "empty"),
         (b"GIF89a", "GIF pictures can't be read"),
         (saved(SMALL, "GIF"), "GIF pictures can't be read"),
-        (saved(SMALL, "JPEG")[:300], "broken|no JPEG"),
+        (saved(SMALL, "JPEG")[:300], "broken|no photo"),
         (saved(SMALL, "PNG")[:-40], "broken"),
         (bomb(), "megapixels|too many pixels"),
         (saved(SMALL, "WEBP", save_all=True, append_images=[Image.new("RGB", (40, 20))]), "animated"),
