@@ -23,12 +23,17 @@ BEHIND = r"The way from the source has become longer: pictures are \d+\.\d s beh
 
 
 def little_mosaic(most_s: float) -> Callable[[Live], None]:
-    """At most so much left as full mosaic so far, and nothing was late."""
+    """At most so much left as full mosaic so far, and hardly anything was late.
+
+    Where the detector had no time for samples (`verdict_lost`), the machine mosaics more than the way does: nothing can
+    be said of it then.
+    """
 
     def judge(live: Live) -> None:
-        frames = live.session.status(live.stream)["frames"]
-        assert frames["full_mosaic"] <= most_s * RATE + SLACK_FRAMES, live.summary()
-        assert frames["dropped_by_reason"].get("late", 0) <= 2, live.summary()
+        books = live.session.books(live.stream)
+        assert books.dropped.get("late", 0) <= RATE, live.summary()
+        if books.full_mosaic.get("verdict_lost", 0) == 0:
+            assert sum(books.full_mosaic.values()) <= most_s * RATE + SLACK_FRAMES, live.summary()
 
     return judge
 

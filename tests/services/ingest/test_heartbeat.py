@@ -30,6 +30,7 @@ class Source:
     """A source that is asked for its next packet, or not."""
 
     waits = True
+    note = ""
 
 
 def reader(pipe: Pipe) -> StreamReader:
