@@ -28,7 +28,6 @@ class Description:
     tracks: frozenset[str]
     size_wh: tuple[int, int]
     sample_aspect_ratio: str
-    audio_codec: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +135,10 @@ def onsets(levels: Sequence[tuple[float, float]]) -> list[float]:
 
 def describe(container: Any) -> Description:
     video = container.streams.video[0] if container.streams.video else None
-    audio = container.streams.audio[0] if container.streams.audio else None
     return Description(
         frozenset(stream.type for stream in container.streams),
         (video.width, video.height) if video else (0, 0),
         str(video.sample_aspect_ratio or "1") if video else "",
-        audio.codec_context.name if audio else "",
     )
 
 
