@@ -10,7 +10,7 @@ from mosaicast.core.types import Box
 from mosaicast.imaging.crops import crop_square, sharpness
 from mosaicast.imaging.types import Landmarks, Picture
 from mosaicast.pipeline.errors import JpegError, ModelError
-from mosaicast.pipeline.ports import Detector, Jpeg, RawFace, Reduction, Timed, untimed
+from mosaicast.pipeline.ports import Detector, Jpeg, Over, RawFace, Reduction, Timed, untimed
 
 SMALLEST_CROP_PX = 32
 """Source pixels of a box's shorter side; a face below cannot be recognised, so it is masked without a crop."""
@@ -51,7 +51,9 @@ class _View(NamedTuple):
     scale_y: float
 
 
-def analyse(detector: Detector, jpeg: Jpeg, jobs: Sequence[Job], timed: Timed = untimed) -> list[Detections | Failure]:
+def analyse(
+    detector: Detector, jpeg: Jpeg, jobs: Sequence[Job], timed: Timed = untimed, over: Over = map
+) -> list[Detections | Failure]:
     """Return the detections of each frame, or why there are none. Boxes are in source pixels.
 
     Args:
@@ -59,18 +61,20 @@ def analyse(detector: Detector, jpeg: Jpeg, jobs: Sequence[Job], timed: Timed = 
         jpeg: reads the frames and writes the crops.
         jobs: of any streams.
         timed: measures the parts of it.
+        over: reads JPEGs, and cuts faces out, of several frames; in threads perhaps.
     """
     with timed("decode"):
-        views = [_viewed(job.frame, detector, jpeg) for job in jobs]
+        views = list(over(lambda job: _viewed(job.frame, detector, jpeg), jobs))
     whole = [place for place, view in enumerate(views) if isinstance(view, _View)]
     threshold = min((jobs[place].frame.detection_threshold for place in whole), default=1.0)
     with timed("network"):
         found = dict(zip(whole, _found(detector, [_picture(views[place]) for place in whole], threshold), strict=True))
+
+    def answered(place: int) -> Detections | Failure:
+        return _answer(detector.name, jpeg, jobs[place], views[place], found.get(place))
+
     with timed("crop"):
-        return [
-            _answer(detector.name, jpeg, job, view, found.get(place))
-            for place, (job, view) in enumerate(zip(jobs, views, strict=True))
-        ]
+        return list(over(answered, range(len(jobs))))
 
 
 def _viewed(frame: SampledFrame, detector: Detector, jpeg: Jpeg) -> _View | Failure:

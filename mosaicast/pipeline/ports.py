@@ -1,6 +1,6 @@
 """What the parts of the pipeline ask of libraries. Adapters fit these; tests put plain classes in their place."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
@@ -237,6 +237,8 @@ Thumbnail = Callable[[Any], "NDArray[np.uint8] | None"]
 
 # --- all ------------------------------------------------------------------------------------------------------
 
+Over = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+"""Does one thing to each of several items and yields the results in order: `map`, or what threads do at once."""
 Activity = Literal["decode", "network", "crop"]
 Timed = Callable[[Activity], AbstractContextManager[Any]]
 """Measures what is done inside `with timed("decode"): ...`; whoever has a clock gives one."""

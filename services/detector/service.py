@@ -9,10 +9,11 @@ from mosaicast.adapters.detectors import Detector
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.contracts.messages import Detections, Message, OutgoingFaces, OutgoingFrame, SampledFrame
 from mosaicast.contracts.topics import DETECTIONS, OUTGOING_FACES, STATUS, Topic
+from mosaicast.pipeline.ports import Over
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.logs import get_logger
-from mosaicast.runtime.metrics import Metrics, Timed
+from mosaicast.runtime.metrics import Metrics
 from services.detector.analysis import Failure, analyse
 from services.detector.outgoing import WaitingPictures, check_picture
 from services.detector.reports import Reports
@@ -62,7 +63,9 @@ class Shape:
     workers: int = 1
     """Threads that run the model, one core each."""
     batch: int = 1
-    """Frames a run."""
+    """Frames a run, of different streams where there are so many."""
+    over: Over = map
+    """Reads and writes the JPEGs of a run's frames; any thread may use it."""
 
 
 class DetectorService:
@@ -87,7 +90,7 @@ class DetectorService:
         self._make_guard = make_guard
         self._make_detector = make_detector
         self._metrics = metrics
-        self._workers, self._batch = shape.workers, shape.batch
+        self._workers, self._batch, self._over = shape.workers, shape.batch, shape.over
         self._waiting = WaitingFrames()
         self._pictures = WaitingPictures()
         self._reports = Reports(shape.instance)
@@ -185,16 +188,21 @@ class DetectorService:
     def _take(self) -> tuple[list[Job], OutgoingFrame | None]:
         """Return live frames; or, where none waits, a picture that went out."""
         with self._changed:
-            jobs, outgoing = self._next()
+            jobs, outgoing, pause_s = self._next()
             if not jobs and outgoing is None:
                 with self._metrics.timed("wait"):
-                    self._changed.wait(_IDLE_S)
-                jobs, outgoing = self._next()
+                    self._changed.wait(pause_s)
+                jobs, outgoing, _ = self._next()
             return jobs, outgoing
 
-    def _next(self) -> tuple[list[Job], OutgoingFrame | None]:
-        jobs = self._waiting.take(self._batch)
-        return jobs, None if jobs or self._waiting.depth else self._pictures.take(monotonic_s())
+    def _next(self) -> tuple[list[Job], OutgoingFrame | None, float]:
+        """Return what to do now, and how long to wait at most where that is nothing."""
+        now, begins_s = monotonic_s(), self._waiting.begins_at_s(self._batch)
+        jobs = self._waiting.take(self._batch) if begins_s is not None and begins_s <= now else []
+        # While a batch fills a picture that went out may be checked; a run that takes one frame never waits for others.
+        spare = not jobs and (self._batch > 1 or not self._waiting.depth)
+        pause_s = _IDLE_S if begins_s is None else min(_IDLE_S, max(0.0, begins_s - now))
+        return jobs, self._pictures.take(now) if spare else None, pause_s
 
     def _check_outgoing(self, detector: Detector, frame: OutgoingFrame) -> None:
         started = monotonic_s()
@@ -211,13 +219,21 @@ class DetectorService:
         if not jobs:
             return
         started = monotonic_s()
-        for job, answer in zip(jobs, _answers(detector, jobs, self._metrics.timed), strict=True):
+        for job, answer in zip(jobs, self._answers(detector, jobs), strict=True):
             published = isinstance(answer, Detections) and self._publish(answer)
             with self._changed:
                 self._waiting.finish(job, published=published)
                 self._count(job, answer, published)
                 self._changed.notify_all()
         self._metrics.model_seconds.labels(detector.name).observe(monotonic_s() - started)
+
+    def _answers(self, detector: Detector, jobs: list[Job]) -> list[Detections | Failure]:
+        """Analyse, and survive our own mistakes: a frame that breaks us must not take other streams down with it."""
+        try:
+            return analyse(detector, jobs, self._metrics.timed, self._over)
+        except Exception as exc:
+            _LOG.exception("analysis_failed", frames=len(jobs))
+            return [Failure("bug", type(exc).__name__) for _ in jobs]
 
     def _publish(self, answer: Detections) -> bool:
         with self._metrics.timed("publish"):
@@ -233,15 +249,6 @@ class DetectorService:
             self._reports.failed(stream_id, "bus_full", now)
         else:
             self._reports.answered(answer, max(0, wall_ms() - job.frame.read_ms) / 1000, now)
-
-
-def _answers(detector: Detector, jobs: list[Job], timed: Timed) -> list[Detections | Failure]:
-    """Analyse, and survive our own mistakes: a frame that breaks us must not take other streams down with it."""
-    try:
-        return analyse(detector, jobs, timed)
-    except Exception as exc:
-        _LOG.exception("analysis_failed", frames=len(jobs))
-        return [Failure("bug", type(exc).__name__) for _ in jobs]
 
 
 def _seen(detector: Detector, frame: OutgoingFrame) -> OutgoingFaces | Failure:

@@ -10,12 +10,14 @@ is wider than the delay line bridges: those frames are mosaicked whole.
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from mosaicast.contracts.messages import SampledFrame
 from mosaicast.core.types import MediaTime
 from mosaicast.pipeline.analyse import Job
+from services.detector.batching import begins_at_s
 
 __all__ = ["CROPS_EVERY", "FORGOTTEN_AFTER_S", "HOLE", "PER_STREAM", "Job", "WaitingFrames", "time_of"]
 
@@ -34,6 +36,11 @@ def time_of(frame: SampledFrame) -> MediaTime:
     return frame.time
 
 
+class _Waiting(NamedTuple):
+    frame: SampledFrame
+    since_s: float
+
+
 @dataclass(slots=True)
 class _Stream:
     """What is known of one stream's newest epoch."""
@@ -42,7 +49,7 @@ class _Stream:
     epoch: int
     newest_seq: int = -1
     taken_seq: int = -1
-    waiting: deque[SampledFrame] = field(default_factory=deque)
+    waiting: deque[_Waiting] = field(default_factory=deque)
     dropped_seqs: set[int] = field(default_factory=set)
     busy: bool = False
     published: MediaTime | None = None
@@ -97,8 +104,13 @@ class WaitingFrames:
             self._drop(frame, "repeated")
         else:
             stream.newest_seq = frame.seq
-            stream.waiting.append(frame)
+            stream.waiting.append(_Waiting(frame, now))
             self._make_room(stream)
+
+    def begins_at_s(self, batch: int) -> float | None:
+        """Return when `take` should be called for a batch of so many; None: there is nothing to take."""
+        free = [stream.waiting for stream in self._streams.values() if not stream.busy]
+        return begins_at_s([waiting[0].since_s for waiting in free if waiting], batch, len(free))
 
     def take(self, limit: int) -> list[Job]:
         """Return up to `limit` frames: streams in turn, each in order, none of a stream that is being analysed."""
@@ -157,8 +169,9 @@ class WaitingFrames:
         """Drop the oldest frame that is no scene cut, or the oldest cut if only cuts wait; never the newest."""
         while len(stream.waiting) > self._per_stream:
             older = list(stream.waiting)[:-1]
-            victim = next((frame for frame in older if not frame.scene_cut), older[0])
-            stream.waiting.remove(victim)
+            given_up = next((one for one in older if not one.frame.scene_cut), older[0])
+            stream.waiting.remove(given_up)
+            victim = given_up.frame
             stream.dropped_seqs.add(victim.seq)
             if victim.scene_cut:
                 stream.lost_cut_seq = max(stream.lost_cut_seq, victim.seq)
@@ -167,7 +180,7 @@ class WaitingFrames:
     def _next(self, stream_id: str) -> list[Job]:
         stream = self._streams[stream_id]
         self._streams.move_to_end(stream_id)
-        frame = stream.waiting.popleft()
+        frame = stream.waiting.popleft().frame
         self._account(stream, frame)
         if stream.in_hole(time_of(frame)):
             self._drop(frame, "after_lost_cut")
@@ -188,8 +201,8 @@ class WaitingFrames:
         stream.taken_seq = frame.seq
 
     def _forget(self, stream_id: str, reason: str) -> None:
-        for frame in self._streams.pop(stream_id).waiting:
-            self._drop(frame, reason)
+        for waiting in self._streams.pop(stream_id).waiting:
+            self._drop(waiting.frame, reason)
 
     def _drop(self, frame: SampledFrame, reason: str) -> None:
         self._drops[frame.stream_id, reason] += 1

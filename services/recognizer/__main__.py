@@ -9,6 +9,8 @@ from mosaicast.adapters.embedders import make_embedder
 from mosaicast.adapters.embedders.cohort import cohort_scorer
 from mosaicast.adapters.gallery.qdrant import QdrantGallery
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader
+from mosaicast.adapters.models.placement import default_batch
+from mosaicast.adapters.models.torch_device import expected_device
 from mosaicast.adapters.vault import VaultError, read_key
 from mosaicast.contracts.topics import DETECTIONS, GALLERY, STREAMS
 from mosaicast.runtime import logs
@@ -48,8 +50,11 @@ def run(settings: RecognizerServiceSettings, stop: StopEvent) -> int:
     kafka = kafka_config(settings, "recognizer")
     producer = BusProducer(kafka, count_drops(metrics))
 
+    chosen = settings.recognition
+    batch = chosen.batch or default_batch("embedder", expected_device(chosen.device))
+
     def make_worker(on_event: Callable[[Answer | People], None]) -> EmbeddingWorker:
-        return EmbeddingWorker(lambda: _matchers(settings, key), metrics, on_event)
+        return EmbeddingWorker(lambda: _matchers(settings, key), metrics, on_event, batch=batch)
 
     policy = policy_for(settings.recognition.networks)
     service = RecognizerService(producer, make_worker, metrics, settings.instance, policy)

@@ -31,8 +31,8 @@ from mosaicast.runtime.metrics import Metrics
 __all__ = ["BATCH", "CHECK_S", "LONGEST_RETRY_S", "QUEUE", "Answer", "EmbeddingWorker", "People"]
 
 QUEUE = 64
-"""Faces waiting: 0.4 s of work at 6 ms a face. When it is full the oldest is dropped, of tracks that are not clear
-first; its track asks again."""
+"""Faces waiting: 0.4 s of work at 6 ms a face; in proportion more where more are taken at once. When it is full the
+oldest is dropped, of tracks that are not clear first; its track asks again."""
 LONGEST_RETRY_S = 5.0
 """An owner whose templates can't be read is tried again after CHECK_S, twice that, ... up to this."""
 CHECK_S = 0.2
@@ -61,6 +61,7 @@ class EmbeddingWorker:
         make_matchers: loads the networks, called once on the worker's thread: the first and, if there is one, the
             second.
         on_event: called on this thread, and by `ask` on the caller's; must not block.
+        batch: faces that are taken at once.
     """
 
     def __init__(
@@ -69,8 +70,10 @@ class EmbeddingWorker:
         metrics: Metrics,
         on_event: Callable[[Answer | People], None],
         clock: Callable[[], float] = monotonic_s,
+        batch: int = BATCH,
     ) -> None:
-        self._make_matchers = make_matchers
+        self._make_matchers, self._batch = make_matchers, batch
+        self._most_waiting = max(QUEUE, QUEUE * batch // BATCH)
         self._metrics, self._on_event, self._clock = metrics, on_event, clock
         self._matching = Matching(self._face, self._embed, self._search)
         self._changed = threading.Condition()
@@ -105,7 +108,7 @@ class EmbeddingWorker:
         with self._changed:
             for request in requests:
                 (self._urgent if request.urgent else self._others).append(request)
-            while len(self._urgent) + len(self._others) > QUEUE:
+            while len(self._urgent) + len(self._others) > self._most_waiting:
                 dropped = (self._others or self._urgent).popleft()
                 self._metrics.queue_drops.labels("embeddings", "full").inc()
                 self._on_event(Answer(dropped, None))
@@ -210,7 +213,7 @@ class EmbeddingWorker:
     def _next(self) -> list[EmbeddingRequest]:
         with self._changed:
             requests: list[EmbeddingRequest] = []
-            while len(requests) < BATCH and (self._urgent or self._others):
+            while len(requests) < self._batch and (self._urgent or self._others):
                 requests.append((self._urgent or self._others).popleft())
             self._note_depth()
             return requests

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from skimage import data
 
 from mosaicast.adapters.detectors import Detector, RawFace, make_detector
-from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.models.errors import ModelUnavailableError
 from mosaicast.core.types import Box
 from synthetic.pictures import known_picture
@@ -43,7 +42,18 @@ def photographs(picture: NDArray[np.uint8]) -> list[RawFace]:
     return faces
 
 
-MAKERS: dict[str, Callable[[], Detector]] = {"centerface": lambda: make_detector("centerface"), "mtcnn": _mtcnn}
+def _centerface_torch() -> Detector:
+    pytest.importorskip("torch", reason="needs the extra gpu")
+    from mosaicast.adapters.detectors.centerface_torch import CenterFaceTorch
+
+    return CenterFaceTorch(device="cpu")
+
+
+MAKERS: dict[str, Callable[[], Detector]] = {
+    "centerface": lambda: make_detector("centerface"),
+    "centerface_torch": _centerface_torch,
+    "mtcnn": _mtcnn,
+}
 """The networks of the product."""
 FAKES: dict[str, Callable[[], Detector]] = {"fake": lambda: FakeDetector(photographs)}
 """What tests put in their place: it must keep to the port as they do."""
@@ -159,7 +169,7 @@ def test_a_face_at_the_edge_is_found_and_may_reach_over_it(network: Detector) ->
 
 def test_noise_raises_nothing_and_every_box_shares_pixels(detector: Detector) -> None:
     noise = np.random.default_rng(5).integers(0, 256, (270, 480, 3), dtype=np.uint8)
-    for face in detector.detect([noise], 0.01 if isinstance(detector, CenterFace) else 0.2)[0]:
+    for face in detector.detect([noise], 0.01 if detector.name == "centerface" else 0.2)[0]:
         assert face.box.x1 < face.box.x2
         assert face.box.y1 < face.box.y2
         assert face.box.x1 < 480

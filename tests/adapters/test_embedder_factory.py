@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,9 +10,10 @@ import pytest
 from mosaicast.adapters.embedders import make_embedder
 from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
 from mosaicast.adapters.embedders.facenet import FacenetCasia
-from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
-from mosaicast.adapters.models import load, profile_of
+from mosaicast.adapters.models import load, profile_of, torch_device
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.runtime import on_torch
+from mosaicast.adapters.models.torch_device import Device
 
 
 def make(name: str, folder: Path) -> object:
@@ -33,20 +34,44 @@ def test_facenet(tmp_path: Path) -> None:
     assert (made.name, made.dimension) == ("facenet_casia", load().get("facenet-casia").dimension)
 
 
-def test_facenet_runs_where_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch = pytest.importorskip("torch", reason="needs the extra gpu")
-    cases: list[tuple[bool, Literal["auto", "cpu", "cuda"], type]] = [
-        (False, "auto", FacenetCasia),
-        (True, "cpu", FacenetCasia),
-        (True, "auto", FacenetTorch),
-    ]
-    for there, device, kind in cases:
-        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
-        monkeypatch.setattr(torch.nn.Module, "to", lambda self, _: self)
-        assert isinstance(make_embedder("facenet-casia", models_dir=tmp_path, device=device), kind)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+@pytest.mark.parametrize("name", ["dlib-resnet", "facenet-casia"])
+@pytest.mark.parametrize(
+    ("device", "runtime"), [("auto without", "openvino"), ("cpu", "openvino"), ("auto", "torch"), ("cuda", "torch")]
+)
+def test_every_network_runs_where_the_settings_say(
+    name: str, device: str, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine_with(monkeypatch, cuda=device != "auto without")
+    made = make_embedder(name, models_dir=tmp_path, device=cast("Device", device.removesuffix(" without")))
+    assert made.placement.runtime == runtime
+    assert made.version == make_embedder(name, models_dir=tmp_path).version, "they share templates"
+
+
+def test_cuda_without_cuda_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine_with(monkeypatch, cuda=False)
     with pytest.raises(ModelUnavailableError, match="CUDA"):
         make_embedder("facenet-casia", models_dir=tmp_path, device="cuda")
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_file_with_what_torch_does_not_know_runs_on_the_cpu_unless_cuda_is_a_must(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine_with(monkeypatch, cuda=True)
+    monkeypatch.setattr("mosaicast.adapters.models.torch_runtime.OPERATIONS", {})
+    if device == "auto":
+        assert make_embedder("dlib-resnet", models_dir=tmp_path, device=device).placement.runtime == "openvino"
+        return
+    with pytest.raises(ModelUnavailableError, match=r"Add, AvgPool, Convert.* run it on the CPU"):
+        make_embedder("dlib-resnet", models_dir=tmp_path, device=device)
+
+
+def machine_with(monkeypatch: pytest.MonkeyPatch, *, cuda: bool) -> None:
+    """Pretend that this machine has a GPU, or has none; what would run on it runs in torch on the CPU."""
+    torch = pytest.importorskip("torch", reason="needs the extra gpu")
+    monkeypatch.setattr(torch_device, "_DRIVERS", ("/",) if cuda else ())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr("mosaicast.adapters.models.runtime.on_torch", lambda _: on_torch("cpu"))
 
 
 def test_other_weights_of_dlibs_architecture(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,36 +13,39 @@ from matplotlib import cbook
 from skimage import data
 
 from mosaicast.adapters.detectors import make_detector
-from mosaicast.adapters.embedders import Face, facenet, facenet_torch
+from mosaicast.adapters.embedders import Face, facenet
 from mosaicast.adapters.embedders.facenet import FacenetCasia
-from mosaicast.adapters.embedders.facenet_torch import FacenetTorch
 from mosaicast.adapters.models import NetworkProfile, Registry, load, profile_of
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
-from mosaicast.adapters.models.openvino_runtime import CompiledModel
+from mosaicast.adapters.models.runtime import Runtime, on_cpu, on_torch
 from synthetic.pictures import known_picture
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
 EYES_NOSE_MOUTH = (202.1, 100.4, 249.5, 102.9, 224.5, 123.1, 202.4, 141.7, 243.4, 144.5)
 
 
-Facenet = FacenetCasia | FacenetTorch
-Make = Callable[[], Facenet]
+Make = Callable[..., FacenetCasia]
 
 
 @pytest.fixture(scope="module", params=["openvino", "torch"])
-def make(request: pytest.FixtureRequest) -> Make:
+def runtime(request: pytest.FixtureRequest) -> Runtime:
     if request.param == "openvino":
-        return FacenetCasia
-    pytest.importorskip("facenet_pytorch", reason="needs the extra gpu")
-    return lambda: FacenetTorch("cpu")
+        return on_cpu()
+    pytest.importorskip("torch", reason="needs the extra gpu")
+    return on_torch("cpu")
 
 
 @pytest.fixture(scope="module")
-def embedder(make: Make) -> Facenet:
+def make(runtime: Runtime) -> Make:
+    return partial(FacenetCasia, runtime=runtime)
+
+
+@pytest.fixture(scope="module")
+def embedder(make: Make) -> FacenetCasia:
     return make()
 
 
-def chip(embedder: Facenet) -> np.ndarray:
+def chip(embedder: FacenetCasia) -> np.ndarray:
     found = embedder.align(Face(ASTRONAUT, EYES_NOSE_MOUTH))
     assert found is not None
     return found
@@ -56,7 +60,7 @@ def faces_in(pictures: list[np.ndarray]) -> list[Face]:
     ]
 
 
-def test_vectors_are_those_of_opencv(embedder: Facenet) -> None:
+def test_vectors_are_those_of_opencv(embedder: FacenetCasia) -> None:
     net = cv2.dnn.readNetFromTensorflow(str(profile_of("facenet-casia").path))
     noise = np.random.default_rng(3).integers(0, 256, (160, 160, 3), dtype=np.uint8)
     for picture in (chip(embedder), noise, ASTRONAUT[200:360, 100:260], np.full((160, 160, 3), 255, np.uint8)):
@@ -65,7 +69,7 @@ def test_vectors_are_those_of_opencv(embedder: Facenet) -> None:
         assert embedder.embed_chip(picture) @ wanted / np.linalg.norm(wanted) > 0.9999
 
 
-def test_a_chip_shows_the_detectors_square_box_grown_by_a_tenth(embedder: Facenet) -> None:
+def test_a_chip_shows_the_detectors_square_box_grown_by_a_tenth(embedder: FacenetCasia) -> None:
     face = make_detector("centerface").detect([ASTRONAUT], 0.5)[0][0]
     x, y = face.box.centre
     half = max(face.box.width, face.box.height) * 1.1 / 2
@@ -79,7 +83,7 @@ def test_a_chip_shows_the_detectors_square_box_grown_by_a_tenth(embedder: Facene
     assert np.corrcoef(*grey)[0, 1] > 0.9
 
 
-def test_another_picture_of_a_person_is_more_alike_than_another_person(embedder: Facenet) -> None:
+def test_another_picture_of_a_person_is_more_alike_than_another_person(embedder: FacenetCasia) -> None:
     hopper = known_picture(Path(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))))
     small = cv2.resize(ASTRONAUT, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     faces = faces_in([ASTRONAUT, np.ascontiguousarray(small[:, ::-1]), cv2.convertScaleAbs(small, alpha=0.6), hopper])
@@ -89,7 +93,7 @@ def test_another_picture_of_a_person_is_more_alike_than_another_person(embedder:
 
 
 @pytest.mark.data
-def test_five_johns_are_told_apart(embedder: Facenet) -> None:
+def test_five_johns_are_told_apart(embedder: FacenetCasia) -> None:
     folder = Path(os.environ.get("MOSAICAST_DATA", "")) / "faces" / "dlib_johns"
     if "MOSAICAST_DATA" not in os.environ or not folder.is_dir():
         pytest.skip("MOSAICAST_DATA names no folder with faces/dlib_johns")
@@ -115,23 +119,20 @@ def test_it_computes_in_f32_everywhere() -> None:
     assert FacenetCasia().precision == "f32"
 
 
-def test_torch_takes_several_faces_at_once(embedder: Facenet) -> None:
+def test_torch_takes_several_faces_at_once(embedder: FacenetCasia) -> None:
     face, none = Face(ASTRONAUT, EYES_NOSE_MOUTH), Face(ASTRONAUT, (1.0,) * 10)
     vectors = embedder.embed([face, none, face])
     assert not vectors[1].any()
     np.testing.assert_allclose(vectors[[0, 2]], embedder.embed([face])[[0, 0]], atol=1e-5)
     assert embedder.embed([]).shape == (0, 512)
-    assert embedder.in_batches == isinstance(embedder, FacenetTorch)
+    assert embedder.in_batches == (embedder.placement.runtime == "torch")
 
 
 @pytest.mark.parametrize("vector", [np.full((1, 512), np.nan), np.zeros((1, 512)), np.full((1, 512), np.inf)])
 def test_numbers_that_mean_nothing_are_an_error(
-    embedder: Facenet, monkeypatch: pytest.MonkeyPatch, vector: np.ndarray
+    embedder: FacenetCasia, monkeypatch: pytest.MonkeyPatch, vector: np.ndarray
 ) -> None:
-    monkeypatch.setattr(CompiledModel, "run", lambda _self, _value: [vector])
-    if isinstance(embedder, FacenetTorch):
-        torch = pytest.importorskip("torch")
-        monkeypatch.setattr(embedder, "_network", lambda _: torch.from_numpy(vector))
+    monkeypatch.setattr(type(embedder._runner), "run", lambda _self, _value: [vector])
     with pytest.raises(InferenceError):
         embedder.embed([Face(ASTRONAUT, EYES_NOSE_MOUTH)])
 
@@ -144,8 +145,7 @@ def test_a_missing_file_says_what_to_do(make: Make, monkeypatch: pytest.MonkeyPa
 
 def test_a_file_with_another_checksum_is_not_even_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     list_it(monkeypatch, sha256="0" * 64)
-    for module in (facenet, facenet_torch):
-        monkeypatch.setattr(module, "read_model", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr(facenet, "read_model", lambda *_: pytest.fail("it was read"))
     with pytest.raises(ModelBrokenError, match="wrong checksum"):
         make()
 
@@ -162,21 +162,13 @@ def listed(path: Path) -> NetworkProfile:
     return NetworkProfile(load().get("facenet-casia"), (path,), ("0" * 64,))
 
 
-@pytest.fixture(params=[FacenetCasia, FacenetTorch])
-def kind(request: pytest.FixtureRequest) -> type[Facenet]:
-    if request.param is FacenetTorch:
-        pytest.importorskip("facenet_pytorch", reason="needs the extra gpu")
-    found: type[Facenet] = request.param
-    return found
-
-
-def test_a_file_that_is_not_whole_is_refused(kind: type[Facenet], tmp_path: Path) -> None:
+def test_a_file_that_is_not_whole_is_refused(make: Make, tmp_path: Path) -> None:
     torn = tmp_path / "graph.pb"
     torn.write_bytes(profile_of("facenet-casia").path.read_bytes()[:1_000_000])
     with pytest.raises(ModelBrokenError):
-        kind(network=listed(torn))
+        make(network=listed(torn))
 
 
-def test_another_network_is_refused(kind: type[Facenet]) -> None:
+def test_another_network_is_refused(make: Make) -> None:
     with pytest.raises(ModelBrokenError, match="another"):
-        kind(network=listed(profile_of("centerface").path))
+        make(network=listed(profile_of("centerface").path))

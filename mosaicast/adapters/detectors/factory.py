@@ -6,21 +6,31 @@ from typing import Literal
 from mosaicast.adapters.detectors.port import Detector
 from mosaicast.adapters.detectors.width import WIDTH
 from mosaicast.adapters.models import NetworkProfile, load, profile_of
-from mosaicast.adapters.models.errors import ModelUnavailableError
-from mosaicast.adapters.models.torch_device import Device
+from mosaicast.adapters.models.placement import Precision
+from mosaicast.adapters.models.torch_device import Device, choose_device
+from mosaicast.pipeline.ports import Over
 
 ModelName = Literal["centerface", "mtcnn", "ultralytics"]
 ENROLLING: ModelName = "centerface"
 """The detector that photos are enrolled with, whichever looks at streams."""
 
 
-def make_detector(
-    model: ModelName, *, weights: Path | None = None, width: int = WIDTH, device: Device = "auto"
+def make_detector(  # noqa: PLR0913 - what the settings say of it
+    model: ModelName,
+    *,
+    weights: Path | None = None,
+    width: int = WIDTH,
+    device: Device = "cpu",
+    precision: Precision = "auto",
+    over: Over = map,
 ) -> Detector:
     """Return a detector for the calling thread.
 
     Args:
         width: how large it looks at pictures; see `width.WIDTH`.
+        device: where it runs; `auto` is CUDA where torch and a GPU are.
+        precision: of CenterFace on a CPU; the others compute in float32, and a GPU does.
+        over: does what a CPU does for each picture of a batch on a GPU, in threads perhaps.
 
     Raises:
         ModelUnavailableError, ModelBrokenError: it cannot be had here; the text says what to do.
@@ -33,11 +43,13 @@ def make_detector(
         from mosaicast.adapters.detectors.ultralytics_yolo import UltralyticsYolo
 
         return UltralyticsYolo(weights, width, device)
-    if device == "cuda":
-        raise ModelUnavailableError("centerface runs on the CPU; for CUDA choose mtcnn or ultralytics")
+    if choose_device(device, model) == "cuda":
+        from mosaicast.adapters.detectors.centerface_torch import CenterFaceTorch
+
+        return CenterFaceTorch(width, "cuda", over=over)
     from mosaicast.adapters.detectors.centerface import CenterFace
 
-    return CenterFace(width)
+    return CenterFace(width, precision)
 
 
 def enroll_score() -> float:

@@ -1,13 +1,12 @@
 """MTCNN (Zhang et al. 2016) with the weights inside the package `facenet-pytorch`; on CUDA if there is one."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.detectors.pictures import Fitted, fit, inside, target_size
+from mosaicast.adapters.detectors.pictures import alike, fit, inside, target_size
 from mosaicast.adapters.detectors.port import RawFace
 from mosaicast.adapters.detectors.width import WIDTH
 from mosaicast.adapters.models import profile_of
@@ -61,8 +60,8 @@ class Mtcnn:
         """
         fitted = [fit(picture, self._width) for picture in batch]
         found: list[list[RawFace]] = [[] for _ in batch]
-        for places in _alike(fitted).values():
-            for place, faces in zip(places, self._run([_canvas(fitted[p]) for p in places], threshold), strict=True):
+        for places, canvases in alike(fitted):
+            for place, faces in zip(places, self._run(canvases, threshold), strict=True):
                 found[place] = inside(faces, fitted[place], batch[place].shape)
         return found
 
@@ -74,21 +73,6 @@ class Mtcnn:
         except (IndexError, RuntimeError, TypeError, ValueError) as exc:
             raise InferenceError("MTCNN failed on a batch") from exc
         return [_faces(*one) for one in zip(boxes, scores, points, strict=True)]
-
-
-def _alike(fitted: Sequence[Fitted | None]) -> dict[tuple[int, ...], list[int]]:
-    """Group the places of pictures whose canvases have one size: only those make a batch."""
-    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for place, one in enumerate(fitted):
-        if one is not None:
-            groups[one.canvas.shape].append(place)
-    return groups
-
-
-def _canvas(fitted: Fitted | None) -> NDArray[np.uint8]:
-    if fitted is None:
-        raise AssertionError("only pictures with pixels are grouped")
-    return fitted.canvas
 
 
 def _faces(boxes: Any, scores: Any, points: Any) -> list[RawFace]:

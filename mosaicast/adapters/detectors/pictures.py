@@ -1,7 +1,8 @@
 """Bringing any picture to a detector's input size, and its boxes back, exactly."""
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -84,6 +85,16 @@ def _scaled(picture: Picture, width: int, height: int) -> Picture:
 
 def _padded(side: int) -> int:
     return math.ceil(side / _MULTIPLE) * _MULTIPLE
+
+
+def alike(fitted: Sequence[Fitted | None]) -> Iterator[tuple[list[int], list[Picture]]]:
+    """Yield the places and canvases of pictures whose canvases have one size: only those make a batch."""
+    groups: dict[tuple[int, ...], list[tuple[int, Picture]]] = defaultdict(list)
+    for place, one in enumerate(fitted):
+        if one is not None:
+            groups[one.canvas.shape].append((place, one.canvas))
+    for group in groups.values():
+        yield [place for place, _ in group], [canvas for _, canvas in group]
 
 
 def inside(faces: Sequence[RawFace], fitted: Fitted | None, shape: Sequence[int]) -> list[RawFace]:

@@ -1,4 +1,4 @@
-"""What embedders share: align by landmarks, one run of the network, a vector of length 1.
+"""What embedders share: align by landmarks, a run of the network, vectors of length 1.
 
 What FaceNet and the ArcFace family want to be shown stands in the list of models.
 """
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.embedders.port import Face
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
-from mosaicast.adapters.models.openvino_runtime import CompiledModel
-from mosaicast.adapters.models.placement import Placement, Precision
+from mosaicast.adapters.models.placement import Placement
 from mosaicast.adapters.models.profile import NetworkProfile
 from mosaicast.adapters.models.registry import Alignment, Normalisation
+from mosaicast.adapters.models.runtime import Runner, Runtime
 from mosaicast.imaging.crops import align_by_landmarks
 from mosaicast.imaging.types import Picture
 
@@ -78,10 +78,8 @@ def input_format(network: NetworkProfile, layout: Literal["NHWC", "NCHW"]) -> In
     return InputFormat(size[0], shares * size[0] - 0.5, network.normalisation, layout)
 
 
-def compile_graph(
-    core: ov.Core, graph: ov.Model, format_: InputFormat, dimension: int | None, precision: Precision
-) -> tuple[CompiledModel, int]:
-    """Fix a graph's input, compile it, and return it with the length of its vectors.
+def compile_graph(graph: ov.Model, format_: InputFormat, dimension: int | None, runtime: Runtime) -> tuple[Runner, int]:
+    """Fix a graph's input, make it ready to run, and return it with the length of its vectors.
 
     Args:
         dimension: numbers in a vector; None: whatever the graph gives.
@@ -100,42 +98,45 @@ def compile_graph(
         raise ModelBrokenError(f"the file is another network: it does not take {format_.shape}") from exc
     if len(found) != 1 or len(found[0]) != 2 or found[0][0] != 1 or dimension not in {None, found[0][1]}:
         raise ModelBrokenError(f"the file is another network: it gives {found}, not one vector")
-    return CompiledModel(core, graph, precision), found[0][1]
+    return runtime(graph), found[0][1]
 
 
 class ChipEmbedder:
-    """Base of the embedders that OpenVINO runs: a chip of each face, one at a time. Belongs to one thread.
+    """Base of the embedders: a chip of each face, several a run where that is quicker. Belongs to one thread.
 
     Args:
         network: what the list says of it.
-        compiled: the network.
+        runner: the network.
         align: cuts the chip, or says None where the landmarks span no face.
         blob: turns a chip into what the network is given.
         dimension: of its vectors.
     """
 
-    in_batches = False
-
     def __init__(
         self,
         network: NetworkProfile,
-        compiled: CompiledModel,
+        runner: Runner,
         align: Callable[[Face], Picture | None],
         blob: Callable[[Picture], NDArray[Any]],
         dimension: int,
     ) -> None:
-        self._compiled, self._align, self._blob = compiled, align, blob
+        self._runner, self._align, self._blob = runner, align, blob
         self.name, self.version, self.dimension = network.label, network.version, dimension
 
     @property
     def placement(self) -> Placement:
         """Where it runs."""
-        return Placement("openvino", "cpu", self._compiled.precision)
+        return self._runner.placement
 
     @property
     def precision(self) -> str:
         """What the runtime computes in."""
-        return self._compiled.precision
+        return self.placement.precision
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether several faces at once cost less than one after another."""
+        return self._runner.in_batches
 
     def align(self, face: Face) -> Picture | None:
         """Return the chip that the network looks at, or None."""
@@ -148,10 +149,11 @@ class ChipEmbedder:
             InferenceError: the runtime failed, or gave NaN.
         """
         vectors = np.zeros((len(faces), self.dimension), np.float32)
-        for row, face in zip(vectors, faces, strict=True):
-            chip = self.align(face)
-            if chip is not None:
-                row[:] = self.embed_chip(chip)
+        chips = [(row, chip) for row, chip in enumerate(map(self.align, faces)) if chip is not None]
+        together = max(1, len(chips)) if self.in_batches else 1
+        for start in range(0, len(chips), together):
+            part = chips[start : start + together]
+            vectors[[row for row, _ in part]] = self._vectors([chip for _, chip in part])
         return vectors
 
     def embed_chip(self, chip: Picture) -> NDArray[np.float32]:
@@ -160,9 +162,14 @@ class ChipEmbedder:
         Raises:
             InferenceError: the runtime failed, or gave NaN or nothing but zeros.
         """
-        vector: NDArray[np.float32] = self._compiled.run(self._blob(chip))[0].reshape(-1)
-        length = float(np.linalg.norm(vector))
-        if not np.isfinite(length) or length == 0.0:
-            raise InferenceError("the vector is not finite")
-        vector /= length
+        vector: NDArray[np.float32] = self._vectors([chip])[0]
         return vector
+
+    def _vectors(self, chips: Sequence[Picture]) -> NDArray[np.float32]:
+        found = self._runner.run(np.concatenate([self._blob(chip) for chip in chips]))[0].reshape(len(chips), -1)
+        lengths = [float(np.linalg.norm(vector)) for vector in found]
+        if not all(np.isfinite(length) and length > 0.0 for length in lengths):
+            raise InferenceError("the vector is not finite")
+        for row, length in enumerate(lengths):
+            found[row] /= length
+        return found

@@ -1,4 +1,4 @@
-"""Networks of the ArcFace family (112 x 112, aligned by five landmarks) as ONNX files, run by OpenVINO.
+"""Networks of the ArcFace family (112 x 112, aligned by five landmarks) as ONNX files.
 
 The operator's own file, or OpenCV's SFace; what each wants to be shown stands in the list of models.
 """
@@ -15,6 +15,7 @@ from mosaicast.adapters.models.errors import ModelBrokenError
 from mosaicast.adapters.models.openvino_runtime import read_model
 from mosaicast.adapters.models.placement import Precision
 from mosaicast.adapters.models.registry import Operator
+from mosaicast.adapters.models.runtime import Runtime, on_cpu
 
 
 class ArcFace(ChipEmbedder):
@@ -23,31 +24,35 @@ class ArcFace(ChipEmbedder):
     Args:
         network: what the list says of it.
         precision: see `CompiledModel`. f32 on purpose, as for dlib's: machines with and without bf16 would disagree.
+        runtime: what runs it; by default OpenVINO on the CPU, in that precision.
 
     Raises:
         ModelBrokenError: the file is no network of this family.
+        ModelUnavailableError: it has an operation that torch does not know here.
     """
 
-    def __init__(self, network: NetworkProfile, precision: Precision = "f32") -> None:
-        core = ov.Core()
-        graph = read_model(core, network.path)
+    def __init__(
+        self, network: NetworkProfile, precision: Precision = "f32", *, runtime: Runtime | None = None
+    ) -> None:
+        graph = read_model(ov.Core(), network.path)
         form = input_format(network, _layout(graph))
-        compiled, dimension = compile_graph(core, graph, form, network.dimension, precision)
-        super().__init__(network, compiled, form.align, form.blob, dimension)
+        runner, dimension = compile_graph(graph, form, network.dimension, runtime or on_cpu(precision))
+        super().__init__(network, runner, form.align, form.blob, dimension)
 
 
-def from_file(path: Path, hint: str = "check the path") -> ArcFace:
+def from_file(path: Path, hint: str = "check the path", runtime: Runtime | None = None) -> ArcFace:
     """Return the network in a file that lies anywhere, shown what the list's entry `arcface` says.
 
     Args:
         hint: what to do where the file is not there.
+        runtime: what runs it; by default OpenVINO on the CPU.
 
     Raises:
-        ModelUnavailableError: the file is not there.
+        ModelUnavailableError: the file is not there, or the runtime does not know one of its operations.
         ModelBrokenError: it has the wrong checksum, or is no network of this family.
     """
     own = msgspec.structs.replace(load().get("arcface"), source=Operator(path.name, hint))
-    return ArcFace(profile_of(own, path.parent))
+    return ArcFace(profile_of(own, path.parent), runtime=runtime)
 
 
 def _layout(graph: ov.Model) -> Literal["NHWC", "NCHW"]:

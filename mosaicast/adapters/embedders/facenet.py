@@ -1,4 +1,4 @@
-"""FaceNet 20180408 (Inception-ResNet v1 trained on CASIA-WebFace, 512 numbers) as a frozen graph, run by OpenVINO.
+"""FaceNet 20180408 (Inception-ResNet v1 trained on CASIA-WebFace, 512 numbers) as a frozen graph.
 
 The second opinion: another architecture, trained on another collection of faces than dlib's network.
 """
@@ -10,6 +10,7 @@ from mosaicast.adapters.embedders.port import FACENET_CASIA
 from mosaicast.adapters.models import NetworkProfile, profile_of
 from mosaicast.adapters.models.openvino_runtime import read_model
 from mosaicast.adapters.models.placement import Precision
+from mosaicast.adapters.models.runtime import Runtime, on_cpu
 
 MODEL = FACENET_CASIA
 DIMENSION = 512
@@ -24,14 +25,17 @@ class FacenetCasia(ChipEmbedder):
     Args:
         precision: see `CompiledModel`. f32 on purpose, as for dlib's: machines with and without bf16 would disagree.
         network: other weights of the same architecture; by default the model `facenet-casia`.
+        runtime: what runs it; by default OpenVINO on the CPU, in that precision.
 
     Raises:
         ModelUnavailableError, ModelBrokenError: the weights are missing or other ones.
     """
 
-    def __init__(self, precision: Precision = "f32", *, network: NetworkProfile | None = None) -> None:
+    def __init__(
+        self, precision: Precision = "f32", *, network: NetworkProfile | None = None, runtime: Runtime | None = None
+    ) -> None:
         network = network or profile_of(MODEL)
-        core = ov.Core()
         form = input_format(network, "NHWC")
-        compiled, dimension = compile_graph(core, read_model(core, network.path), form, DIMENSION, precision)
-        super().__init__(network, compiled, form.align, form.blob, dimension)
+        graph = read_model(ov.Core(), network.path)
+        runner, dimension = compile_graph(graph, form, DIMENSION, runtime or on_cpu(precision))
+        super().__init__(network, runner, form.align, form.blob, dimension)

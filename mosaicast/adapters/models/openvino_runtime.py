@@ -8,7 +8,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
-from mosaicast.adapters.models.placement import Precision
+from mosaicast.adapters.models.placement import Placement, Precision
 
 
 class CompiledModel:
@@ -23,12 +23,20 @@ class CompiledModel:
         ModelBrokenError: the runtime refuses the graph.
     """
 
+    in_batches = False
+    """On a CPU a batch gains nothing."""
+
     def __init__(self, core: ov.Core, model: ov.Model, precision: Precision = "auto") -> None:
         try:
             self._compiled = core.compile_model(model, "CPU", _config(precision))
             self._request = self._compiled.create_infer_request()
         except RuntimeError as exc:
             raise ModelBrokenError("the graph does not compile") from exc
+
+    @property
+    def placement(self) -> Placement:
+        """Where it runs."""
+        return Placement("openvino", "cpu", self.precision)
 
     @property
     def precision(self) -> str:

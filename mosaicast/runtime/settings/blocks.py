@@ -108,13 +108,17 @@ class DetectorSettings(Block):
     weights: Path | None = None
     """File with the network, for `ultralytics` only."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where it runs; `auto` takes CUDA where the network can use it and there is one."""
+    """Where it runs; `auto` takes CUDA where there is one and the extra `gpu` is installed."""
     width: int = Field(default=736, ge=320, le=1600)
     """Pixels that a 16:9 picture's width is scaled to; 832 finds smaller faces and costs a third more."""
     workers: int = Field(default=1, ge=1, le=64)
     """How many copies of the network look at frames at once."""
-    batch: int = Field(default=1, ge=1, le=64)
-    """Frames that one run of the network takes; a CPU gains nothing from more than one."""
+    batch: int | None = Field(default=None, ge=1, le=64)
+    """Frames of different streams that one run of the network takes; it waits at most 20 ms for them. Without it 1 on a
+    CPU, which gains nothing from more, and 16 on CUDA. `mosaicast models bench` recommends one."""
+    jpeg_threads: int | None = Field(default=None, ge=1, le=64)
+    """Threads that read and write JPEGs for a run, all workers together. Without it 1 on a CPU, the worker's own, and
+    4 beside CUDA."""
 
 
 class GuardSettings(Block):
@@ -141,7 +145,10 @@ class RecognitionSettings(Block):
     second_floor: float | None = Field(default=None, ge=0.2, le=1.0)
     """As `FIRST_FLOOR`, for the second network."""
     device: Literal["auto", "cpu", "cuda"] = "cpu"
-    """Where FaceNet runs; the others run on the CPU. CUDA needs the extra `gpu`."""
+    """Where they run; templates are the same. CUDA needs the extra `gpu`; `auto` takes it where it is there."""
+    batch: int | None = Field(default=None, ge=1, le=64)
+    """Faces that are taken at once. Without it 4 on a CPU, where each is a run of its own, and 32 on CUDA, where they
+    are one run. `mosaicast models bench` recommends one."""
 
     @field_validator("first", "second")
     @classmethod

@@ -13,7 +13,9 @@ from typer.testing import CliRunner, Result
 
 from mosaicast.adapters.models import Registry, load
 from mosaicast.adapters.models.errors import ModelBrokenError
+from mosaicast.adapters.models.placement import recommended_batch
 from mosaicast.adapters.models.registry import Download
+from mosaicast.runtime.settings import RecognitionSettings, Settings
 from services.cli import models_bench
 from services.cli.main import app
 from tests.adapters.model_server import FileServer, serving
@@ -163,3 +165,41 @@ def test_bench_says_why_a_network_cannot_be_had(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "put your ONNX file there" in done.stdout
     assert "facenet-casia" in done.stdout, "the others are measured all the same"
+
+
+@pytest.mark.parametrize(
+    ("ms_by_batch", "batch"),
+    [
+        ({1: 20.0}, 1),
+        ({1: 50.0}, 1),
+        ({1: 20.0, 2: 40.0, 4: 80.0}, 1),
+        ({1: 3.0, 2: 3.2, 4: 3.4, 8: 4.0, 16: 7.9, 32: 15.8}, 8),
+        ({1: 3.0, 8: 4.0, 16: 5.0, 32: 31.0, 64: 32.0}, 16),
+    ],
+    ids=["one size", "slow", "no gain", "as cheap as larger ones", "no run too long"],
+)
+def test_the_recommended_batch(ms_by_batch: dict[int, float], batch: int) -> None:
+    assert recommended_batch(ms_by_batch) == batch
+
+
+def test_bench_tells_what_a_gpu_says_otherwise_than_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch on the CPU is the GPU here; of dlib's vectors one number is wrong."""
+    pytest.importorskip("torch", reason="needs the extra gpu")
+    from mosaicast.adapters.embedders import factory
+    from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
+    from mosaicast.adapters.models.runtime import on_torch
+
+    monkeypatch.setattr(models_bench, "CALLS", 1)
+    monkeypatch.setattr(models_bench, "BATCHES", (1, 2))
+    monkeypatch.setattr(factory, "choose_device", lambda device, _: device)
+    monkeypatch.setattr("mosaicast.adapters.models.runtime.on_torch", lambda _: on_torch("cpu"))
+    settings = Settings(recognition=RecognitionSettings(device="cuda"))
+    good, other = list(models_bench.measured(settings))[1:]
+    assert (good.trouble, other.trouble) == ("", "")
+    assert good.agreement.startswith("cosine 1.0000") or good.agreement.startswith("cosine 0.9999")
+    assert good.batch in (1, 2)
+    assert good.ms_each is not None
+    whole = DlibResnet._vectors
+    monkeypatch.setattr(DlibResnet, "_vectors", lambda self, chips: whole(self, chips) * (-1) ** self.in_batches)
+    wrong, *_ = list(models_bench.measured(settings))[1:]
+    assert wrong.trouble == "its vectors are not a CPU's: set MOSAICAST_RECOGNITION__DEVICE=cpu"

@@ -1,5 +1,6 @@
 """From frames to detections: source pixels, crops that map back, and no answer instead of a wrong one."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from mosaicast.contracts.messages import Detections, SampledFrame
 from mosaicast.contracts.topics import DETECTIONS
 from mosaicast.imaging.types import Picture
 from mosaicast.pipeline.ports import Reduction
-from services.detector.analysis import MOST_CROPS, Failure, analyse
+from services.detector.analysis import MOST_CROPS, Failure, analyse, threads
 from services.detector.waiting import Job
 
 
@@ -240,3 +241,34 @@ def test_whoever_has_a_clock_may_time_the_parts(
 
     analyse(fake_detector(), [Job(make_frame(0), True)], timed)
     assert done == ["decode", "network", "crop"]
+
+
+def test_several_threads_read_and_write_jpegs_at_once(
+    make_frame: Callable[..., SampledFrame],
+    fake_detector: Callable[..., Any],
+    make_face: Callable[..., Any],
+    jpeg_of: Callable[[np.ndarray], bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of two waits until the other one is at it too."""
+    together = threading.Barrier(2, timeout=30)
+
+    def beside(work: Callable[..., Any]) -> Callable[..., Any]:
+        def wait(*arguments: Any) -> Any:
+            together.wait()
+            return work(*arguments)
+
+        return wait
+
+    for name in ("decode", "encode"):
+        monkeypatch.setattr(jpeg, name, beside(getattr(jpeg, name)))
+    picture = jpeg_of(np.full((360, 640, 3), 128, np.uint8))
+    jobs = [Job(make_frame(0, stream_id=name, width=640, height=360, jpeg=picture), crops=True) for name in "ab"]
+    with threads(2) as over:
+        answers = analyse(fake_detector([make_face(10, 10, 130, 130)]), jobs, over=over)
+    assert [answer.stream_id for answer in answers if isinstance(answer, Detections)] == ["a", "b"]
+
+
+def test_one_thread_is_the_callers_own() -> None:
+    with threads(1) as over:
+        assert over is map

@@ -254,3 +254,30 @@ def _first_answer(
         if len(found) == 2:
             return found[Detections], found[StatusReport]
     raise AssertionError(f"only {list(found)} arrived")
+
+
+def test_a_batch_that_nobody_fills_runs_all_the_same(
+    service: Callable[..., Any], make_frame: Callable[..., Any]
+) -> None:
+    """Two streams are known, and only one of them goes on."""
+    bus = Bus([[make_frame(0, stream_id="a"), make_frame(0, stream_id="b")]])
+    late = [make_frame(seq, stream_id="a") for seq in (1, 2)]
+
+    def done() -> bool:
+        if late and len(bus.detections) == 4 - len(late):
+            bus.batches.append([late.pop(0)])
+        return len(bus.detections) == 4
+
+    bus.done = done
+    detector = service(bus, batch=8)
+    detector.run(bus, bus.stop)
+    assert [(answer.stream_id, answer.seq) for answer in bus.detections][2:] == [("a", 1), ("a", 2)]
+
+
+def test_frames_of_several_streams_are_one_run(service: Callable[..., Any], make_frame: Callable[..., Any]) -> None:
+    bus = Bus([[make_frame(0, stream_id=name) for name in "abc"]])
+    bus.done = lambda: len(bus.detections) == 3
+    detector = service(bus, batch=8)
+    detector.run(bus, bus.stop)
+    assert sample(detector._metrics, "model_seconds_count", model="fake") == 1
+    assert sample(detector._metrics, "work_seconds_count", activity="network") == 1

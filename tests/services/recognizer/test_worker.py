@@ -115,6 +115,17 @@ def test_a_full_queue_drops_the_oldest_of_those_that_are_not_clear_and_says_so()
     assert told(stage.events)[-1] == (0, None)
 
 
+def test_as_many_faces_are_taken_at_once_as_the_settings_say() -> None:
+    stage = Stage(o1={"ana": 100})
+    stage.worker = EmbeddingWorker(list, stage.metrics, stage.events.append, stage.clock, batch=32)
+    stage.embedder.in_batches = True
+    stage.follow("o1")
+    stage.worker.ask([look(track) for track in range(1, 41)])
+    assert stage.dropped() is None
+    assert [len(told(stage.turn())) for _ in range(2)] == [32, 8]
+    assert stage.embedder.calls == [32, 8]
+
+
 @pytest.mark.parametrize(
     "bad",
     [look(1, BROKEN), look(1, jpeg=b"no picture"), look(1, crop=None), look(1, value=0)],
