@@ -35,28 +35,24 @@ MakeClip = Callable[[str, Script], Path]
 
 
 FPS = 15
-"""Of every broadcast here: half of a usual one's, so that two products side by side have room on two cores."""
+"""Of every broadcast here: half of a usual one's, so that a busy machine keeps up."""
 LIVE_CODECS = f"{DEFAULT_CODECS},hevc,av1"
 """Enhanced RTMP too, as an operator may let it in."""
 HEALED_S = 60.0
 """Every part answers again, and nothing of a deleted stream runs, within so long on any machine."""
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start each broker's product once, the real Kafka's last; tests with a product of their own come after its."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent and has_its_own(item):
-            item.add_marker("own")
     items.sort(key=place)
 
 
-def has_its_own(item: pytest.Item) -> bool:
-    return not {"session", "quick_session"} & set(getattr(item, "fixturenames", ()))
-
-
 def place(item: pytest.Item) -> tuple[bool, bool]:
-    return (item.get_closest_marker("kafka") is not None, item.get_closest_marker("own") is not None)
+    if item.get_closest_marker("e2e") is None:
+        return (False, False)
+    own = not {"session", "quick_session"} & set(getattr(item, "fixturenames", ()))
+    return (item.get_closest_marker("kafka") is not None, own)
 
 
 def light(script: Script) -> Script:
