@@ -22,7 +22,7 @@ from synthetic.oracle import SourceClip
 from synthetic.publisher import Publisher
 from synthetic.session import LiveWatch, Session, wait_until
 from tests.e2e.chaotic import CALM_S
-from tests.e2e.conftest import BROKERS, FPS, TOKEN, MakeClip, Products, light
+from tests.e2e.conftest import BROKERS, FPS, LIVE_CODECS, TOKEN, MakeClip, Products, light
 from tests.e2e.field.inputs import Edit, delayed, ffmpeg, later, without
 from tests.e2e.flv_publisher import SOUND, TagPublisher, in_real_time, read_tags
 from tests.e2e.retimed import SteppingPublisher
@@ -93,8 +93,9 @@ def chaotic(
     products.stop()  # two products at once would be late for each other
     folder = tmp_path_factory.mktemp("chaos")
     options = StackOptions(
-        folder / "data", rtmp_port=0, http_port=0, api_port=0, kafka=request.param, admin_token=TOKEN
-    )
+        folder / "data", rtmp_port=0, http_port=0, api_port=0, kafka=request.param, admin_token=TOKEN,
+        environment={"MOSAICAST_MEDIA__LIVE_CODECS": LIVE_CODECS},
+    )  # fmt: skip
     with ChaoticStack(options) as stack:
         addresses = stack.start()
         with ApiClient(addresses.api_url, TOKEN) as api:
