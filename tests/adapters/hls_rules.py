@@ -140,9 +140,15 @@ def dates(items: Sequence[Item]) -> Iterator[str]:
 def media(items: Sequence[Item], segments: Mapping[str, bytes]) -> Iterator[str]:
     """Every segment: whole, decodable by itself, as long as it says, with the tracks that it declares."""
     end_s: float | None = None
+    untrue: str | None = None
     for item in items:
         data = segments[item.uri]
         seen, tracks = times(data), declared(data)
+        follows = bool(seen.get("video")) and end_s is not None and abs(seen["video"][0] - end_s) <= 0.01
+        # Its last pictures were left out, late ones: the one before them is shown until the next segment begins.
+        if untrue is not None and not (follows and not item.discontinuity):
+            yield untrue
+        untrue = None
         yield from (f"{item.uri}: {fault}" for fault in alone(data, seen))
         # A scrap at a break may hold no sound.
         if not tracks >= seen.keys() or (tracks > seen.keys() and item.duration_s >= 0.5):
@@ -152,10 +158,12 @@ def media(items: Sequence[Item], segments: Mapping[str, bytes]) -> Iterator[str]
             frame_s = max(after - before for before, after in pairwise(pictures))
             true_s = pictures[-1] - pictures[0] + frame_s
             if abs(true_s - item.duration_s) > frame_s + 0.01:
-                yield f"{item.uri}: EXTINF is {item.duration_s}, its pictures last {true_s:.3f} s"
-        if pictures and end_s is not None and not item.discontinuity and abs(pictures[0] - end_s) > 0.01:
+                untrue = f"{item.uri}: EXTINF is {item.duration_s}, its pictures last {true_s:.3f} s"
+        if pictures and end_s is not None and not item.discontinuity and not follows:
             yield f"{item.uri} begins at {pictures[0]:.3f} s, not at {end_s:.3f}, without a discontinuity"
         end_s = pictures[0] + item.duration_s if pictures else None
+    if untrue is not None:
+        yield untrue
 
 
 def alone(data: bytes, seen: Mapping[str, Sequence[float]]) -> Iterator[str]:

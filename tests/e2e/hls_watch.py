@@ -48,7 +48,8 @@ class HlsWatch:
 
     def check(self, *, ended: bool = False) -> None:
         """No rule was broken so far; `ended`: players must have been told the end."""
-        assert broken_rules(self.states, self.segments, ended=ended) == []
+        broken = broken_rules(self.states, self.segments, ended=ended)
+        assert not broken, broken
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_S):

@@ -32,14 +32,15 @@ def page_of(live: Live, name: str, looks: int) -> list[dict[str, Any]]:
 
 def plays(page: Page) -> bool:
     seen: dict[str, Any] = page.evaluate(LOOK)
-    return bool(seen["shown"] in {"live", "masked"} and seen["frames"] > 0)
+    return bool(seen.get("shown") in {"live", "masked"} and seen["frames"] > 0)
 
 
 def counted_through(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A video that begins anew counts its frames anew: go on counting."""
-    done = last = 0
-    for look in looks:
-        done += last if look["frames"] < last else 0
-        last = look["frames"]
-        look["frames"] += done
+    """A video that begins anew counts its frames and its time anew: go on counting."""
+    for what in ("frames", "time"):
+        done = last = 0
+        for look in looks:
+            done += last if look[what] < last else 0
+            last = look[what]
+            look[what] += done
     return looks

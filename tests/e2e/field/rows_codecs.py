@@ -157,7 +157,7 @@ ROWS: tuple[Row, ...] = (
             seconds=12, size="3840x2160", rate=3, filters="noise=c0s=40:c0f=p", sound=None,
             picture=x264("-qp", "20", "-bf", "0", keyframes=6),
         ),
-        tracks={"video"}, pictures=15, shows=looks(size_wh=(3840, 2160)),
+        tracks={"video"}, pictures=15, sentence=".*", shows=looks(size_wh=(3840, 2160)),
     ),
     Row("pixels of 4:3", media(filters="setsar=4/3"), shows=looks(aspect="4/3")),
     Row("pixels of 16:11", media(filters="setsar=16/11"), shows=looks(aspect="16/11")),
