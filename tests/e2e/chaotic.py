@@ -21,6 +21,8 @@ from mosaicast.contracts.topics import DETECTIONS, FRAMES, MEDIA, VERDICTS
 CALM_S = 3.0
 """A stream's first packets come through: of those that were lost before the first one seen, nobody can know."""
 LATEST_S = 0.3
+SURELY_LOST = 100
+"""Of so many video packets one is lost for certain: by chance alone a run may lose none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Chaos:
         self._seconds = seconds
         self._begins_s: dict[str, float] = {}
         self._held: list[tuple[float, int, Any]] = []
+        self._pictures: Counter[str] = Counter()
         self.did: Counter[str] = Counter()
 
     def pass_on(self, batch: list[Any], now: float) -> list[Any]:
@@ -62,7 +65,7 @@ class Chaos:
         chances = CHANCES.get(received.topic)
         if chances is None or not self._rages(received.key, now):
             return [received]
-        fate = self._rng.random()
+        fate = 0.0 if self._surely_lost(received) else self._rng.random()
         for what, chance in (("lost", chances.lost), ("repeated", chances.repeated), ("late", chances.late)):
             if fate < chance:
                 self.did[f"{received.topic} {what}"] += 1
@@ -75,6 +78,12 @@ class Chaos:
             due_s = now + self._rng.uniform(0.0, LATEST_S)
             heapq.heappush(self._held, (due_s, self.did.total(), received))
         return [received, received] if what == "repeated" else []
+
+    def _surely_lost(self, received: Any) -> bool:
+        if received.topic != MEDIA.name or getattr(received.message, "track", None) != "video":
+            return False
+        self._pictures[received.key] += 1
+        return self._pictures[received.key] % SURELY_LOST == 0
 
     def _rages(self, stream_id: str, now: float) -> bool:
         begin_s = self._begins_s.setdefault(stream_id, now + CALM_S)

@@ -154,10 +154,9 @@ def test_hls_plays_in_a_browser(quick_session: Session, owner: str, pair_clip: P
             wait_until(lambda: page.evaluate("video.currentTime") > 2, 60, "it plays")
             size = page.evaluate("[video.videoWidth, video.videoHeight]")
             page.screenshot(Path(os.environ.get("MOSAICAST_SCREENSHOTS", tmp_path)) / "hls.png")
-            assert page.complaints == []
             quick_session.api.post(f"/v1/streams/{stream.stream_id}/panic")
             wait_until(lambda: page.evaluate("main.dataset.shown") == "masked", 60, "panic is told, and plays on")
         wait_until(lambda: page.evaluate("main.dataset.shown") == "ended", 90, "the end is told")
-        # Panic takes segments back that the player was about to load.
+        # The player may ask for what is not there yet, and for what panic has taken back.
         assert all("404" in complaint for complaint in page.complaints)
     assert size == [640, 360]
