@@ -12,6 +12,7 @@ from services.api.deps import Addresses
 from services.api.http import watch
 from services.api.status import SILENT_S
 from services.api.watching import WORDS
+from tests.player import NEEDS_PLAYER
 from tests.services.api.fakes import ADMIN_TOKEN, Desk, problem
 from tests.services.api.test_status import report
 
@@ -155,6 +156,7 @@ def test_hls_js_comes_from_where_the_set_up_put_it(desk: Desk, tmp_path: Path, m
     assert (answer.text, answer.headers["content-type"]) == ("var Hls;", "text/javascript; charset=utf-8")
 
 
+@NEEDS_PLAYER
 def test_the_set_up_has_put_it_there() -> None:
     for name in ("hls.light.min.js", "hls.worker.js", "LICENSE"):
         assert (watch.player_folder() / name).is_file(), "scripts/setup"

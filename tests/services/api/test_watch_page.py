@@ -19,10 +19,13 @@ from services.api.http.app import create_app
 from services.api.watching import WORDS
 from synthetic.browsers import Name, Page, browser, chromium, firefox
 from synthetic.session import wait_until
+from tests.player import NEEDS_PLAYER
 from tests.services.api.fakes import Desk
 from tests.services.api.live_hls import Broadcast, Part, edge, programme
 from tests.services.api.test_secrecy import serving
 from tests.services.api.test_status import report
+
+pytestmark = NEEDS_PLAYER
 
 SOON_S = 60.0
 BOTH = pytest.mark.parametrize("name", ["chromium", "firefox"])
