@@ -19,6 +19,7 @@ from synthetic.oracle import Oracle, SourceClip
 from synthetic.publisher import Publisher
 from synthetic.session import LiveStream, LiveWatch, Session, wait_until
 from tests.e2e.conftest import FPS, MakeClip, light
+from tests.player import NEEDS_PLAYER
 
 REFUSED_S = 60.0
 BATCH = 8
@@ -144,6 +145,7 @@ def settled(session: Session, stream: LiveStream) -> tuple[str, str]:
     return status["state"], status["reason"]
 
 
+@NEEDS_PLAYER
 def test_hls_plays_in_a_browser(quick_session: Session, owner: str, pair_clip: Path, tmp_path: Path) -> None:
     stream = quick_session.create("browser", owner=owner)
     with chromium((900, 600)) as page:
