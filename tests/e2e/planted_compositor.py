@@ -10,9 +10,9 @@ from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Disposition, Style
 from mosaicast.pipeline.paint import paint
 from services.compositor import __main__ as compositor
-from services.compositor import child, engine
+from services.compositor import child, engine, entry
 
-FRAMES = 200
+FRAMES = 100
 """Masked frames that are painted before the bug shows."""
 
 _serve = child.run
@@ -40,5 +40,5 @@ def run(connection: "Connection[Any, Any]", *arguments: Any) -> None:
 if __name__ == "__main__":
     from tests.e2e import planted_compositor
 
-    child.run = planted_compositor.run  # type: ignore[assignment]  # importable, so that the fork server finds it
+    entry.run_child = planted_compositor.run  # importable, so that the fork server finds it
     sys.exit(compositor.main())
