@@ -40,5 +40,5 @@ def run(connection: "Connection[Any, Any]", *arguments: Any) -> None:
 if __name__ == "__main__":
     from tests.e2e import planted_compositor
 
-    entry.run_child = planted_compositor.run  # importable, so that the fork server finds it
+    entry.run_child = planted_compositor.run  # type: ignore[assignment]  # importable, so that the fork server finds it
     sys.exit(compositor.main())
