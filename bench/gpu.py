@@ -8,10 +8,8 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +20,7 @@ import cv2
 import numpy as np
 
 from bench.gpu_load import samples
+from bench.timing import median_ms
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.detectors.centerface_torch import CenterFaceTorch
 from mosaicast.adapters.embedders import Face
@@ -110,8 +109,8 @@ def detector(arguments: argparse.Namespace, sizes: Sequence[int]) -> dict[str, A
         for size in sizes:
             batch = [pictures[number % len(pictures)] for number in range(size)]
             canvases = np.zeros((size, 416, 736, 3), np.uint8)
-            ms = median_ms(partial(network.detect, batch, THRESHOLD), arguments.times)
-            network_ms = median_ms(partial(network._model.run, canvases), arguments.times)
+            ms = median_ms(partial(network.detect, batch, THRESHOLD), arguments.times, warm=2)
+            network_ms = median_ms(partial(network._model.run, canvases), arguments.times, warm=2)
             times[size] = {"detect_ms": ms, "network_ms": network_ms, "looks_per_s": round(1000 * size / ms, 1)}
         found = network.detect(pictures, THRESHOLD)
     wanted = CenterFace(precision="f32").detect(pictures, THRESHOLD)
@@ -172,7 +171,7 @@ def _embedder(
     found = {}
     for size in sizes:
         batch = [faces[number % len(faces)] for number in range(size)]
-        ms = median_ms(partial(network.embed, batch), times)
+        ms = median_ms(partial(network.embed, batch), times, warm=2)
         found[size] = {"ms": ms, "faces_per_s": round(1000 * size / ms, 1)}
     cosine = least_cosine(network.embed(faces), reference.embed(faces))
     agreement = {"faces": len(faces), "least_cosine": round(cosine, 7)}
@@ -189,18 +188,6 @@ def _faces() -> list[Face]:
     ]
     noise = np.random.default_rng(3).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
     return found + [Face(noise, face.landmarks) for face in found[:6]]
-
-
-def median_ms(work: Callable[[], object], times: int) -> float:
-    """Return the median time of `work`, which ends when its results are here; its first two runs are not counted."""
-    work()
-    work()
-    taken = []
-    for _ in range(times):
-        started = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - started)
-    return round(statistics.median(taken) * 1000, 3)
 
 
 # --- streams --------------------------------------------------------------------------------------------------------

@@ -7,9 +7,6 @@ inside packages; with MOSAICAST_DATA set, recall on its 200 WIDER FACE pictures 
 import argparse
 import json
 import os
-import statistics
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
+from bench.timing import median_ms
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.detectors.width import WIDTH
 from mosaicast.adapters.embedders import Face, dlib_resnet
@@ -53,17 +51,6 @@ def main() -> None:
     arguments.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
-def milliseconds(work: Callable[[], object], times: int = 40) -> float:
-    """Return the median time of `work`; its first run is not counted."""
-    work()
-    taken = []
-    for _ in range(times):
-        started = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - started)
-    return round(statistics.median(taken) * 1000, 3)
-
-
 def astronaut() -> Picture:
     """The photograph, BGR 512x512; its face is at (179, 62) to (271, 178)."""
     return np.ascontiguousarray(data.astronaut()[:, :, ::-1])
@@ -87,12 +74,12 @@ def speed() -> dict[str, Any]:
         for precision in PRECISIONS:
             detector = CenterFace(width, precision)
             label = f"centerface {width} wide, {precision} ({detector.precision})"
-            results[f"{label} ms"] = milliseconds(partial(detector.detect, [picture], THRESHOLD))
-    results["decode 720p halved ms"] = milliseconds(lambda: jpeg.decode(coded, 2))
-    results["decode 720p whole ms"] = milliseconds(lambda: jpeg.decode(coded))
+            results[f"{label} ms"] = median_ms(partial(detector.detect, [picture], THRESHOLD))
+    results["decode 720p halved ms"] = median_ms(lambda: jpeg.decode(coded, 2))
+    results["decode 720p whole ms"] = median_ms(lambda: jpeg.decode(coded))
     crop = crop_square(whole, Box(700, 110, 810, 250))
     assert crop is not None
-    results["crop, sharpness, encode ms"] = milliseconds(
+    results["crop, sharpness, encode ms"] = median_ms(
         lambda: (crop_square(whole, Box(700, 110, 810, 250)), sharpness(crop.picture), jpeg.encode(crop.picture, 90))
     )
     return results
@@ -121,7 +108,7 @@ def embedding() -> dict[str, Any]:
     for precision in PRECISIONS:
         embedder = DlibResnet(precision)
         label = f"dlib resnet {precision} ({embedder.precision})"
-        results[f"{label} ms"] = milliseconds(partial(embedder.embed_chip, samples[0]))
+        results[f"{label} ms"] = median_ms(partial(embedder.embed_chip, samples[0]))
         if reference is not None:
             vectors = np.stack([embedder.embed_chip(chip) for chip in samples])
             results[f"{label} least cosine to dlib"] = round(float((vectors * reference).sum(axis=1).min()), 7)

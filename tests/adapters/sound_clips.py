@@ -16,7 +16,7 @@ from mosaicast.adapters.media.opening import SourceLimits, _options
 from mosaicast.adapters.media.source import AvSource, EpochStarted, PacketRead
 from mosaicast.core.allowed import Allowed
 from tests.adapters.av_clips import RATE
-from tests.e2e.flv_publisher import PICTURE, Tag, read_tags
+from tests.flv_tags import PICTURE, Tag, read_tags
 
 SIZE = (128, 96)
 BEEP_S = 0.25

@@ -52,6 +52,18 @@ def frames(sink: FlvSink, times_s: list[float]) -> None:
         sink.write_frame(frame(number), time_s)
 
 
+def push_with_a_pause(sink: FlvSink, sound: Sound, begin_s: float, end_s: float) -> None:
+    """Write 11 s of pictures, and sound but for a part of it."""
+    sent = 0
+    for number in range(330):
+        time_s = number / RATE
+        sink.write_frame(frame(number), time_s)
+        while sent * 0.022 <= time_s:
+            if not begin_s < time_s < end_s:
+                sink.write_audio(sound.packets[sent % len(sound.packets)], sent * 0.022)
+            sent += 1
+
+
 def test_segments_are_two_seconds_and_begin_with_a_keyframe(rig: Rig) -> None:
     sink = rig.open()
     push(sink, 150)
@@ -85,14 +97,7 @@ def test_sound_is_there_in_step_and_declared(rig: Rig, sound: Sound) -> None:
 
 def test_sound_that_stops_is_not_declared_any_more_and_comes_back(rig: Rig, sound: Sound) -> None:
     sink = rig.open(sound.format)
-    sent = 0
-    for number in range(330):
-        time_s = number / RATE
-        sink.write_frame(frame(number), time_s)
-        while sent * 0.022 <= time_s:
-            if not 2.0 < time_s < 7.0:
-                sink.write_audio(sound.packets[sent % len(sound.packets)], sent * 0.022)
-            sent += 1
+    push_with_a_pause(sink, sound, 2.0, 7.0)
     sink.close()
     kinds = [declared(one.data) for one in rig.made]
     assert kinds[0] == {"video", "audio"}
@@ -105,14 +110,7 @@ def test_sound_that_stops_is_not_declared_any_more_and_comes_back(rig: Rig, soun
 def test_each_segment_names_sound_if_it_has_some(rig: Rig, sound: Sound) -> None:
     """Also the one in whose middle sound comes back, all of it, and the first one after sound has ended."""
     sink = rig.open(sound.format)
-    sent = 0
-    for number in range(330):
-        time_s = number / RATE
-        sink.write_frame(frame(number), time_s)
-        while sent * 0.022 <= time_s:
-            if not 1.0 < time_s < 6.5:
-                sink.write_audio(sound.packets[sent % len(sound.packets)], sent * 0.022)
-            sent += 1
+    push_with_a_pause(sink, sound, 1.0, 6.5)
     sink.close()
     kinds = [declared(one.data) for one in rig.made]
     assert kinds == [times(one.data).keys() for one in rig.made]

@@ -21,16 +21,12 @@ from mosaicast.core.allowed import Allowed
 from mosaicast.core.sampling import SceneCutDetector
 from mosaicast.imaging.jpeg_header import fitted
 from tests.adapters.av_clips import concatenated_flv, make_clip, picture, retimed_flv
+from tests.adapters.source_events import read_file
 
 
 @pytest.fixture(autouse=True)
 def quiet() -> None:
     limit_libraries()
-
-
-def read(path: Path) -> list[SourceEvent]:
-    with open_source(str(path), live=False) as source:
-        return list(source.events())
 
 
 def of(events: list[SourceEvent], kind: type) -> list[Any]:
@@ -44,7 +40,7 @@ def packets(events: list[SourceEvent], track: str) -> list[PacketRead]:
 @pytest.mark.parametrize("suffix", ["flv", "mp4", "mkv", "ts"])
 @pytest.mark.parametrize("b_frames", [0, 2])
 def test_every_packet_and_picture_comes_with_equal_times(tmp_path: Path, suffix: str, b_frames: int) -> None:
-    events = read(make_clip(tmp_path / f"clip.{suffix}", b_frames=b_frames))
+    events = read_file(make_clip(tmp_path / f"clip.{suffix}", b_frames=b_frames))
     video, pictures = packets(events, "video"), of(events, Picture)
     assert isinstance(events[0], EpochStarted)
     assert len(video) == len(pictures) == 45
@@ -54,7 +50,7 @@ def test_every_packet_and_picture_comes_with_equal_times(tmp_path: Path, suffix:
 
 
 def test_the_epoch_begins_with_its_codecs_and_a_keyframe(tmp_path: Path) -> None:
-    events = read(make_clip(tmp_path / "clip.flv"))
+    events = read_file(make_clip(tmp_path / "clip.flv"))
     start, first = events[0], events[1]
     assert isinstance(start, EpochStarted)
     assert isinstance(first, PacketRead)
@@ -68,7 +64,7 @@ def test_the_epoch_begins_with_its_codecs_and_a_keyframe(tmp_path: Path) -> None
 
 
 def test_media_without_sound_is_read(tmp_path: Path) -> None:
-    events = read(make_clip(tmp_path / "clip.flv", audio=False))
+    events = read_file(make_clip(tmp_path / "clip.flv", audio=False))
     assert len(of(events, EpochStarted)[0].codecs) == 1
     assert len(of(events, Picture)) == 45
 
@@ -76,7 +72,7 @@ def test_media_without_sound_is_read(tmp_path: Path) -> None:
 def test_another_size_in_the_middle_begins_a_new_epoch(tmp_path: Path) -> None:
     first = make_clip(tmp_path / "a.flv", size_wh=(320, 180), b_frames=2)
     second = make_clip(tmp_path / "b.flv", size_wh=(480, 272), b_frames=2)
-    events = read(concatenated_flv(tmp_path / "ab.flv", first, second))
+    events = read_file(concatenated_flv(tmp_path / "ab.flv", first, second))
     starts = [number for number, event in enumerate(events) if isinstance(event, EpochStarted)]
     videos = [event.video for event in of(events, EpochStarted)]
     assert [(video.width, video.height) for video in videos] == [(320, 180), (480, 272)]
@@ -89,7 +85,7 @@ def test_another_size_in_the_middle_begins_a_new_epoch(tmp_path: Path) -> None:
 
 def test_a_clock_that_goes_back_begins_a_new_epoch(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.flv")
-    events = read(concatenated_flv(tmp_path / "aa.flv", clip, clip))
+    events = read_file(concatenated_flv(tmp_path / "aa.flv", clip, clip))
     assert len(of(events, EpochStarted)) == 2
     assert len(packets(events, "video")) == 90
 
@@ -99,7 +95,7 @@ def test_a_step_back_however_small_begins_a_new_epoch(tmp_path: Path, back_ms: i
     """After a step of -0.417 s, 13 frames that nobody had looked at were sorted in between those of before."""
     clip = make_clip(tmp_path / "a.flv", frames=90)
     stepped = retimed_flv(tmp_path / "b.flv", clip, lambda ms: ms + 2000 if ms <= 1500 else ms + 2000 - back_ms)
-    events = read(stepped)
+    events = read_file(stepped)
     starts = [number for number, event in enumerate(events) if isinstance(event, EpochStarted)]
     assert len(starts) == 2
     for begin, end in itertools.pairwise([*starts, len(events)]):
@@ -109,7 +105,7 @@ def test_a_step_back_however_small_begins_a_new_epoch(tmp_path: Path, back_ms: i
 
 
 def test_b_frames_are_no_step_back(tmp_path: Path) -> None:
-    events = read(make_clip(tmp_path / "a.flv", frames=90, b_frames=3))
+    events = read_file(make_clip(tmp_path / "a.flv", frames=90, b_frames=3))
     assert len(of(events, EpochStarted)) == 1
     assert len(of(events, Picture)) == 90
 
@@ -126,7 +122,7 @@ def test_pictures_that_go_back_begin_a_new_epoch_though_packets_do_not(tmp_path:
             seen += 1
         at += 11 + size + 4
     (tmp_path / "b.flv").write_bytes(data)
-    events = read(tmp_path / "b.flv")
+    events = read_file(tmp_path / "b.flv")
     starts = [number for number, event in enumerate(events) if isinstance(event, EpochStarted)]
     assert len(starts) == 2
     for begin, end in itertools.pairwise([*starts, len(events)]):
@@ -138,7 +134,7 @@ def test_a_source_that_shows_its_frames_long_after_it_sends_them_is_refused(tmp_
     clip = make_clip(tmp_path / "a.flv")
     late = retimed_flv(tmp_path / "b.flv", clip, lambda ms: ms, shown_later_ms=2100)
     with pytest.raises(SourceError, match="more than 2 s") as caught:
-        read(late)
+        read_file(late)
     assert (caught.value.code, caught.value.fault, caught.value.retry) == ("reordered", "content", False)
 
 
@@ -163,7 +159,7 @@ def test_another_size_without_a_header_begins_a_new_epoch_at_its_keyframe(tmp_pa
     second = make_clip(tmp_path / "b.ts", size_wh=(480, 272), audio=False)
     joined = tmp_path / "ab.ts"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
-    events = read(joined)
+    events = read_file(joined)
     at = max(number for number, event in enumerate(events) if isinstance(event, EpochStarted))
     assert of(events[at:], EpochStarted)[0].video.width == 480
     assert {picture.size_wh for picture in of(events[at:], Picture)} == {(480, 272)}
@@ -204,7 +200,7 @@ def test_what_can_not_be_used_is_refused_in_words(
     else:
         make_clip(path, **options)
     with pytest.raises(SourceError) as caught:
-        read(path)
+        read_file(path)
     assert (caught.value.code, caught.value.fault, caught.value.retry) == (code, "content", False)
     assert word in caught.value.text
 
@@ -247,7 +243,7 @@ def test_every_name_of_the_default_lists_is_a_codec_that_ffmpeg_decodes(codec: s
 
 def test_a_missing_file_is_the_operators(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
-        read(tmp_path / "absent.mp4")
+        read_file(tmp_path / "absent.mp4")
     assert (caught.value.code, caught.value.fault) == ("not_found", "operator")
     assert str(tmp_path) not in caught.value.text
 
@@ -282,7 +278,7 @@ def test_thumbnails_and_jpegs_of_any_pixel_format_show_the_picture(
     tmp_path: Path, codec_and_format: tuple[str, str]
 ) -> None:
     codec, pixel_format = codec_and_format
-    events = read(make_clip(tmp_path / "clip.mkv", frames=3, codec=codec, pixel_format=pixel_format, audio=False))
+    events = read_file(make_clip(tmp_path / "clip.mkv", frames=3, codec=codec, pixel_format=pixel_format, audio=False))
     picture = of(events, Picture)[0]
     decoded = cv2.imdecode(np.frombuffer(picture.jpeg(), np.uint8), cv2.IMREAD_GRAYSCALE)
     assert decoded is not None
@@ -303,11 +299,11 @@ def test_jpegs_fit_and_keep_their_shape(size_wh: tuple[int, int], expected: tupl
 
 
 def test_a_cut_is_seen_through_the_codec(tmp_path: Path) -> None:
-    events = read(make_clip(tmp_path / "clip.flv", cut_at=20, keyframe_every=60))
+    events = read_file(make_clip(tmp_path / "clip.flv", cut_at=20, keyframe_every=60))
     detector = SceneCutDetector()
     assert [n for n, picture in enumerate(of(events, Picture)) if detector.update(picture.thumbnail())] == [20]
 
 
 def test_picture_times_are_exact(tmp_path: Path) -> None:
-    events = read(make_clip(tmp_path / "clip.mp4", audio=False))
+    events = read_file(make_clip(tmp_path / "clip.mp4", audio=False))
     assert [picture.time for picture in of(events, Picture)][:4] == [Fraction(n, 30) for n in range(4)]

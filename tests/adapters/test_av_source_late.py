@@ -9,13 +9,13 @@ from mosaicast.adapters.media import opening
 from mosaicast.adapters.media.flv_pipe import FlvPipe
 from mosaicast.adapters.media.late import lost_header
 from mosaicast.adapters.media.opening import limit_libraries, open_source
-from mosaicast.adapters.media.pictures import Picture
-from mosaicast.adapters.media.source import EpochStarted, PacketRead, SourceEvent
+from mosaicast.adapters.media.source import PacketRead, SourceEvent
 from mosaicast.adapters.media.source_errors import SourceError
 from mosaicast.contracts.messages import CodecParameters
 from mosaicast.core.allowed import Allowed
 from tests.adapters.av_clips import concatenated_flv, make_clip
-from tests.adapters.flv_tags import tags, write
+from tests.adapters.source_events import pictures, starts
+from tests.flv_tags import read_tags, write_tags
 
 FRAMES = 60
 
@@ -39,18 +39,10 @@ def read(path: Path, headers: tuple[CodecParameters, ...] = ()) -> list[SourceEv
             return list(source.events())
 
 
-def starts(events: list[SourceEvent]) -> list[EpochStarted]:
-    return [event for event in events if isinstance(event, EpochStarted)]
-
-
-def pictures(events: list[SourceEvent]) -> list[Picture]:
-    return [event for event in events if isinstance(event, Picture)]
-
-
 def late(path: Path, clip: Path, *, from_picture: int = 5) -> Path:
     """Write what a player gets who comes after the header, in the middle of a group of pictures."""
-    pictures = [tag for tag in tags(clip) if tag.kind == 9 and not tag.is_video_header]
-    return write(path, pictures[from_picture:])
+    pictures = [tag for tag in read_tags(clip) if tag.kind == 9 and not tag.is_video_header]
+    return write_tags(path, pictures[from_picture:])
 
 
 def test_the_header_of_an_earlier_reader_is_enough(tmp_path: Path, hevc: Path) -> None:
@@ -91,8 +83,8 @@ def test_a_header_that_is_not_missing_does_no_harm(tmp_path: Path, hevc: Path) -
 def test_sound_comes_with_it(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.flv", frames=FRAMES, codec="libx265", size_wh=(320, 192))
     (first,) = starts(read(clip))
-    kept = [tag for tag in tags(clip) if not (tag.is_video_header and tag.body[0] == 0x90)]
-    events = read(write(tmp_path / "late.flv", kept), first.codecs)
+    kept = [tag for tag in read_tags(clip) if not (tag.is_video_header and tag.body[0] == 0x90)]
+    events = read(write_tags(tmp_path / "late.flv", kept), first.codecs)
     assert sum(isinstance(event, PacketRead) and event.track == "audio" for event in events) > 50
     assert len(pictures(events)) == FRAMES
 

@@ -9,32 +9,18 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 from msgspec import UNSET
 
-from mosaicast.adapters.media.opening import limit_libraries, open_source
-from mosaicast.adapters.media.packets import PacketDecoder
-from mosaicast.adapters.media.pictures import Picture, fingerprint_of
-from mosaicast.adapters.media.source import EpochStarted, PacketRead, SourceEvent
-from mosaicast.contracts.messages import MediaPacket
+from mosaicast.adapters.media.opening import limit_libraries
+from mosaicast.adapters.media.pictures import fingerprint_of
+from mosaicast.adapters.media.source import EpochStarted, PacketRead
 from mosaicast.core.fingerprint import fingerprint
 from tests.adapters.av_clips import concatenated_flv, make_clip
-from tests.adapters.flv_tags import tags, write
+from tests.adapters.source_events import decoded, pictures, read_file, starts
+from tests.flv_tags import read_tags, write_tags
 
 
 @pytest.fixture(autouse=True)
 def quiet() -> None:
     limit_libraries()
-
-
-def read(path: Path) -> list[SourceEvent]:
-    with open_source(str(path), live=False) as source:
-        return list(source.events())
-
-
-def starts(events: list[SourceEvent]) -> list[EpochStarted]:
-    return [event for event in events if isinstance(event, EpochStarted)]
-
-
-def pictures(events: list[SourceEvent]) -> list[Picture]:
-    return [event for event in events if isinstance(event, Picture)]
 
 
 def filtered(path: Path, clip: Path, description: str) -> Path:
@@ -55,11 +41,11 @@ def turned_by_sei(path: Path, clip: Path, degrees: int) -> Path:
     bits = f"000{round(degrees / 360 * 65536):016b}010" + "0" + "1"
     sei = b"\x06\x2f\x03" + int(bits, 2).to_bytes(3, "big") + b"\x80"
     unit = len(sei).to_bytes(4, "big") + sei
-    return write(
+    return write_tags(
         path,
         (
             tag._replace(body=tag.body[:5] + unit + tag.body[5:]) if tag.body[:2] == b"\x17\x01" else tag
-            for tag in tags(clip)
+            for tag in read_tags(clip)
         ),
     )
 
@@ -68,24 +54,10 @@ def made_wide(path: Path, clip: Path, aspect: str) -> Path:
     return filtered(path, clip, f"h264_metadata=sample_aspect_ratio={aspect}")
 
 
-def decoded(events: list[SourceEvent]) -> dict[int, av.VideoFrame]:
-    """Return what the compositor decodes of one epoch, by pts."""
-    (start,) = starts(events)
-    decoder = PacketDecoder(start.video)
-    found = []
-    for number, read in enumerate(event for event in events if isinstance(event, PacketRead)):
-        packet = MediaPacket(
-            stream_id="s", epoch=1, index=number, unit=number, track="video", pts=read.times.pts, dts=read.times.dts,
-            time_base=read.time_base, keyframe=read.keyframe, data=read.data, read_ms=1,
-        )  # fmt: skip
-        found += decoder.decode(packet)
-    return {one.pts: one.frame for one in [*found, *decoder.flush()]}
-
-
 @pytest.mark.parametrize("b_frames", [0, 2])
 def test_the_shape_of_pixels_is_told(tmp_path: Path, b_frames: int) -> None:
     wide = made_wide(tmp_path / "wide.flv", make_clip(tmp_path / "a.flv", audio=False, b_frames=b_frames), "4/3")
-    events = read(wide)
+    events = read_file(wide)
     (start,) = starts(events)
     assert start.video.sample_aspect == (4, 3)
     assert len(pictures(events)) == 45
@@ -93,8 +65,8 @@ def test_the_shape_of_pixels_is_told(tmp_path: Path, b_frames: int) -> None:
 
 def test_square_pixels_are_not_told(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.flv", audio=False)
-    assert starts(read(clip))[0].video.sample_aspect is UNSET
-    assert starts(read(made_wide(tmp_path / "one.flv", clip, "1/1")))[0].video.sample_aspect is UNSET
+    assert starts(read_file(clip))[0].video.sample_aspect is UNSET
+    assert starts(read_file(made_wide(tmp_path / "one.flv", clip, "1/1")))[0].video.sample_aspect is UNSET
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])
@@ -103,7 +75,7 @@ def test_another_shape_of_pixels_begins_another_epoch(tmp_path: Path, b_frames: 
     wide = made_wide(tmp_path / "wide.ts", clip, "4/3")
     joined = tmp_path / "joined.ts"
     joined.write_bytes(clip.read_bytes() + wide.read_bytes())
-    events = read(joined)
+    events = read_file(joined)
     assert [start.video.sample_aspect for start in starts(events)][-1] == (4, 3)
     at = max(number for number, event in enumerate(events) if isinstance(event, EpochStarted))
     times = [picture.pts for picture in pictures(events[at:])]
@@ -118,13 +90,13 @@ def test_a_picture_that_is_stored_turned_is_upright_for_analysis_and_for_viewers
     tmp_path: Path, degrees: int, b_frames: int
 ) -> None:
     clip = make_clip(tmp_path / "a.flv", audio=False, b_frames=b_frames)
-    events = read(turned_by_sei(tmp_path / "b.flv", clip, degrees))
+    events = read_file(turned_by_sei(tmp_path / "b.flv", clip, degrees))
     (start,) = starts(events)
     size_wh = (180, 320) if degrees in (90, 270) else (320, 180)
     assert (start.video.width, start.video.height, start.video.rotation) == (*size_wh, degrees)
-    seen, frames = pictures(events), decoded(events)
+    seen, frames = pictures(events), dict(decoded(events))
     assert len(seen) == len(frames) == 45
-    stored = {picture.pts: picture for picture in pictures(read(clip))}
+    stored = {picture.pts: picture for picture in pictures(read_file(clip))}
     for picture in seen:
         frame = frames[picture.pts]
         assert picture.size_wh == (frame.width, frame.height) == size_wh
@@ -136,21 +108,21 @@ def test_a_picture_that_is_stored_turned_is_upright_for_analysis_and_for_viewers
 def test_a_turn_in_the_middle_begins_another_epoch(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.flv", audio=False)
     joined = concatenated_flv(tmp_path / "b.flv", clip, turned_by_sei(tmp_path / "c.flv", clip, 90))
-    events = read(joined)
+    events = read_file(joined)
     assert [(start.video.width, start.video.rotation) for start in starts(events)] == [(320, UNSET), (180, 90)]
     assert len(pictures(events)) == 90
 
 
 def test_pixels_that_are_not_square_are_turned_too(tmp_path: Path) -> None:
     wide = made_wide(tmp_path / "wide.flv", make_clip(tmp_path / "a.flv", audio=False), "4/3")
-    (start,) = starts(read(turned_by_sei(tmp_path / "b.flv", wide, 90)))
+    (start,) = starts(read_file(turned_by_sei(tmp_path / "b.flv", wide, 90)))
     assert start.video.sample_aspect == (3, 4)
 
 
 def test_an_angle_that_is_no_quarter_is_refused(tmp_path: Path) -> None:
     clip = turned_by_sei(tmp_path / "b.flv", make_clip(tmp_path / "a.flv", audio=False), 30)
     with pytest.raises(Exception, match="can't be turned upright"):
-        read(clip)
+        read_file(clip)
 
 
 def test_ffmpeg_agrees_about_the_shape(tmp_path: Path) -> None:

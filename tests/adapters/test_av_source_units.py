@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from mosaicast.adapters.media.opening import limit_libraries, open_source
-from mosaicast.adapters.media.packets import PacketDecoder
 from mosaicast.adapters.media.pictures import Picture
-from mosaicast.adapters.media.source import EpochStarted, PacketRead, SourceEvent
-from mosaicast.contracts.messages import MediaPacket
+from mosaicast.adapters.media.source import PacketRead
 from tests.adapters.av_clips import make_clip
-from tests.adapters.flv_tags import AVC_KEYFRAME, Tag, avc_tag, tags, with_after, write
+from tests.adapters.avc_units import AVC_KEYFRAME, avc_tag, with_after
+from tests.adapters.source_events import decoded
+from tests.flv_tags import Tag, read_tags, write_tags
 
 SEI = b"\x06\x05\x14" + bytes(range(20)) + b"\x80"
 AUD, END_OF_SEQUENCE, EMPTY = b"\x09\xf0", b"\x0a", b""
@@ -20,20 +20,6 @@ AUD, END_OF_SEQUENCE, EMPTY = b"\x09\xf0", b"\x0a", b""
 @pytest.fixture(autouse=True)
 def quiet() -> None:
     limit_libraries()
-
-
-def decoded(events: list[SourceEvent]) -> list[int]:
-    """Return the pts of what the compositor's decoder makes of the packets that were passed on."""
-    (start,) = [event for event in events if isinstance(event, EpochStarted)]
-    decoder = PacketDecoder(start.video)
-    pts = []
-    for number, read in enumerate(event for event in events if isinstance(event, PacketRead)):
-        packet = MediaPacket(
-            stream_id="s", epoch=1, index=number, unit=number, track="video", pts=read.times.pts, dts=read.times.dts,
-            time_base=read.time_base, keyframe=read.keyframe, data=read.data, read_ms=1,
-        )  # fmt: skip
-        pts += [one.pts for one in decoder.decode(packet)]
-    return pts + [one.pts for one in decoder.flush()]
 
 
 @pytest.mark.parametrize(
@@ -54,25 +40,25 @@ def test_they_are_no_frames(tmp_path: Path, units: tuple[bytes, ...], b_frames: 
     assert len(packets) == len(pictures) == 45
     assert source.counters.units_without_picture == 15
     assert source.counters.decode_errors == 0
-    assert decoded(events) == pictures
+    assert [pts for pts, _ in decoded(events)] == pictures
     assert all(a < b for a, b in pairwise(pictures))
 
 
 def test_parameter_sets_in_a_packet_of_their_own_reach_the_decoder(tmp_path: Path) -> None:
     """Some encoders send them so at each keyframe, and the header of the container says nothing that is true."""
     clip = make_clip(tmp_path / "clip.flv", audio=False)
-    header = next(tag.body for tag in tags(clip) if tag.is_video_header)
+    header = next(tag.body for tag in read_tags(clip) if tag.is_video_header)
     sps, pps = parameter_sets(header)
 
     def apart() -> list[Tag]:
         edited = []
-        for tag in tags(clip):
+        for tag in read_tags(clip):
             if tag.body[:2] == bytes([AVC_KEYFRAME, 1]):
                 edited.append(avc_tag(tag.at_ms, sps, pps))
             edited.append(tag)
         return edited
 
-    with open_source(str(write(tmp_path / "apart.flv", apart())), live=False) as source:
+    with open_source(str(write_tags(tmp_path / "apart.flv", apart())), live=False) as source:
         events = list(source.events())
     keyframes = [event for event in events if isinstance(event, PacketRead) and event.keyframe]
     assert len(keyframes) == 3

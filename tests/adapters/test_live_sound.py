@@ -20,7 +20,7 @@ from tests.adapters.sound_clips import (
     tags_of,
     write_flv,
 )
-from tests.e2e.flv_publisher import SOUND, Tag
+from tests.flv_tags import SOUND, Tag
 
 PICTURES = 120
 STEP_S = 0.04

@@ -3,48 +3,13 @@
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 import imageio_ffmpeg
 
 from mosaicast.runtime.children import die_with_parent
-
-SOUND, PICTURE, DATA = 8, 9, 18
-"""Types of tags (FLV 10.1, E.4.1)."""
-
-_HEADER = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00"
-_TAG_BYTES = 11
-
-
-class Tag(NamedTuple):
-    """One FLV tag."""
-
-    kind: int
-    at_ms: int
-    body: bytes
-
-    @property
-    def is_media(self) -> bool:
-        """Sound or picture; the first ones only say how to decode what follows."""
-        return self.kind in (SOUND, PICTURE)
-
-    @property
-    def is_header(self) -> bool:
-        """AAC's or H.264's sequence header, which carries no sound and no picture."""
-        codec = self.body[0] >> 4 if self.kind == SOUND else self.body[0] & 0x0F
-        return self.is_media and (self.kind, codec) in {(SOUND, 10), (PICTURE, 7)} and self.body[1] == 0
-
-    def at(self, ms: int) -> "Tag":
-        """Return it with another time; below zero it wraps, as 32 bits do."""
-        return self._replace(at_ms=ms & 0xFFFFFFFF)
-
-    def encoded(self) -> bytes:
-        """Return it as it stands in a file, its length behind it."""
-        size, when = len(self.body).to_bytes(3, "big"), self.at_ms
-        head = bytes([self.kind]) + size + (when & 0xFFFFFF).to_bytes(3, "big") + bytes([when >> 24]) + bytes(3)
-        return head + self.body + (len(self.body) + _TAG_BYTES).to_bytes(4, "big")
+from tests.flv_tags import FLV_HEADER, Tag
 
 
 class Timed(NamedTuple):
@@ -52,16 +17,6 @@ class Timed(NamedTuple):
 
     send_s: float
     tag: Tag
-
-
-def read_tags(path: Path) -> Iterator[Tag]:
-    """Yield the tags of an FLV file."""
-    data, at = path.read_bytes(), len(_HEADER)
-    while at < len(data):
-        size = int.from_bytes(data[at + 1 : at + 4], "big")
-        time_ms = int.from_bytes(data[at + 4 : at + 7], "big") | data[at + 7] << 24
-        yield Tag(data[at], time_ms, data[at + _TAG_BYTES : at + _TAG_BYTES + size])
-        at += size + _TAG_BYTES + 4
 
 
 def in_real_time(tags: Iterable[Tag], times: int = 1) -> list[Timed]:
@@ -111,7 +66,7 @@ class TagPublisher:
         assert self._process.stdin is not None
         begin_s = time.monotonic()
         try:
-            self._process.stdin.write(_HEADER)
+            self._process.stdin.write(FLV_HEADER)
             for due_s, tag in self._timed:
                 if self._stop.wait(max(0.0, begin_s + due_s - time.monotonic())):
                     return

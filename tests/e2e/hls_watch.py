@@ -1,35 +1,27 @@
 """A viewer of HLS who loads every segment when it appears, and holds what came against the rules of HLS."""
 
-import threading
-from typing import Any
-
 import httpx
 
 from synthetic.session import LiveStream
 from tests.adapters.hls_rules import Item, Listing, broken_rules, parse
+from tests.e2e.background import Background
 
 EVERY_S = 0.2
 
 
-class HlsWatch:
+class HlsWatch(Background):
     """Polls a playlist in the background. A context manager; at its end what it saw is judged, by `check`."""
 
     def __init__(self, stream: LiveStream) -> None:
         self._url = stream.hls_url
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="hls", daemon=True)
+        super().__init__("hls")
         self.states: list[Listing] = []
         self.segments: dict[str, bytes] = {}
         self.items: list[Item] = []
 
-    def __enter__(self) -> "HlsWatch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-        self._stop.set()
-        self._thread.join(30)
-        if kind is None:
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
+        if raised[0] is None:
             self.check()
 
     @property
@@ -51,7 +43,7 @@ class HlsWatch:
         broken = broken_rules(self.states, self.segments, ended=ended)
         assert not broken, broken
 
-    def _run(self) -> None:
+    def run(self) -> None:
         while not self._stop.wait(EVERY_S):
             try:
                 answer = self.get(self._url)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 
-from tests.e2e.flv_publisher import Tag, TagPublisher, Timed, read_tags
+from tests.e2e.flv_publisher import TagPublisher, Timed
+from tests.flv_tags import Tag, read_tags
 
 
 class SteppingPublisher(TagPublisher):

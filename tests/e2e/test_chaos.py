@@ -24,10 +24,11 @@ from synthetic.session import LiveWatch, Session, wait_until
 from tests.e2e.chaotic import CALM_S
 from tests.e2e.conftest import BROKERS, FPS, LIVE_CODECS, TOKEN, MakeClip, Products, light
 from tests.e2e.field.inputs import Edit, delayed, ffmpeg, later, without
-from tests.e2e.flv_publisher import SOUND, TagPublisher, in_real_time, read_tags
+from tests.e2e.flv_publisher import TagPublisher, in_real_time
 from tests.e2e.retimed import SteppingPublisher
 from tests.e2e.test_live import balance
 from tests.e2e.watching import KeepingOracle
+from tests.flv_tags import SOUND, read_tags
 
 SECONDS = float(os.environ.get("MOSAICAST_CHAOS_SECONDS", "20"))
 STEPS = 6

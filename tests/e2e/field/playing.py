@@ -11,7 +11,8 @@ from synthetic.session import Session
 from tests.e2e.field.browsers import page_of
 from tests.e2e.field.inputs import media
 from tests.e2e.field.rows import Live, Row, watching
-from tests.e2e.flv_publisher import TagPublisher, in_real_time, read_tags
+from tests.e2e.flv_publisher import TagPublisher, in_real_time
+from tests.flv_tags import read_tags
 
 AT_ONCE = 4
 """Rows side by side: so many small streams leave two cores something."""

@@ -1,7 +1,6 @@
 """What a viewer got: pictures and sound with their times, and how the stream described itself."""
 
 import io
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from typing import Any
 import av
 import av.error
 import numpy as np
+
+from tests.e2e.background import Background
 
 BRIGHT = 150
 """Mean luma of a picture that flashes; the test picture's own stays below it, under a mosaic too."""
@@ -142,24 +143,15 @@ def describe(container: Any) -> Description:
     )
 
 
-class Watching:
+class Watching(Background):
     """Plays an address in the background, reconnecting as players do. A context manager."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watching", daemon=True)
+        super().__init__("watching")
         self.recording = Recording()
 
-    def __enter__(self) -> "Watching":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(30)
-
-    def _run(self) -> None:
+    def run(self) -> None:
         while not self._stop.is_set():
             try:
                 with av.open(self._url, timeout=(5.0, 5.0)) as container:

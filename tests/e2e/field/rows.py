@@ -1,7 +1,6 @@
 """A row of the table, and what there is to judge it by."""
 
 import re
-import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from synthetic.session import LiveStream, Session, wait_until
+from tests.e2e.background import Background
 from tests.e2e.field.inputs import Edit, Make
 from tests.e2e.field.recording import Recording, Watching, recorded
 from tests.e2e.hls_watch import HlsWatch
@@ -118,23 +118,14 @@ class Row:
     looks: int = 4
 
 
-class StatesWatch:
+class StatesWatch(Background):
     """Reads what the status says of a broadcast. A context manager."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="states", daemon=True)
+        super().__init__("states")
 
-    def __enter__(self) -> "StatesWatch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(30)
-
-    def _run(self) -> None:
+    def run(self) -> None:
         while not self._stop.wait(STATES_EVERY_S):
             status = self._live.session.status(self._live.stream)
             said = Said(time.monotonic(), status["state"], status["reason"])

@@ -12,7 +12,8 @@ from typing import Any
 from tests.e2e.field.inputs import RATE, delayed, media
 from tests.e2e.field.playing import PLAIN
 from tests.e2e.field.rows import Live, Row, in_step, once_more
-from tests.e2e.flv_publisher import PICTURE, TagPublisher, Timed, in_real_time, read_tags
+from tests.e2e.flv_publisher import TagPublisher, Timed, in_real_time
+from tests.flv_tags import PICTURE, read_tags
 
 BEGIN_S = 8.0
 """By then everybody watches."""

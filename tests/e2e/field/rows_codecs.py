@@ -9,7 +9,8 @@ from pathlib import Path
 from tests.e2e.field.inputs import Edit, media
 from tests.e2e.field.recording import Recording
 from tests.e2e.field.rows import Live, Row, Shows, once_more
-from tests.e2e.flv_publisher import PICTURE, Tag, Timed
+from tests.e2e.flv_publisher import Timed
+from tests.flv_tags import PICTURE, Tag
 
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-g", "24", "-x265-params", "log-level=error", "-pix_fmt", "yuv420p")
 AV1 = ("-c:v", "libsvtav1", "-preset", "12", "-g", "24", "-pix_fmt", "yuv420p", "-svtav1-params", "lookahead=0")

@@ -9,7 +9,8 @@ from synthetic.publisher import Publisher
 from tests.e2e.field.inputs import media, without
 from tests.e2e.field.playing import PLAIN
 from tests.e2e.field.rows import Live, Row
-from tests.e2e.flv_publisher import SOUND, Timed
+from tests.e2e.flv_publisher import Timed
+from tests.flv_tags import SOUND
 
 ANYTHING = ".*"
 SILENT = media(sound=None)

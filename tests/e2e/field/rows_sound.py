@@ -4,7 +4,7 @@ from tests.e2e.field.inputs import AAC, later, media, without
 from tests.e2e.field.playing import PLAIN
 from tests.e2e.field.rows import Live, Row, in_step
 from tests.e2e.field.sounds import as_it_is, on_another_clock, turning_into, without_headers
-from tests.e2e.flv_publisher import SOUND
+from tests.flv_tags import SOUND
 
 LONGEST_GAP_S = 2.0
 """Between two pictures: they never wait for sound."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.e2e.field.inputs import Make
-from tests.e2e.flv_publisher import SOUND, Tag, Timed, read_tags
+from tests.e2e.flv_publisher import Timed
+from tests.flv_tags import SOUND, Tag, read_tags
 
 _HEADER = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00"
 

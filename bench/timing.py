@@ -1,0 +1,22 @@
+"""How long things take."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+
+def median_ms(work: Callable[[], object], times: int = 40, *, warm: int = 1) -> float:
+    """Return the median time of `work`, which ends when its results are here; its first runs are not counted.
+
+    Args:
+        times: runs that are counted.
+        warm: runs before them.
+    """
+    for _ in range(warm):
+        work()
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return round(statistics.median(taken) * 1000, 3)
