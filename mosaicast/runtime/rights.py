@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PRIVATE_UMASK = 0o077
-OURS = ("mosaicast.db*", "vault", "gallery", "qdrant", "secrets", "logs", "edge", "kafka", "edge.token")
+OURS = ("mosaicast.db*", "vault", "gallery", "qdrant", "secrets", "logs", "edge", "hls", "kafka", "edge.token")
 """What lies below the data folder (`qdrant`: of earlier versions). The rest is somebody else's, and left as it is."""
 _OTHERS = 0o077
 
@@ -37,10 +37,16 @@ def looser(data_dir: Path) -> Iterator[Path]:
     """Yield the data folder and what is ours in it where others have any right. Follows no link."""
     places = (data_dir, *(path for pattern in OURS for path in sorted(data_dir.glob(pattern))))
     for place in places:
-        below = place.rglob("*") if place != data_dir and place.is_dir() and not place.is_symlink() else ()
-        for path in (place, *below):
+        for path in (place, *(_below(place) if place != data_dir else ())):
             if _is_loose(path):
                 yield path
+
+
+def _below(place: Path) -> Iterator[Path]:
+    """Yield what is in a folder that others may write to and delete from meanwhile (`Path.rglob` raises then)."""
+    if not place.is_symlink():
+        for folder, folders, files in os.walk(place):
+            yield from (Path(folder, name) for name in (*folders, *files))
 
 
 def _is_loose(path: Path) -> bool:

@@ -37,6 +37,7 @@ from mosaicast.contracts.topics import (
 )
 from tests.adapters.bus_tools import change, reading, within_limit
 from tests.adapters.examples import FOUND, FRAME, LEFT, PACKET, REPORT, SPEC, VERDICT
+from tests.files import files_under
 
 PROMISE_MS = 12_000
 """Retention of the picture topics in this file: as tight as the broker's own checks allow."""
@@ -83,10 +84,10 @@ def send(bootstrap: str, messages: list[tuple[Topic[Any], Message]]) -> None:
 def holders(folder: Path, mark: bytes) -> set[str]:
     """Return the topics (or files) in whose files `mark` is."""
     found = set()
-    for path in folder.rglob("*"):
+    for path in files_under(folder):
         try:
             # A file without blocks is all holes: Kafka reserves 10 MB for each index.
-            if path.is_file() and path.stat().st_blocks and mark in path.read_bytes():
+            if path.stat().st_blocks and mark in path.read_bytes():
                 found.add(path.parent.name.rpartition("-")[0] or path.name)
         except FileNotFoundError:
             continue  # Kafka deleted it meanwhile

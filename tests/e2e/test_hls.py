@@ -10,6 +10,7 @@ import pytest
 from synthetic.cast import Person
 from synthetic.session import Session, wait_until
 from tests.e2e.hls_watch import HlsWatch
+from tests.files import files_under
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def ann(quick_session: Session, people: Mapping[str, Person]) -> str:
 def pictures(session: Session) -> set[str]:
     """Return the segments on the disk, relative to the folder of HLS."""
     root = session.stack.options.data_dir / "hls"
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.suffix == ".ts"}
+    return {str(path.relative_to(root)) for path in files_under(root, ".ts")}
 
 
 def listed(watch: HlsWatch) -> set[str]:

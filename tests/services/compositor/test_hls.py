@@ -23,6 +23,7 @@ from services.compositor.hls import (
 )
 from services.compositor.wire import Segment
 from tests.adapters.hls_rules import Listing, follows, is_unguessable, parse
+from tests.files import files_under
 from tests.services.compositor.media import STREAM, spec
 
 FIRST = 1_000
@@ -87,7 +88,7 @@ class Rig:
 
     @property
     def files(self) -> list[Path]:
-        return [path for path in self.disk.root.rglob("*") if path.is_file()]
+        return files_under(self.disk.root)
 
     @property
     def pictures(self) -> set[bytes]:

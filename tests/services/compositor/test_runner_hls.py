@@ -12,6 +12,7 @@ from mosaicast.runtime.clocks import wall_ms
 from services.compositor.hls import ENDED_S, GONE_S, HlsFiles, HlsOutput
 from services.compositor.runner import StreamRunner
 from services.compositor.wire import Report, Segment, Tripped, encode_report, encode_segment
+from tests.files import files_under
 from tests.services.compositor.fakes import FakeSpawn, packet, shown
 from tests.services.compositor.media import STREAM, spec
 from tests.services.compositor.runner_stage import published
@@ -43,7 +44,7 @@ class Stage:
 
     @property
     def pictures(self) -> set[bytes]:
-        return {path.read_bytes() for path in self.root.rglob("*.ts")}
+        return {path.read_bytes() for path in files_under(self.root, ".ts")}
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from services.compositor.hls import LONGEST_PAUSE_S, HlsFiles, HlsOutput
 from services.compositor.service import IDLE_S, REPORT_S, UNPUBLISHED_S, CompositorService
 from services.compositor.wire import Outcome, Segment, Settled, encode_segment
 from synthetic.session import wait_until
+from tests.files import files_under
 from tests.services.compositor.fakes import FakeChild, FakeSpawn, packet, shown, verdict_of
 from tests.services.compositor.media import STREAM, spec
 from tests.services.series import streams_in
@@ -358,15 +359,15 @@ def test_files_of_a_deleted_stream_that_can_not_be_deleted_are_tried_again(tmp_p
 
     def files_after_a_step(seconds: float = 0.0) -> list[Path]:
         stage.step(seconds=seconds)
-        return list(tmp_path.rglob("*"))
+        return files_under(tmp_path)
 
     wait_until(lambda: any(path.suffix == ".ts" for path in files_after_a_step()), 30, "a segment on the disk")
     disk.stuck = True
     stage.wants(None)
     stage.step()
-    assert list(tmp_path.rglob("*.ts"))
+    assert files_under(tmp_path, ".ts")
     disk.stuck = False
-    wait_until(lambda: not files_after_a_step(LONGEST_PAUSE_S), 30, "an empty disk")
+    wait_until(lambda: not files_after_a_step(LONGEST_PAUSE_S) and not list(tmp_path.iterdir()), 30, "an empty disk")
 
 
 class StuckFolder(HlsFolder):

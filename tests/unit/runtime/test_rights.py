@@ -134,3 +134,15 @@ def test_make_private_holds_for_what_is_made_next(tmp_path: Path) -> None:
     make_private()
     (tmp_path / "file").write_text("x")
     assert mode(tmp_path / "file") == 0o600
+
+
+def test_a_folder_that_goes_during_the_look_is_no_error(tmp_path: Path) -> None:
+    inner = tmp_path / "data" / "hls" / "st-1" / "old"
+    inner.mkdir(parents=True)
+    seen = []
+    for path in looser(tmp_path / "data"):
+        seen.append(path)
+        if path == inner.parent:
+            inner.rmdir()
+            inner.parent.rmdir()
+    assert inner.parent in seen
