@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from mosaicast.contracts.base import (
     AfterSeq,
@@ -16,7 +16,16 @@ from mosaicast.contracts.base import (
     Unit,
     finite,
 )
-from mosaicast.core.types import Box, MediaTime, PersonId, Reason, TrackId, TrackVerdict, Verdict
+from mosaicast.core.types import (
+    LONGEST_BACK_S,
+    Box,
+    MediaTime,
+    PersonId,
+    Reason,
+    TrackId,
+    TrackVerdict,
+    Verdict,
+)
 
 
 class FrameHeader(Message, frozen=True, kw_only=True):
@@ -110,10 +119,12 @@ class WireTrack(Message, frozen=True, kw_only=True):
     clear: bool
     reason: Reason
     person_id: Identifier | None = None
+    back_s: Annotated[float, Meta(ge=0.0, le=LONGEST_BACK_S)] | UnsetType = UNSET
+    """How far it speaks of the time before, seconds: see `core.types.TrackVerdict`. Unset, it is not on the wire."""
 
     def __post_init__(self) -> None:
         """Reject NaN, inverted boxes, and a clear track that says no reason to be clear."""
-        finite(*self.box)
+        finite(*self.box, 0.0 if self.back_s is UNSET else self.back_s)
         if self.box.x2 <= self.box.x1 or self.box.y2 <= self.box.y1:
             raise ValueError("empty or inverted box")
         self.to_core()
@@ -121,7 +132,8 @@ class WireTrack(Message, frozen=True, kw_only=True):
     def to_core(self) -> TrackVerdict:
         """Return the core's form."""
         person = None if self.person_id is None else PersonId(self.person_id)
-        return TrackVerdict(TrackId(self.track_id), self.box, self.clear, self.reason, person)
+        back_s = None if self.back_s is UNSET else self.back_s
+        return TrackVerdict(TrackId(self.track_id), self.box, self.clear, self.reason, person, back_s)
 
 
 class VerdictMessage(AnswerHeader, frozen=True, kw_only=True):

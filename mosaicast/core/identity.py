@@ -13,6 +13,7 @@ pictures, however quickly they are worked off.
 import math
 from collections.abc import Mapping, Sequence
 
+from mosaicast.core import identity_views as views
 from mosaicast.core import identity_votes as votes
 from mosaicast.core.identity_events import (
     Answered,
@@ -22,15 +23,20 @@ from mosaicast.core.identity_events import (
     Event,
     FaceQuality,
     IdentityPolicy,
+    Likeness,
     Match,
     PeopleChanged,
     SampleTracked,
+    View,
+    ViewPolicy,
 )
-from mosaicast.core.identity_states import BARRED, REASONS, Request, Signal, Standing, Track
+from mosaicast.core.identity_states import BARRED, Following, Request, Signal, Standing, Track
+from mosaicast.core.identity_verdicts import is_fit, is_large, verdict_on
+from mosaicast.core.identity_views import Finding
 from mosaicast.core.mask_policy import MAX_GAP_S
 from mosaicast.core.pose import yaw_ratio
 from mosaicast.core.tracking import Tracked
-from mosaicast.core.types import Box, PersonId, Reason, TrackId, TrackVerdict
+from mosaicast.core.types import PersonId, TrackId
 
 __all__ = [
     "Answered",
@@ -41,9 +47,12 @@ __all__ = [
     "FaceQuality",
     "IdentityMachine",
     "IdentityPolicy",
+    "Likeness",
     "Match",
     "PeopleChanged",
     "SampleTracked",
+    "View",
+    "ViewPolicy",
 ]
 
 
@@ -75,11 +84,14 @@ class IdentityMachine:
     # --- samples ----------------------------------------------------------------------------------------------
 
     def _sample_tracked(self, event: SampleTracked, now: float) -> list[Command]:
-        self._gap_s, self._sample_s = min(MAX_GAP_S, max(0.0, now - self._sample_s)), now
+        gap_s, self._sample_s = max(0.0, now - self._sample_s), now
+        self._gap_s = min(MAX_GAP_S, gap_s)
         seen_s = event.gallery_seen_s
         gallery = seen_s is not None and now - seen_s <= self.policy.gallery_trust_s
         seen = [(self._track(one), one, quality) for one, quality in event.faces]
         for track, one, _ in seen:
+            if not track.presence.in_last_sample or (self.policy.views is not None and gap_s > MAX_GAP_S):
+                track.lose_sight()
             self._doubt(track, one, now)
             track.presence.seen_s = now
         self._note_absent({one.track_id for one, _ in event.faces}, now)
@@ -88,7 +100,7 @@ class IdentityMachine:
             for track in self._states.values():
                 if track.heeds(Signal.GALLERY_LOST):
                     track.hold(Signal.GALLERY_LOST, now)
-        decided = Decided(tuple(self._verdict(*face, gallery=gallery) for face in seen))
+        decided = Decided(tuple(verdict_on(self.policy, *face, now, gallery=gallery) for face in seen))
         due = [face for face in seen if gallery and self._is_due(*face, now)]
         return [decided, *(self._want(*face, now) for face in due)]
 
@@ -100,12 +112,12 @@ class IdentityMachine:
 
     def _doubt(self, track: Track, one: Tracked, now: float) -> None:
         """Take the first signal of a sample that means something to the track as it stands."""
-        if not track.presence.in_last_sample:
-            track.presence.same_face_since = None
-            track.confirmation.second_due_s = -math.inf
-        signal = self._signal(track, one, now)
+        signal, confirmed_s = self._signal(track, one, now), track.confirmation.confirmed_s
         if signal in {Signal.CROWDED, Signal.JUMPED, Signal.UNCONFIRMED}:
+            lapses = signal is Signal.UNCONFIRMED and not track.confirmation.following.unproved
             track.void(signal, now)
+            # Nothing spoke against it: up to the look that confirmed it last it was the person.
+            track.confirmation.doubted_since_s = confirmed_s if lapses and self.policy.views else None
         elif signal is Signal.REAPPEARED:
             # Out of sight for a moment, somebody else may have come in its place: one full vote, at once.
             track.hold(signal, now)
@@ -116,16 +128,23 @@ class IdentityMachine:
 
     def _signal(self, track: Track, one: Tracked, now: float) -> Signal | None:
         unconfirmed_s = now - track.confirmation.confirmed_s
+        untold_s = unconfirmed_s if self.policy.views is None else now - track.confirmation.following.linked_s
         signals = (
             (Signal.CROWDED, one.ambiguous or one.overlaps),
             (Signal.JUMPED, one.jumped),
-            (Signal.UNCONFIRMED, unconfirmed_s > self.policy.trust_s),
+            (Signal.UNCONFIRMED, unconfirmed_s > self.policy.trust_s or self._lapses(track, untold_s)),
             (Signal.REAPPEARED, not track.presence.in_last_sample),
             # It may have been somebody else since the last answer.
-            (Signal.UNANSWERED, track.request.waits and unconfirmed_s > self.policy.unanswered_s),
+            (Signal.UNANSWERED, track.request.waits and untold_s > self.policy.unanswered_s),
             (Signal.SETTLED, track.standing is Standing.JUMP or now >= track.next_embedding_s),
         )
         return next((signal for signal, comes in signals if comes and track.heeds(signal)), None)
+
+    def _lapses(self, track: Track, untold_s: float) -> bool:
+        """Return whether looks at a clear face, as they come, tell nothing for so long that it may be another."""
+        if self.policy.views is None or track.standing is not Standing.CLEAR or track.request.waits:
+            return False
+        return untold_s > self.policy.views.grace_s
 
     def _note_absent(self, present: set[TrackId], now: float) -> None:
         for track_id, track in list(self._states.items()):
@@ -144,29 +163,16 @@ class IdentityMachine:
                 for track in rivals:
                     track.void(Signal.RIVALLED, now + self.policy.retry_s[0])
 
-    def _verdict(self, track: Track, one: Tracked, quality: FaceQuality, *, gallery: bool) -> TrackVerdict:
-        reason = REASONS[track.standing]
-        if track.standing is Standing.CLEAR:
-            return TrackVerdict(one.track_id, one.box, True, reason, track.confirmation.person_id)
-        if reason in {Reason.PENDING, Reason.UNKNOWN}:
-            if not self._large(one.box):
-                reason = Reason.TOO_SMALL
-            elif not gallery:
-                reason = Reason.GALLERY_UNAVAILABLE
-            elif reason is Reason.PENDING and quality.has_crop and not self._fit(quality, self.policy.yaw_limit):
-                reason = Reason.DOUBTFUL
-        elif reason is Reason.DOUBTFUL and not gallery:
-            reason = Reason.GALLERY_UNAVAILABLE  # what would settle the doubt
-        return TrackVerdict(one.track_id, one.box, False, reason)
-
     def _is_due(self, track: Track, one: Tracked, quality: FaceQuality, now: float) -> bool:
         if track.request.waits or track.standing in BARRED:
             return False
+        if self.policy.views is not None:
+            return quality.has_crop and is_large(self.policy, one.box)
         if now < track.next_embedding_s and not self._is_worth_more(track, one, quality, now):
             return False
         from_aside = track.standing is Standing.CLEAR and now >= track.confirmation.next_aside_s
         limit = self.policy.recheck_yaw_limit if from_aside else self.policy.yaw_limit
-        return quality.has_crop and self._large(one.box) and self._fit(quality, limit)
+        return quality.has_crop and is_large(self.policy, one.box) and is_fit(self.policy, quality, limit)
 
     def _is_worth_more(self, track: Track, one: Tracked, quality: FaceQuality, now: float) -> bool:
         """Return whether an unknown face is seen much better than when it was last embedded."""
@@ -178,14 +184,16 @@ class IdentityMachine:
 
     def _want(self, track: Track, one: Tracked, quality: FaceQuality, now: float) -> EmbeddingWanted:
         policy, self._asks = self.policy, self._asks + 1
+        if track.presence.same_face_since is None:
+            track.presence.same_face_since = self._asks
+        if policy.views is not None:
+            return self._want_view(track, one, now, policy.views)
         clear = track.standing is Standing.CLEAR
         turned = abs(yaw_ratio(quality.landmarks))
         aside = clear and turned > policy.yaw_limit
         lenient = clear and not aside
         asks_second = policy.second is not None and not (lenient and now < track.confirmation.second_due_s)
         track.request = Request(self._asks, now, min(one.box.width, one.box.height), turned, asks_second, aside)
-        if track.presence.same_face_since is None:
-            track.presence.same_face_since = self._asks
         return EmbeddingWanted(
             one.track_id,
             self._asks,
@@ -195,11 +203,19 @@ class IdentityMachine:
             second_from=(policy.stay if lenient else policy.similarity) if asks_second else None,
         )
 
-    def _large(self, box: Box) -> bool:
-        return min(box.width, box.height) >= self.policy.smallest_face_px
-
-    def _fit(self, quality: FaceQuality, yaw_limit: float) -> bool:
-        return quality.sharpness >= self.policy.least_sharpness and abs(yaw_ratio(quality.landmarks)) <= yaw_limit
+    def _want_view(self, track: Track, one: Tracked, now: float, policy: ViewPolicy) -> EmbeddingWanted:
+        """Ask all networks, whatever the first says: whether a look counts is up to all."""
+        second = self.policy.second is not None
+        track.request = Request(self._asks, now, min(one.box.width, one.box.height), asks_second=second)
+        return EmbeddingWanted(
+            one.track_id,
+            self._asks,
+            urgent=track.earned,
+            since=track.presence.same_face_since or 0,
+            window=1 if track.earned else self.policy.window,
+            second_from=-math.inf if second else None,
+            own=views.own_looks(track.confirmation.following, now, policy),
+        )
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -211,6 +227,8 @@ class IdentityMachine:
         track.request.drop()
         if event.matches is None:
             self._no_answer(track, now)
+        elif self.policy.views is not None:
+            self._viewed(track, event, self.policy.views, now)
         elif track.earned:
             self._rechecked(track, votes.ranked(event.matches), event.second, now)
         else:
@@ -218,16 +236,19 @@ class IdentityMachine:
 
     def _voted(self, track: Track, found: Sequence[Match], second: Sequence[Match] | None, now: float) -> None:
         """A track that has not earned anybody was embedded."""
-        policy, candidacy, asked_s = self.policy, track.candidacy, track.request.asked_s
-        person = self._speaks_for(found, policy.similarity)
-        agrees = self._agrees(track, person, second, policy.second)
+        person = self._speaks_for(found, self.policy.similarity)
+        agrees = self._agrees(track, person, second, self.policy.second)
         if agrees is None:
             self._no_answer(track, now)
-            return
-        if person is None or not agrees:
+        elif person is None or not agrees:
             track.void(Signal.DISAGREED, now, same_face=True)
             self._pace(track)
-            return
+        else:
+            self._count(track, person, now)
+
+    def _count(self, track: Track, person: PersonId, now: float) -> None:
+        """Count a vote."""
+        policy, candidacy, asked_s = self.policy, track.candidacy, track.request.asked_s
         if candidacy.person_id != person:
             candidacy.person_id, candidacy.agreed, candidacy.first_agreed_s = person, 0, asked_s
         candidacy.agreed += 1
@@ -235,7 +256,7 @@ class IdentityMachine:
         track.next_embedding_s = asked_s + policy.first_interval_s
         if candidacy.agreed >= policy.votes and asked_s - candidacy.first_agreed_s >= policy.span_s:
             track.confirmation.person_id = person
-            self._confirm(track, Signal.EARNED)
+            self._confirm(track, Signal.EARNED, now)
         else:
             track.take(Signal.AGREED)
 
@@ -262,7 +283,7 @@ class IdentityMachine:
                 self._no_answer(track, now)
                 return
             if agrees:
-                self._confirm(track, Signal.CONFIRMED)
+                self._confirm(track, Signal.CONFIRMED, now)
                 return
         if aside and not votes.names_another(found, known.person_id, policy.similarity):
             # `trust_s` goes on. Only further embeddings from aside wait: a frontal one is due as it was.
@@ -276,9 +297,52 @@ class IdentityMachine:
             track.candidacy.failures = 0
             track.void(Signal.DISPROVED, now + policy.first_interval_s)
 
-    def _confirm(self, track: Track, signal: Signal) -> None:
+    def _viewed(self, track: Track, event: Answered, policy: ViewPolicy, now: float) -> None:
+        """Take an answer in that says how well the face was seen."""
+        view, ask, asked_s = event.view, event.ask, track.request.asked_s
+        if view is None or (track.request.asks_second and event.second is None):
+            self._no_answer(track, now)
+            return
+        following = track.confirmation.following
+        views.note_link(track.presence, following, view, asked_s, policy.proofs)
+        if not track.earned:
+            self._voted_at(track, event, view, now)
+            return
+        what = views.finding(track, event, view, self.policy, self._people)
+        views.note_finding(following, what, view, ask, asked_s, policy)
+        if what in {Finding.CONFIRMED, Finding.KEPT}:
+            self._confirm(track, Signal.CONFIRMED, now)
+        elif what is Finding.FOLLOWED:
+            self._confirm(track, Signal.FOLLOWED, now)
+        elif what is Finding.UNSURE:
+            track.confirmation.unsure = 1
+        elif what is Finding.DISPROVED:
+            track.candidacy.failures = 0
+            track.void(Signal.DISPROVED, now)
+
+    def _voted_at(self, track: Track, event: Answered, view: View, now: float) -> None:
+        """A track that has not earned anybody was embedded, by networks that tell how well they saw it."""
+        candidacy = track.candidacy
+        candidacy.silent = 0 if view.votes else candidacy.silent + 1
+        if not view.votes:
+            return
+        if view.before < Likeness.LIKE:  # the votes before may be another face's
+            candidacy.person_id, candidacy.agreed = None, 0
+        person = self._speaks_for(votes.ranked(event.matches or []), self.policy.similarity)
+        if person is not None and self._agrees(track, person, event.second, self.policy.second):
+            self._count(track, person, now)
+            return
+        if view.clear or view.before < Likeness.LIKE:
+            track.void(Signal.DISAGREED, now, same_face=True)
+        self._pace(track)
+
+    def _confirm(self, track: Track, signal: Signal, now: float) -> None:
+        if track.standing is not Standing.CLEAR:
+            track.confirmation.earned_s = now
         track.take(signal)
         known, asked_s = track.confirmation, track.request.asked_s
+        if signal is Signal.EARNED:
+            known.following = Following(linked_s=asked_s)
         if track.request.asks_second:
             known.second_due_s = asked_s + self.policy.second_recheck_s
         known.confirmed_s, known.unsure = asked_s, 0

@@ -2,9 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 from mosaicast.core.tracking import Tracked
 from mosaicast.core.types import PersonId, TrackId, TrackVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPolicy:
+    """What holds where every network tells how well it saw a face (`View`). Times in seconds.
+
+    Such networks cost a tenth of dlib's and FaceNet's, so all of them are asked at every sample. Sharpness, yaw, pauses
+    and `IdentityPolicy`'s figures about them do not count then.
+    """
+
+    own_s: float = 20.0
+    """So long a confirmed look is one that its track is followed by."""
+    own_every_s: float = 0.4
+    """One such look is kept for each so many seconds, and the newest: 50 at most."""
+    proofs: int = 3
+    """After a step that does not surely show the same face so many looks in a row must be confirmed by the gallery
+    before the next one counts as an own look: a stranger's single lucky look must not become what he is followed by."""
+    grace_s: float = 0.55
+    """A clear track about which no look says anything is masked after so long: somebody may have come in the person's
+    place, dark or turned away. With a sample's time and the answer's it is less than the delay."""
+    hindsight_s: float = 1.0
+    """For so long after it was earned a track's verdicts say since when it has been the person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +95,8 @@ class IdentityPolicy:
     """If the gallery was last heard of longer ago, everybody is masked: with the next sample, within 1 s."""
     forget_s: float = 1.0
     """A track that is not seen for so long is forgotten; the tracker gives it up earlier."""
+    views: ViewPolicy | None = None
+    """None: a network does not tell how well it saw a face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +115,30 @@ class Match:
 
     person_id: PersonId
     similarity: float
+
+
+class Likeness(IntEnum):
+    """How alike two looks of one track are, in the network that finds them less alike."""
+
+    NONE = 0  # there is nothing that it can be held against
+    UNLIKE = 1
+    LIKE = 2  # it may be the same face in another pose
+    SAME = 3  # as alike as two looks must be that are to be of one person
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How well all networks saw a face at one look, and what they find it like. Faces that are hardly seen are all
+    alike, so a look without a vote is held against nothing."""
+
+    votes: bool
+    """It is seen well enough to be held against anything."""
+    clear: bool
+    """It is seen so well that being like nobody counts against it."""
+    before: Likeness = Likeness.NONE
+    """The newest look of its track before it that has a vote."""
+    own: bool = False
+    """It is like one of `EmbeddingWanted.own`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +162,8 @@ class Answered:
     full)."""
     second: Sequence[Match] | None = None
     """Of the second network; None: it was not asked or gave no answer."""
+    view: View | None = None
+    """None: a network does not tell, or did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +195,8 @@ class EmbeddingWanted:
     """How many of them are averaged, this one included."""
     second_from: float | None = None
     """Ask the second network too if the first one's best match reaches this; None: do not."""
+    own: tuple[int, ...] = ()
+    """Requests of this track that the gallery confirmed as this person: hold the face against those, forget others."""
 
 
 Event = SampleTracked | Answered | PeopleChanged

@@ -42,7 +42,8 @@ class Signal(StrEnum):
     DISAGREED = "disagreed"  # a vote for nobody
     GIVEN_UP = "given_up"  # too many embeddings without a vote for somebody
     CONFIRMED = "confirmed"  # a re-check names its person
-    DISPROVED = "disproved"  # a re-check does not
+    FOLLOWED = "followed"  # a re-check does not, but it is like those of its looks that did
+    DISPROVED = "disproved"  # a re-check does not name its person
     PERSON_GONE = "person_gone"  # its person may not be seen any more
     PERSON_CHANGED = "person_changed"  # its person has other templates
     PEOPLE_CHANGED = "people_changed"  # the owner's people were read anew; of an earned track: its person is as before
@@ -52,6 +53,8 @@ EARNED = frozenset({Standing.CLEAR, Standing.RETURNED, Standing.OVERDUE, Standin
 BARRED = frozenset({Standing.CONFLICT, Standing.JUMP})
 JUDGED = frozenset(Standing) - EARNED - BARRED
 """Embedded, and nobody earned."""
+FOLLOWABLE = frozenset({Standing.CLEAR, Standing.OVERDUE})
+"""Earned, and surely the face that it was at its own looks: an answer that is late changes no face."""
 _STAYS = None
 
 
@@ -79,6 +82,7 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(Signal.DISAGREED, JUDGED, _STAYS),
     Row(Signal.GIVEN_UP, JUDGED, Standing.UNKNOWN),
     Row(Signal.CONFIRMED, EARNED, Standing.CLEAR),
+    Row(Signal.FOLLOWED, FOLLOWABLE, Standing.CLEAR),
     Row(Signal.DISPROVED, EARNED, Standing.DOUBTFUL),
     Row(Signal.PERSON_GONE, EARNED, Standing.EXPIRED),
     Row(Signal.PERSON_CHANGED, EARNED, Standing.PENDING),
@@ -122,6 +126,24 @@ class Candidacy:
     first_agreed_s: float = 0.0
     failures: int = 0
     """Embeddings in a row that agreed with nobody."""
+    silent: int = 0
+    """Embeddings in a row that had no vote."""
+
+
+@dataclass(slots=True)
+class Following:
+    """What a clear track is followed by, where networks tell how well they see it."""
+
+    own: list[tuple[int, float]] = field(default_factory=list)
+    """Number and time of the requests that the gallery confirmed, the newest last."""
+    unproved: int = 0
+    """So many looks in a row must be confirmed before the next is an own one."""
+    on_trial: bool = False
+    """It was confirmed by a look that is not like the one before it: the next that is not confirmed masks."""
+    linked: bool = True
+    """Each look since the one that confirmed it is like the one before it."""
+    linked_s: float = 0.0
+    """Time of the newest of these."""
 
 
 @dataclass(slots=True)
@@ -136,6 +158,11 @@ class Confirmation:
     """From then on a re-check asks the second network too."""
     next_aside_s: float = -math.inf
     """Before it, a face turned so far is not embedded again."""
+    earned_s: float = -math.inf
+    """When it became clear."""
+    doubted_since_s: float | None = None
+    """From when on it may have been somebody else; None: as long as its reason says."""
+    following: Following = field(default_factory=Following)
 
 
 @dataclass(slots=True)
@@ -172,6 +199,12 @@ class Presence:
     in_last_sample: bool = True
     same_face_since: int | None = None
     """The first sample that surely shows the face that it has now."""
+    vouched_since_s: float = math.inf
+    """The first look that the looks since then, each the same face as the one before it, vouch for."""
+
+    def may_be_another(self) -> None:
+        """Nothing of before tells about the face that is there from now on."""
+        self.same_face_since, self.vouched_since_s = None, math.inf
 
 
 @dataclass(slots=True)
@@ -217,13 +250,21 @@ class Track:
         self.candidacy.person_id = self.confirmation.person_id = None
         self.candidacy.agreed = self.confirmation.unsure = 0
         self.confirmation.second_due_s = -math.inf
+        self.confirmation.doubted_since_s = None
+        self.confirmation.following = Following()
         self.request.drop()
         self.next_embedding_s = next_embedding_s
         if not same_face:
-            self.presence.same_face_since = None
+            self.presence.may_be_another()
 
     def hold(self, signal: Signal, next_embedding_s: float) -> None:
         """Mask it although earned, until an embedding from now on confirms it; answers under way are about before."""
         self.take(signal)
         self.request.drop()
         self.next_embedding_s = next_embedding_s
+
+    def lose_sight(self) -> None:
+        """It was not seen for a moment: whatever tells of the face that was there does not tell of the one that is."""
+        self.presence.may_be_another()
+        self.confirmation.second_due_s = -math.inf
+        self.confirmation.following = Following(linked_s=self.confirmation.following.linked_s)

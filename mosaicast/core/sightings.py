@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from mosaicast.core.types import Box, TrackVerdict
+from mosaicast.core.types import Box, MediaTime, TrackId, TrackVerdict, Verdict
 
 _REMEMBERED = 4096
 """Steps: those of some hundred tracks, each asked for by every frame of a second."""
@@ -18,6 +18,23 @@ class Sighting:
     at_s: float
     """Seconds since the timeline's first verdict: exact fractions order, floats weigh (they are 10 times cheaper)."""
     track: TrackVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One verdict, ready for looking up its tracks."""
+
+    verdict: Verdict
+    at_s: float
+    told: dict[TrackId, Sighting]
+    """What it says itself."""
+    sightings: dict[TrackId, Sighting]
+    """The same, with what later verdicts say of its tracks (`core.hindsight`)."""
+
+    @property
+    def time(self) -> MediaTime:
+        """Of its sample, in the epoch."""
+        return self.verdict.time
 
 
 @lru_cache(_REMEMBERED)

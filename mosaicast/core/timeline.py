@@ -13,9 +13,10 @@ from itertools import pairwise
 from typing import Literal
 
 from mosaicast.core.evidence import Lack
+from mosaicast.core.hindsight import look_back
 from mosaicast.core.mask_policy import MaskPolicy
 from mosaicast.core.regions import Region
-from mosaicast.core.sightings import Sighting, between, displacement, grown, hull, outermost, step
+from mosaicast.core.sightings import Entry, Sighting, between, displacement, grown, hull, outermost, step
 from mosaicast.core.transitions import Transitions
 from mosaicast.core.types import Box, Disposition, MediaTime, PersonId, Reason, TrackId, TrackVerdict, Verdict
 
@@ -39,19 +40,6 @@ def full(reason: FullReason) -> FramePlan:
     return FramePlan(Disposition.FULL_MOSAIC, full_reason=reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One verdict, ready for looking up its tracks."""
-
-    verdict: Verdict
-    at_s: float
-    sightings: dict[TrackId, Sighting]
-
-    @property
-    def time(self) -> MediaTime:
-        return self.verdict.time
-
-
 _SightingsById = dict[TrackId, list[Sighting]]
 
 _WRONG_ALL_ALONG = frozenset({Reason.DOUBTFUL, Reason.UNKNOWN, Reason.EXPIRED})
@@ -73,7 +61,7 @@ class Timeline:
     def __init__(self, policy: MaskPolicy | None = None, transitions: Transitions | None = None) -> None:
         self.policy = policy or MaskPolicy()
         self._transitions = transitions
-        self._entries: list[_Entry] = []
+        self._entries: list[Entry] = []
         self._origin: MediaTime | None = None
         self._visible: frozenset[PersonId] | None = None
 
@@ -98,6 +86,7 @@ class Timeline:
             # Joined with nothing: a track that is named twice in one verdict is clear only if both say so.
             self._entries.insert(index, self._entry(_stricter(Verdict(verdict.time, ()), verdict)))
         del self._entries[_MOST_VERDICTS:]
+        look_back(self._entries, self._since_origin_s(verdict.time), self.policy)
 
     def forget_before(self, time: MediaTime) -> None:
         """Drop what can no longer matter for frames from `time` on."""
@@ -129,14 +118,17 @@ class Timeline:
         return FramePlan(disposition, regions, verdict_age_s=float(time - a.time))
 
     def bracket(self, time: MediaTime) -> tuple[Verdict, Verdict] | None:
-        """Return the verdicts around `time`, twice the same one where it is at `time`; None: there are none."""
+        """Return the verdicts around `time`, twice the same one where it is at `time`; None: there are none.
+
+        Who became known later is named in them.
+        """
         after = bisect_right(self._entries, time, key=_time)
         if after == 0:
             return None
-        a = self._entries[after - 1].verdict
+        a = _with_hindsight(self._entries[after - 1])
         if a.time == time:
             return a, a
-        return (a, self._entries[after].verdict) if after < len(self._entries) else None
+        return (a, _with_hindsight(self._entries[after])) if after < len(self._entries) else None
 
     def can_change(self, time: MediaTime) -> bool:
         """Return whether a verdict still to come could change the plan of `time` (for work without a deadline).
@@ -147,16 +139,17 @@ class Timeline:
         reach_s = max(self.policy.lead_s + self.policy.max_gap_s, self.policy.doubt_s)
         return latest is None or latest < time + _fraction(reach_s)
 
-    def _entry(self, verdict: Verdict) -> _Entry:
+    def _entry(self, verdict: Verdict) -> Entry:
         at_s = self._since_origin_s(verdict.time)
-        return _Entry(verdict, at_s, {track.track_id: Sighting(at_s, track) for track in verdict.tracks})
+        told = {track.track_id: Sighting(at_s, track) for track in verdict.tracks}
+        return Entry(verdict, at_s, told, dict(told))
 
     def _since_origin_s(self, time: MediaTime) -> float:
         if self._origin is None:
             self._origin = time
         return float(time - self._origin)
 
-    def _regions(self, time: MediaTime, a: _Entry, b: _Entry | None, index: int) -> Iterator[Box]:
+    def _regions(self, time: MediaTime, a: Entry, b: Entry | None, index: int) -> Iterator[Box]:
         """Yield the masked regions; `b` is None where a new scene begins before the next verdict."""
         at_s = self._since_origin_s(time)
         earlier, later = self._earlier(time, index), self._later(time, index + 1)
@@ -228,7 +221,8 @@ class Timeline:
                 return False
             sighting = entry.sightings.get(track_id)
             if sighting is not None and not sighting.track.clear:
-                return sighting.track.reason in _WRONG_ALL_ALONG
+                back_s = self.policy.doubt_s if sighting.track.back_s is None else sighting.track.back_s
+                return sighting.track.reason in _WRONG_ALL_ALONG and entry.at_s - at_s <= back_s + _ROUNDING_S
         return False
 
     def _shows(self, sighting: Sighting) -> bool:
@@ -299,7 +293,11 @@ class Timeline:
         return self._grow(hull(nearest, moved), distance_s, self.policy.growth_per_s)
 
 
-def _time(entry: _Entry) -> MediaTime:
+def _with_hindsight(entry: Entry) -> Verdict:
+    return replace(entry.verdict, tracks=tuple(sighting.track for sighting in entry.sightings.values()))
+
+
+def _time(entry: Entry) -> MediaTime:
     return entry.time
 
 
@@ -307,7 +305,7 @@ def _fraction(seconds: float) -> Fraction:
     return Fraction(seconds).limit_denominator(1000)
 
 
-def _collect(into: _SightingsById, entry: _Entry) -> None:
+def _collect(into: _SightingsById, entry: Entry) -> None:
     for track_id, sighting in entry.sightings.items():
         into.setdefault(track_id, []).append(sighting)
 
@@ -324,7 +322,9 @@ def _stricter(old: Verdict, new: Verdict) -> Verdict:
 def _stricter_track(one: TrackVerdict, other: TrackVerdict) -> TrackVerdict:
     box = hull(one.box, other.box)
     if one.clear and other.clear and one.person_id == other.person_id:
-        return replace(one, box=box)
+        known = None if one.back_s is None or other.back_s is None else min(one.back_s, other.back_s)
+        return replace(one, box=box, back_s=known)
     if one.clear and other.clear:
         return TrackVerdict(one.track_id, box, clear=False, reason=Reason.CONFLICT)
-    return replace(other if one.clear else one, box=box)
+    masked = other if one.clear else one
+    return replace(masked, box=box, back_s=masked.back_s if one.back_s == other.back_s else None)

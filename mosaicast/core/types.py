@@ -20,6 +20,9 @@ FINGERPRINT_WH = (16, 9)
 """Cells across and down of a picture's fingerprint (`core.fingerprint`)."""
 FINGERPRINT_BYTES = FINGERPRINT_WH[0] * FINGERPRINT_WH[1]
 
+LONGEST_BACK_S = 10.0
+"""No decision speaks of an earlier time: nothing waits that long."""
+
 
 class Box(NamedTuple):
     """An axis-aligned box in source pixels: left, top, right, bottom (right and bottom are outside it)."""
@@ -104,6 +107,9 @@ class TrackVerdict:
     clear: bool
     reason: Reason
     person_id: PersonId | None = None
+    back_s: float | None = None
+    """How far the decision speaks of the time before, seconds. Clear: for so long the track has surely been the person;
+    None: it says nothing. Masked: for so long it may have been somebody else; None: what its reason means."""
 
     def __post_init__(self) -> None:
         """Hold the one rule: clear only with a person and the reason to be clear.

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from msgspec import UNSET
 
 from mosaicast.contracts.messages import Detections, FaceDetection, VerdictMessage, WireTrack
 from mosaicast.core.identity import (
@@ -28,11 +29,11 @@ from mosaicast.pipeline.match import (
     FaceMatcher,
     Gallery,
     Matching,
-    Vector,
     averaged,
     face_in,
 )
 from mosaicast.pipeline.ports import Face, Jpeg
+from mosaicast.pipeline.recent import Look, Vector
 
 
 class StreamRecognition:
@@ -88,7 +89,7 @@ class StreamRecognition:
 
     def answer(self, answer: Answer) -> None:
         """Take in what became of an embedding request."""
-        answered = Answered(answer.request.track_id, answer.request.ask, answer.matches, answer.second)
+        answered = Answered(answer.request.track_id, answer.request.ask, answer.matches, answer.second, answer.view)
         self._identity.handle(answered, self._media_s)
 
     def people_changed(self, versions: Mapping[PersonId, str]) -> None:
@@ -134,7 +135,7 @@ class Decider:
     def _request(self, detections: Detections, want: EmbeddingWanted, face: FaceDetection) -> EmbeddingRequest:
         return EmbeddingRequest(
             detections.stream_id, detections.epoch, want.track_id, want.ask, self._owner, face, want.urgent,
-            want.since, want.window, want.second_from,
+            want.since, want.window, want.second_from, want.own,
         )  # fmt: skip
 
     def _read(self, request: EmbeddingRequest) -> Face | None:
@@ -143,12 +144,12 @@ class Decider:
         except JpegError:
             return None
 
-    def _embed(self, matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face]]) -> list[Vector | None]:
+    def _embed(self, matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face]]) -> list[Look | None]:
         try:
-            vectors = list(matcher.embedder.embed([face for _, face in faces]).vectors)
+            embedded = matcher.embedder.embed([face for _, face in faces])
         except ModelError:
             return [None] * len(faces)
-        return averaged(matcher, faces, vectors, self._now)
+        return averaged(matcher, faces, embedded, self._now)
 
 
 def _search(gallery: Gallery, owner: OwnerId, vectors: Sequence[Vector]) -> list[list[Match]]:
@@ -170,6 +171,7 @@ def _message(detections: Detections, verdicts: Sequence[TrackVerdict]) -> Verdic
                 clear=verdict.clear,
                 reason=verdict.reason,
                 person_id=verdict.person_id,
+                back_s=UNSET if verdict.back_s is None else verdict.back_s,
             )
             for verdict in verdicts
         ),

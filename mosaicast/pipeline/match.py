@@ -1,20 +1,18 @@
 """Whom faces are like: a network makes a vector, averages it over a track's newest ones, and searches its gallery."""
 
-from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.contracts.messages import FaceCrop, FaceDetection
-from mosaicast.core.identity import Match
+from mosaicast.core.identity import Match, View
 from mosaicast.core.types import OwnerId, PersonId, TrackId
 from mosaicast.imaging.crops import map_landmarks
-from mosaicast.pipeline.ports import Embedder, Face, Jpeg
-
-Vector = NDArray[np.float32]
+from mosaicast.pipeline.ports import Embedded, Embedder, Face, Jpeg
+from mosaicast.pipeline.recent import Look, RecentVectors, Seen, Vector, view_of
 
 BATCH = 4
 """Faces taken at once and searched for with one request; few, so that live the gallery is checked in between."""
@@ -53,57 +51,16 @@ class EmbeddingRequest:
     """So many of the newest requests since then are averaged, this one included."""
     second_from: float | None = None
     """Ask the second network if the first one's best match reaches this; None: do not."""
+    own: tuple[int, ...] = ()
+    """Requests of this track that were confirmed as its person: the face is held against those, others are forgotten."""
 
 
-class RecentVectors:
-    """The newest vectors of each track, in memory for seconds: what is averaged, and nothing else.
-
-    Vectors of strangers live here and nowhere else, and no longer than this.
-    """
-
-    KEPT = 8
-    """Of one track: more than any window."""
-    TRACKS = 256
-    LIFE_S = 0.8
-    """Older vectors are not averaged: those before a pause may show another face or pose."""
-
-    def __init__(self) -> None:
-        self._tracks: OrderedDict[tuple[str, int, TrackId], deque[tuple[int, float, Vector]]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._tracks)
-
-    def averaged(self, request: EmbeddingRequest, vector: Vector, now: float) -> Vector:
-        """Take in the vector of a request and return the mean to search for, of length 1."""
-        self.forget_before(now - self.LIFE_S)
-        key = (request.stream_id, request.epoch, request.track_id)
-        recent = self._tracks.setdefault(key, deque(maxlen=self.KEPT))
-        self._tracks.move_to_end(key)
-        recent.append((request.ask, now, vector))
-        while len(self._tracks) > self.TRACKS:
-            self._tracks.popitem(last=False)
-        same = [kept for ask, at_s, kept in recent if ask >= request.since and now - at_s <= self.LIFE_S][
-            -request.window :
-        ]
-        if len(same) < 2:
-            return vector
-        mean: Vector = np.mean(same, axis=0, dtype=np.float32)
-        length = np.float32(np.linalg.norm(mean))
-        return np.asarray(mean / length, np.float32) if length > 0 else vector
-
-    def forget_before(self, time_s: float) -> None:
-        """Forget tracks without a request since `time_s`."""
-        while self._tracks and next(iter(self._tracks.values()))[-1][1] < time_s:
-            self._tracks.popitem(last=False)
-
-
-@dataclass(slots=True)
 class FaceMatcher:
     """A network, its gallery, and what it saw of each track lately."""
 
-    embedder: Embedder
-    gallery: Gallery
-    recent: RecentVectors = field(default_factory=RecentVectors)
+    def __init__(self, embedder: Embedder, gallery: Gallery) -> None:
+        self.embedder, self.gallery = embedder, gallery
+        self.recent = RecentVectors(embedder.quality)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +71,29 @@ class Answer:
     matches: Sequence[Match] | None
     second: Sequence[Match] | None = None
     """Of the second network; None: not asked, or no answer."""
+    view: View | None = None
+    """How well all networks saw the face; None: one of them does not tell."""
+
+
+class _Found(NamedTuple):
+    """What one network says of a face."""
+
+    matches: Sequence[Match] | None = None
+    seen: Seen | None = None
 
 
 ReadFace = Callable[[EmbeddingRequest], Face | None]
 """Returns the face to embed; None: it can't be read."""
-Embed = Callable[[FaceMatcher, Sequence[tuple[EmbeddingRequest, Face]]], "list[Vector | None]"]
-"""Returns the vector of each face, averaged; None: there is none."""
+Embed = Callable[[FaceMatcher, Sequence[tuple[EmbeddingRequest, Face]]], "list[Look | None]"]
+"""Returns what the network sees in each face, averaged; None: there is none."""
 Search = Callable[[Gallery, OwnerId, Sequence[Vector]], "list[list[Match]] | None"]
 """Returns the people most like each vector; None: the gallery gives no answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """Asks the first network about every face, and the second, ten times as expensive, where a request wants it and
-    the first says yes."""
+    """Asks the first network about every face, and the second where a request wants it and the first says so much as
+    the request needs."""
 
     read_face: ReadFace
     embed: Embed
@@ -138,55 +104,58 @@ class Matching:
         faces = [(request, self.read_face(request)) for request in requests]
         found = self._matches(matchers[0], faces)
         asked = [
-            request.second_from is not None and len(matchers) > 1 and best_similarity(matches) >= request.second_from
-            for request, matches in zip(requests, found, strict=True)
+            request.second_from is not None
+            and len(matchers) > 1
+            and best_similarity(first.matches) >= request.second_from
+            for request, first in zip(requests, found, strict=True)
         ]
-        for request, matches, asks in zip(requests, found, asked, strict=True):
+        for request, first, asks in zip(requests, found, asked, strict=True):
             if not asks:
-                yield Answer(request, matches)
-        again = [(*one, matches) for one, matches, asks in zip(faces, found, asked, strict=True) if asks]
+                view = view_of([first.seen]) if len(matchers) == 1 else None
+                yield Answer(request, first.matches, view=view)
+        again = [(*one, first) for one, first, asks in zip(faces, found, asked, strict=True) if asks]
         for part in _parts(len(again), together=bool(again) and matchers[1].embedder.in_batches):
             group = again[part]
             seconds = self._matches(matchers[1], [(request, face) for request, face, _ in group])
-            for (request, _, matches), second in zip(group, seconds, strict=True):
-                yield Answer(request, matches, second)
+            for (request, _, first), second in zip(group, seconds, strict=True):
+                yield Answer(request, first.matches, second.matches, view_of([first.seen, second.seen]))
 
     def _matches(
         self, matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face | None]]
-    ) -> list[Sequence[Match] | None]:
-        """Return for each face whom it is like; None: no answer."""
-        vectors: list[Vector | None] = [None] * len(faces)
+    ) -> list[_Found]:
+        """Return for each face whom it is like, and how it was seen."""
+        looks: list[Look | None] = [None] * len(faces)
         shown = [(place, request, face) for place, (request, face) in enumerate(faces) if face is not None]
         for part in _parts(len(shown), together=matcher.embedder.in_batches):
             group = shown[part]
             embedded = self.embed(matcher, [(request, face) for _, request, face in group])
-            for (place, _, _), vector in zip(group, embedded, strict=True):
-                vectors[place] = vector
-        answers: list[Sequence[Match] | None] = [None] * len(faces)
+            for (place, _, _), look in zip(group, embedded, strict=True):
+                looks[place] = look
+        answers = [_Found()] * len(faces)
         for owner in sorted({request.owner for request, _ in faces}):
             rows = [
-                (place, vector)
-                for place, ((request, _), vector) in enumerate(zip(faces, vectors, strict=True))
-                if request.owner == owner and vector is not None
+                (place, look)
+                for place, ((request, _), look) in enumerate(zip(faces, looks, strict=True))
+                if request.owner == owner and look is not None
             ]
-            found = self.search(matcher.gallery, owner, [vector for _, vector in rows]) or []
-            for (place, _), matches in zip(rows, found, strict=False):  # none was found: no answers
-                answers[place] = matches
+            found = self.search(matcher.gallery, owner, [look.mean for _, look in rows]) or []
+            for (place, look), matches in zip(rows, found, strict=False):  # none was found: no answers
+                answers[place] = _Found(matches, look.seen)
         return answers
 
 
 def averaged(
-    matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face]], vectors: Sequence[Vector], now: float
-) -> list[Vector | None]:
+    matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face]], embedded: Embedded, now: float
+) -> list[Look | None]:
     """Return what each request speaks of: the mean of its track's newest vectors; None: its landmarks span no face.
 
     Args:
-        vectors: of these faces, in order; zeros where the landmarks span none.
+        embedded: these faces, in order.
         now: seconds, on any one clock.
     """
     return [
-        matcher.recent.averaged(request, vector, now) if np.any(vector) else None
-        for (request, _), vector in zip(faces, vectors, strict=True)
+        matcher.recent.look(request, vector, float(length), now) if np.any(vector) else None
+        for (request, _), vector, length in zip(faces, embedded.vectors, embedded.lengths, strict=True)
     ]
 
 

@@ -26,7 +26,8 @@ PER_STREAM = 4
 HOLE = Fraction(3, 10)
 """Seconds without a verdict that nobody bridges: more than the delay line's `max_gap` of 0.25."""
 CROPS_EVERY = Fraction(1, 4)
-"""Seconds between frames of a stream whose faces are cut out at full size, which costs a second, full decoding."""
+"""Seconds between frames of a stream whose faces are all cut out even while more of its frames wait: small faces cost a
+second, full decoding. Else they are cut out of every frame: whoever is to be recognised is seen at every look."""
 FORGOTTEN_AFTER_S = 60.0
 """A stream that was silent so long is over, or has its state again after one HOLE."""
 
@@ -187,7 +188,8 @@ class WaitingFrames:
             return []
         stream.busy = True
         frame = replace(frame, scene_cut=frame.scene_cut or stream.cut_lost)
-        crops = frame.scene_cut or stream.cropped is None or not 0 <= time_of(frame) - stream.cropped < CROPS_EVERY
+        due = stream.cropped is None or not 0 <= time_of(frame) - stream.cropped < CROPS_EVERY
+        crops = frame.scene_cut or due or not stream.waiting
         if crops:
             stream.cropped = time_of(frame)
         return [Job(frame, crops, stream.published_seq)]

@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mosaicast.core.identity import IdentityPolicy
-from mosaicast.pipeline.match import EmbeddingRequest, FaceMatcher, Gallery, RecentVectors, Vector
+from mosaicast.adapters.models import load
+from mosaicast.adapters.models.errors import ModelUnavailableError
+from mosaicast.core.identity import IdentityPolicy, ViewPolicy
+from mosaicast.pipeline.match import EmbeddingRequest, FaceMatcher, Gallery
+from mosaicast.pipeline.recent import RecentVectors, Vector
 
 __all__ = ["EmbeddingRequest", "FaceMatcher", "Gallery", "RecentVectors", "Vector", "policy_for"]
 
 _NARROW = ("dlib-resnet", "taguchi-resnet")
+_SLACK = 0.03
+"""Of who is clear, where every network tells how well it sees: no more than what strangers were shown to stay below the
+rule. Who is seen worse is followed by his own looks."""
 
 
 def policy_for(networks: Sequence[str]) -> IdentityPolicy:
@@ -21,5 +27,19 @@ def policy_for(networks: Sequence[str]) -> IdentityPolicy:
     if networks[0] not in _NARROW:
         policy = replace(policy, margin=0.05, stay=-0.05, drop=-0.1)
     if len(networks) < 2:
-        return replace(policy, second=None)
-    return replace(policy, second_stay=packaged.stay) if networks[1] in _NARROW else policy
+        policy = replace(policy, second=None)
+    elif networks[1] in _NARROW:
+        policy = replace(policy, second_stay=packaged.stay)
+    if not all(_is_measured(name) for name in networks):
+        return policy
+    return replace(policy, views=ViewPolicy(), stay=-_SLACK, second_stay=-_SLACK)
+
+
+def _is_measured(name: str) -> bool:
+    """Return whether it was measured from which length on a network's looks count."""
+    try:
+        quality = load().get(name, "embedder").quality
+    except ModelUnavailableError:
+        return False
+    return None not in (quality.votes_from, quality.clear_from, quality.like_before, quality.like_own)
+

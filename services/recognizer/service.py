@@ -193,6 +193,7 @@ class RecognizerService:
                     since=want.since,
                     window=want.window,
                     second_from=want.second_from,
+                    own=want.own,
                 )
                 for want, face in wanted
             ]

@@ -20,10 +20,10 @@ from mosaicast.pipeline.match import (
     FaceMatcher,
     Gallery,
     Matching,
-    Vector,
     averaged,
     face_in,
 )
+from mosaicast.pipeline.recent import Look, Vector
 from mosaicast.runtime.clocks import monotonic_s
 from mosaicast.runtime.logs import get_logger, places
 from mosaicast.runtime.metrics import Metrics
@@ -51,8 +51,8 @@ class People:
 class EmbeddingWorker:
     """One thread that embeds faces and asks the galleries; the vectors never leave it.
 
-    The first network embeds every face. The second, ten times as expensive, embeds where a request asks for it and
-    the first says yes.
+    The first network embeds every face. The second embeds where a request asks for it and the first says so much: where
+    it is ten times as expensive, that is a yes.
 
     A gallery that is slow or away blocks this thread only: `gallery_seen_s` grows old, and by that everybody is
     masked.
@@ -232,18 +232,18 @@ class EmbeddingWorker:
             _LOG.warning("no_embedding", stream=request.stream_id, exception=type(exc).__name__)
             return None
 
-    def _embed(self, matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face]]) -> list[Vector | None]:
+    def _embed(self, matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face]]) -> list[Look | None]:
         embedder, started = matcher.embedder, self._clock()
         try:
             with self._metrics.timed("network"):
-                vectors: Sequence[Vector] = list(embedder.embed([face for _, face in faces]).vectors)
+                embedded = embedder.embed([face for _, face in faces])
         except ModelError as exc:
             _LOG.warning("no_embedding", stream=faces[0][0].stream_id, exception=type(exc).__name__)
             return [None] * len(faces)
         now = self._clock()
         self._metrics.embeddings.labels(embedder.name).inc(len(faces))
         self._metrics.model_seconds.labels(embedder.name).observe(now - started)
-        return averaged(matcher, faces, vectors, now)
+        return averaged(matcher, faces, embedded, now)
 
     def _search(self, gallery: Gallery, owner: OwnerId, vectors: Sequence[Vector]) -> list[list[Match]] | None:
         if not vectors:

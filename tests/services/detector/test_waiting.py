@@ -199,9 +199,18 @@ def test_silent_streams_are_forgotten(make_frame: MakeFrame) -> None:
     assert waiting.drain_drops() == {("old", "silent"): 1}
 
 
-def test_crops_are_asked_for_a_few_times_a_second_and_at_cuts(make_frame: MakeFrame) -> None:
-    waiting = filled([make_frame(seq, scene_cut=seq == 4) for seq in range(8)], per_stream=20)
-    assert [job.frame.seq for job in waiting.take(20) if job.crops] == [0, 3, 4, 7]
+def test_while_frames_wait_crops_are_asked_for_a_few_times_a_second_and_at_cuts(make_frame: MakeFrame) -> None:
+    waiting = filled([make_frame(seq, scene_cut=seq == 4) for seq in range(10)], per_stream=20)
+    assert [job.frame.seq for job in waiting.take(20) if job.crops] == [0, 3, 4, 7, 9]
+
+
+def test_where_no_frame_waits_every_one_has_its_crops(make_frame: MakeFrame) -> None:
+    waiting = WaitingFrames()
+    for seq in range(5):
+        waiting.offer(make_frame(seq), 0, 0.0)
+        (job,) = waiting.take(1)
+        assert job.crops
+        waiting.finish(job, published=True)
 
 
 def test_time_that_goes_back_asks_for_crops(make_frame: MakeFrame) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.types import OwnerId, PersonId, TrackId
 from mosaicast.runtime.metrics import Metrics
-from services.recognizer.policy import EmbeddingRequest, FaceMatcher, RecentVectors, policy_for
+from services.recognizer.policy import EmbeddingRequest, FaceMatcher, RecentVectors, Vector, policy_for
 from services.recognizer.worker import Answer, EmbeddingWorker
 from tests.fakes.clock import Clock
 from tests.services.recognizer.fakes import GreyEmbedder, GreyGallery, face
@@ -20,13 +20,18 @@ def look(ask: int, track: int = 1, value: int = ANA, **changes: Any) -> Embeddin
     return EmbeddingRequest("s1", 1, TrackId(track), ask, OwnerId("o1"), face(value=value), **changes)
 
 
+def mean_of(recent: RecentVectors, request: EmbeddingRequest, vector: Vector, now: float) -> Vector:
+    """The length of a raw vector says nothing about a network that nobody measured."""
+    return recent.look(request, vector, float(request.ask), now).mean
+
+
 def test_the_newest_looks_of_one_track_are_averaged() -> None:
     recent = RecentVectors()
-    recent.averaged(look(1, window=2), X, 0.0)
-    recent.averaged(look(1, track=2, window=2), -X, 0.0)
-    mean = recent.averaged(look(2, window=2), Y, 0.1)
+    mean_of(recent, look(1, window=2), X, 0.0)
+    mean_of(recent, look(1, track=2, window=2), -X, 0.0)
+    mean = mean_of(recent, look(2, window=2), Y, 0.1)
     np.testing.assert_allclose(mean, (X + Y) / np.sqrt(2), rtol=1e-6)
-    np.testing.assert_allclose(recent.averaged(look(3, window=2), Y, 0.2), Y)
+    np.testing.assert_allclose(mean_of(recent, look(3, window=2), Y, 0.2), Y)
 
 
 def test_the_slack_fits_the_networks() -> None:
@@ -41,23 +46,23 @@ def test_the_slack_fits_the_networks() -> None:
 
 def test_a_window_of_one_is_the_look_alone() -> None:
     recent = RecentVectors()
-    recent.averaged(look(1, window=5), X, 0.0)
-    assert recent.averaged(look(2, window=1), Y, 0.1) is Y
+    mean_of(recent, look(1, window=5), X, 0.0)
+    assert mean_of(recent, look(2, window=1), Y, 0.1) is Y
 
 
 def test_looks_from_before_a_doubt_or_long_ago_do_not_count() -> None:
     recent = RecentVectors()
-    recent.averaged(look(1, window=5), X, 0.0)
-    assert recent.averaged(look(2, window=5, since=2), Y, 0.1) is Y
-    assert recent.averaged(look(3, window=5), X, 0.2 + RecentVectors.LIFE_S) is X
+    mean_of(recent, look(1, window=5), X, 0.0)
+    assert mean_of(recent, look(2, window=5, since=2), Y, 0.1) is Y
+    assert mean_of(recent, look(3, window=5), X, 0.2 + RecentVectors.LIFE_S) is X
 
 
 def test_vectors_are_forgotten_soon_and_bounded() -> None:
     recent = RecentVectors()
     for track in range(2 * RecentVectors.TRACKS):
-        recent.averaged(look(track, track=track), X, 0.0)
+        mean_of(recent, look(track, track=track), X, 0.0)
     assert len(recent) == RecentVectors.TRACKS
-    recent.averaged(look(9999, track=9999), X, RecentVectors.LIFE_S + 0.1)
+    mean_of(recent, look(9999, track=9999), X, RecentVectors.LIFE_S + 0.1)
     assert len(recent) == 1
 
 
