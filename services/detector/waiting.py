@@ -23,6 +23,10 @@ __all__ = ["CROPS_EVERY", "FORGOTTEN_AFTER_S", "HOLE", "PER_STREAM", "Job", "Wai
 
 PER_STREAM = 4
 """Frames: 0.4 s at 10 a second. With the model's time and the recognizer's that is within the delay of 1 s."""
+AT_FIRST, FIRST_S, CATCHES_UP_S = 20, Fraction(2), 0.4
+"""So many wait in the first seconds of an epoch, while none waits longer than a full queue does otherwise. FFmpeg hands
+over in one burst what it read to learn a source's tracks: those frames leave fully mosaicked, but faces that are followed
+through them have earned their persons when the first others leave."""
 HOLE = Fraction(3, 10)
 """Seconds without a verdict that nobody bridges: more than the delay line's `max_gap` of 0.25."""
 CROPS_EVERY = Fraction(1, 4)
@@ -48,6 +52,8 @@ class _Stream:
 
     partition: int
     epoch: int
+    begun: MediaTime
+    """Time of the first frame of this epoch that came."""
     newest_seq: int = -1
     taken_seq: int = -1
     waiting: deque[_Waiting] = field(default_factory=deque)
@@ -77,10 +83,11 @@ class WaitingFrames:
 
     Args:
         per_stream: frames of one stream that wait at most.
+        at_first: the same in an epoch's first seconds.
     """
 
-    def __init__(self, per_stream: int = PER_STREAM) -> None:
-        self._per_stream = per_stream
+    def __init__(self, per_stream: int = PER_STREAM, at_first: int = AT_FIRST) -> None:
+        self._per_stream, self._at_first = per_stream, at_first
         self._streams: OrderedDict[str, _Stream] = OrderedDict()
         """In the order of their turns."""
         self._drops: Counter[tuple[str, str]] = Counter()
@@ -106,7 +113,8 @@ class WaitingFrames:
         else:
             stream.newest_seq = frame.seq
             stream.waiting.append(_Waiting(frame, now))
-            self._make_room(stream)
+            at_first = time_of(frame) - stream.begun < FIRST_S and now - stream.waiting[0].since_s <= CATCHES_UP_S
+            self._make_room(stream, self._at_first if at_first else self._per_stream)
 
     def begins_at_s(self, batch: int) -> float | None:
         """Return when `take` should be called for a batch of so many; None: there is nothing to take."""
@@ -159,16 +167,16 @@ class WaitingFrames:
         if stream is not None:
             self._forget(frame.stream_id, "old_epoch")
         busy = stream is not None and stream.busy
-        fresh = _Stream(partition, frame.epoch, busy=busy)
+        fresh = _Stream(partition, frame.epoch, time_of(frame), busy=busy)
         if frame.seq > 0:
             # Somebody else analysed this epoch before; what he published last, and what was lost since, is unknown.
             fresh.published, fresh.lost_cut_seq, fresh.taken_seq = time_of(frame), frame.seq - 1, frame.seq - 1
         self._streams[frame.stream_id] = fresh
         return fresh
 
-    def _make_room(self, stream: _Stream) -> None:
+    def _make_room(self, stream: _Stream, most: int) -> None:
         """Drop the oldest frame that is no scene cut, or the oldest cut if only cuts wait; never the newest."""
-        while len(stream.waiting) > self._per_stream:
+        while len(stream.waiting) > most:
             older = list(stream.waiting)[:-1]
             given_up = next((one for one in older if not one.frame.scene_cut), older[0])
             stream.waiting.remove(given_up)

@@ -9,7 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mosaicast.contracts.messages import SampledFrame, TimeBase
-from services.detector.waiting import FORGOTTEN_AFTER_S, HOLE, Job, WaitingFrames, time_of
+from services.detector.waiting import (
+    CATCHES_UP_S,
+    FORGOTTEN_AFTER_S,
+    HOLE,
+    PER_STREAM,
+    Job,
+    WaitingFrames,
+    time_of,
+)
 
 MakeFrame = Callable[..., SampledFrame]
 MAX_GAP = Fraction(1, 4)
@@ -21,7 +29,7 @@ def seqs(jobs: list[Job]) -> list[int]:
 
 
 def filled(frames: list[SampledFrame], per_stream: int = 4) -> WaitingFrames:
-    waiting = WaitingFrames(per_stream)
+    waiting = WaitingFrames(per_stream, at_first=per_stream)
     for frame in frames:
         waiting.offer(frame, 0, 0.0)
     return waiting
@@ -69,6 +77,26 @@ def test_the_oldest_are_dropped_and_counted_and_only_of_the_stream_that_is_behin
     assert waiting.drain_drops() == {("s", "behind"): 7}
     assert not waiting.drain_drops()
     assert seqs(waiting.take(9)) == [0, 7, 8, 9]
+
+
+def burst(make_frame: MakeFrame, first: int, count: int, took_s: float = 0.0) -> int:
+    """How many frames of a burst are kept, of an epoch that began with frame 0."""
+    waiting = WaitingFrames()
+    waiting.offer(make_frame(0), 0, 0.0)
+    serve(waiting)
+    for place in range(count):
+        waiting.offer(make_frame(first + place), 0, 5.0 + took_s * place / count)
+    return waiting.depth
+
+
+def test_what_comes_in_one_burst_when_a_stream_begins_is_kept(make_frame: MakeFrame) -> None:
+    assert burst(make_frame, 1, 14, CATCHES_UP_S) == 14
+
+
+def test_but_bounded_and_not_later_and_not_where_the_model_is_too_slow(make_frame: MakeFrame) -> None:
+    assert burst(make_frame, 1, 100) == PER_STREAM, "its last frames are not of the first seconds"
+    assert burst(make_frame, 30, 14) == PER_STREAM
+    assert burst(make_frame, 1, 14, 2 * CATCHES_UP_S) < 10
 
 
 def test_a_scene_cut_is_dropped_last(make_frame: MakeFrame) -> None:

@@ -1,16 +1,19 @@
 """The table of the identity machine, both ways: what is in it happens, what is not raises or is ignored."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 
 from mosaicast.core import identity_states as states
-from mosaicast.core.identity import Answered, IdentityPolicy, PeopleChanged
+from mosaicast.core.identity import Answered, IdentityPolicy, Likeness, Match, PeopleChanged, View, ViewPolicy
 from mosaicast.core.identity_states import (
     BARRED,
     EARNED,
+    FOLLOWABLE,
     JUDGED,
     TRANSITIONS,
     IllegalTransition,
@@ -23,14 +26,19 @@ from mosaicast.core.types import PersonId, TrackId
 from tests.unit.core.identity_script import ANA, BEN, Script, like, seen
 
 ONE = TrackId(1)
+VIEWS: ContextVar[ViewPolicy | None] = ContextVar("views", default=None)
+"""Of the machines that are made."""
 Step = Callable[["Lone"], object]
 
 
+SEEN_WELL = View(votes=True, clear=True, before=Likeness.SAME)
+
+
 class Lone(Script):
-    """A script that a single network answers, about track 1."""
+    """A script that a single network answers, about track 1, and tells how well it sees it if it can."""
 
     def __init__(self) -> None:
-        super().__init__(replace(IdentityPolicy(), second=None))
+        super().__init__(replace(IdentityPolicy(), second=None, views=VIEWS.get()))
 
     @property
     def track(self) -> Track:
@@ -48,10 +56,34 @@ class Lone(Script):
         for _ in range(60):
             if (number := self.machine._states[track].request.number) is not None:
                 matches = like(person) if person else []
-                self.machine.handle(Answered(track, number, matches), self.now)
+                self.tell(number, matches, track)
                 return
             self.look(seen(1), *([seen(2)] if track != ONE else []))
         raise AssertionError("no look was asked for")
+
+    def tell(self, number: int, matches: Sequence[Match], track: TrackId = ONE, view: View = SEEN_WELL) -> None:
+        """Answer a request, in a way that fits the policy."""
+        told = None if self.machine.policy.views is None else view
+        self.machine.handle(Answered(track, number, matches, view=told), self.now)
+
+    def follow(self) -> None:
+        """Answer that the gallery does not know the face, but that it is like its own looks."""
+        for _ in range(3):
+            if (number := self.track.request.number) is not None:
+                self.tell(number, [], view=replace(SEEN_WELL, own=True))
+                return
+            self.look(seen(1))
+        raise AssertionError("no look was asked for")
+
+
+@contextmanager
+def networks_that_tell() -> Iterator[None]:
+    """Networks that tell how well they see a face."""
+    token = VIEWS.set(ViewPolicy())
+    try:
+        yield
+    finally:
+        VIEWS.reset(token)
 
 
 def people(**versions: str) -> Step:
@@ -153,6 +185,7 @@ COMES: dict[Signal, Step] = {
     Signal.DISAGREED: lambda script: script.reply(None),
     Signal.GIVEN_UP: given_up,
     Signal.CONFIRMED: lambda script: script.reply(ANA),
+    Signal.FOLLOWED: lambda script: script.follow(),
     Signal.DISPROVED: lambda script: script.reply(BEN),
     Signal.PERSON_GONE: people(ben="1"),
     Signal.PERSON_CHANGED: people(ana="2", ben="1"),
@@ -179,9 +212,16 @@ def test_the_table_is_whole() -> None:
 
 
 def test_only_votes_lead_to_clear() -> None:
-    assert {row.signal for row in TRANSITIONS if row.to is Standing.CLEAR} == {Signal.EARNED, Signal.CONFIRMED}
+    to_clear = {row.signal for row in TRANSITIONS if row.to is Standing.CLEAR}
+    assert to_clear == {Signal.EARNED, Signal.CONFIRMED, Signal.FOLLOWED}
     stays = {row.signal for row in TRANSITIONS if row.to is None and Standing.CLEAR in row.taken}
     assert stays == set(), "whoever is clear stays so because a signal is ignored or confirms it"
+
+
+def test_likeness_alone_leads_to_clear_only_from_where_the_face_is_surely_the_same() -> None:
+    """Out of sight, doubted or never confirmed, a face that is like others is nobody."""
+    assert FOLLOWABLE == {Standing.CLEAR, Standing.OVERDUE}
+    assert next(row for row in TRANSITIONS if row.signal is Signal.FOLLOWED).taken == FOLLOWABLE
 
 
 @pytest.mark.parametrize("standing", list(Standing))
@@ -189,10 +229,22 @@ def test_a_track_gets_to_stand_everywhere(standing: Standing) -> None:
     assert STAND[standing]().track.standing is standing
 
 
-@pytest.mark.parametrize(("signal", "standing"), TAKEN)
+@pytest.mark.parametrize(("signal", "standing"), [one for one in TAKEN if one[0] is not Signal.FOLLOWED])
 def test_every_transition_of_the_table_happens(
     signal: Signal, standing: Standing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    happens(signal, standing, monkeypatch)
+
+
+@pytest.mark.parametrize(("signal", "standing"), TAKEN)
+def test_it_does_too_where_networks_tell_how_well_they_see(
+    signal: Signal, standing: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with networks_that_tell():
+        happens(signal, standing, monkeypatch)
+
+
+def happens(signal: Signal, standing: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
     script, taken = STAND[standing](), []
 
     def noted(before: Standing, came: Signal) -> Standing:

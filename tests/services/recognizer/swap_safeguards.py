@@ -1,0 +1,124 @@
+"""Each safeguard of a clear track, how to take it out alone, and the swap that then shows a stranger."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mosaicast.core import hindsight, identity_views, timeline
+from mosaicast.core.identity import Likeness, ViewPolicy
+from mosaicast.core.identity_events import View
+from mosaicast.core.identity_states import Following, Track
+from mosaicast.core.identity_views import Finding
+from mosaicast.core.mask_policy import MaskPolicy
+from mosaicast.pipeline import recent
+from mosaicast.pipeline.recent import Seen
+from services.recognizer import policy
+from tests.services.recognizer.swap_scenes import Swap
+
+Remove = Callable[[pytest.MonkeyPatch], None]
+
+
+def limits(patch: pytest.MonkeyPatch, **changes: float) -> None:
+    """Change the networks' limits."""
+    of = recent._Limits.of
+    patch.setattr(recent._Limits, "of", lambda quality: replace(of(quality), **changes))  # type: ignore[type-var]
+
+
+def least_length(patch: pytest.MonkeyPatch) -> None:
+    """Faces that are hardly seen are compared, too: they are all alike."""
+    limits(patch, votes_from=0.0)
+
+
+def like_the_look_before(patch: pytest.MonkeyPatch) -> None:
+    """Any look follows from the one before it."""
+    limits(patch, like_before=-1.0, like_own=-1.0)
+    patch.setattr(recent, "view_of", _never_own)
+    from mosaicast.pipeline import match
+
+    patch.setattr(match, "view_of", _never_own)
+
+
+def _never_own(seen: Sequence[Seen | None]) -> View | None:
+    view = recent_view_of(seen)
+    return None if view is None else replace(view, own=False)
+
+
+recent_view_of = recent.view_of
+
+
+def both_networks(patch: pytest.MonkeyPatch) -> None:
+    """What the first network says of a clear track is enough."""
+    from mosaicast.pipeline import match
+
+    patch.setattr(match, "view_of", lambda seen: recent_view_of(seen[:1]))
+    patch.setattr(identity_views.votes, "agrees", lambda person, second, needed: True)
+
+
+def grace(patch: pytest.MonkeyPatch) -> None:
+    """Looks that say nothing are no doubt."""
+    patch.setattr(policy, "ViewPolicy", lambda: ViewPolicy(grace_s=60.0))
+
+
+def surely_the_same(patch: pytest.MonkeyPatch) -> None:
+    """A look that is only like the one before it is as good as the same face."""
+    note = identity_views.note_link
+
+    def lenient(presence: Any, following: Following, view: View, asked_s: float, proofs: int) -> None:
+        same = view.before >= Likeness.LIKE
+        note(presence, following, replace(view, before=Likeness.SAME) if same else view, asked_s, proofs)
+
+    patch.setattr(identity_views, "note_link", lenient)
+
+
+def own_looks_by_the_gallery(patch: pytest.MonkeyPatch) -> None:
+    """A look that is like an own one becomes one."""
+    note = identity_views.note_finding
+
+    def generous(
+        following: Following, what: Finding, view: View, ask: int, asked_s: float, policy: ViewPolicy
+    ) -> None:
+        note(following, what, view, ask, asked_s, policy)
+        if what is Finding.FOLLOWED:
+            identity_views.keep_own(following, ask, asked_s, policy)
+
+    patch.setattr(identity_views, "note_finding", generous)
+
+
+def doubt_looks_back(patch: pytest.MonkeyPatch) -> None:
+    """Doubt says nothing of the time before."""
+    patch.setattr(timeline, "_WRONG_ALL_ALONG", frozenset())
+
+
+def trust_as_far_as_looks_vouch(patch: pytest.MonkeyPatch) -> None:
+    """A track that earns its person has been that person since it began."""
+    vouch = hindsight._vouch
+
+    def further(entries: Any, place: int, track_id: Any, policy: MaskPolicy) -> None:
+        told = entries[place].told
+        told[track_id] = replace(told[track_id], track=replace(told[track_id].track, back_s=9.0))
+        vouch(entries, place, track_id, policy)
+
+    patch.setattr(hindsight, "_vouch", further)
+
+
+def a_clear_miss(patch: pytest.MonkeyPatch) -> None:
+    """A face that is seen well and is like nobody is no doubt."""
+    limits(patch, clear_from=99.0)
+
+
+def forgotten_when_out_of_sight(patch: pytest.MonkeyPatch) -> None:
+    """Who was out of sight for a moment is whoever he was."""
+    patch.setattr(Track, "lose_sight", lambda self: None)
+
+
+SAFEGUARDS: tuple[tuple[Remove, Swap], ...] = (
+    (least_length, Swap(before="dark", after="dark")),
+    (like_the_look_before, Swap(after="turned")),
+    (both_networks, Swap()),
+    (grace, Swap(after="dark")),
+    (surely_the_same, Swap(after="turned")),
+    (doubt_looks_back, Swap()),
+)
+"""Each safeguard, and a swap in which it matters. Those that only a longer story needs are in `test_swaps`."""
