@@ -127,24 +127,25 @@ class IdentityMachine:
             track.request.drop()
 
     def _signal(self, track: Track, one: Tracked, now: float) -> Signal | None:
-        unconfirmed_s = now - track.confirmation.confirmed_s
-        untold_s = unconfirmed_s if self.policy.views is None else now - track.confirmation.following.linked_s
+        """Return the first signal of a sample that means something to the track, None if none does."""
+        unconfirmed_s, waits, policy = now - track.confirmation.confirmed_s, track.request.waits, self.policy.views
+        if policy is None:
+            late, lapsed = waits and unconfirmed_s > self.policy.unanswered_s, False
+        else:
+            following = track.confirmation.following
+            untold = track.standing is Standing.CLEAR and now - following.linked_s > policy.grace_s
+            # Answers that come late, or none: it is masked until one says that it is still the same face.
+            late, lapsed = untold and (waits or following.linked), untold and not (waits or following.linked)
         signals = (
             (Signal.CROWDED, one.ambiguous or one.overlaps),
             (Signal.JUMPED, one.jumped),
-            (Signal.UNCONFIRMED, unconfirmed_s > self.policy.trust_s or self._lapses(track, untold_s)),
+            (Signal.UNCONFIRMED, unconfirmed_s > self.policy.trust_s or lapsed),
             (Signal.REAPPEARED, not track.presence.in_last_sample),
             # It may have been somebody else since the last answer.
-            (Signal.UNANSWERED, track.request.waits and untold_s > self.policy.unanswered_s),
+            (Signal.UNANSWERED, late),
             (Signal.SETTLED, track.standing is Standing.JUMP or now >= track.next_embedding_s),
         )
         return next((signal for signal, comes in signals if comes and track.heeds(signal)), None)
-
-    def _lapses(self, track: Track, untold_s: float) -> bool:
-        """Return whether looks at a clear face, as they come, tell nothing for so long that it may be another."""
-        if self.policy.views is None or track.standing is not Standing.CLEAR or track.request.waits:
-            return False
-        return untold_s > self.policy.views.grace_s
 
     def _note_absent(self, present: set[TrackId], now: float) -> None:
         for track_id, track in list(self._states.items()):

@@ -31,9 +31,9 @@ class Signal(StrEnum):
 
     CROWDED = "crowded"  # another face overlaps it, or could have been it
     JUMPED = "jumped"
-    UNCONFIRMED = "unconfirmed"  # nothing confirmed it for `trust_s`
+    UNCONFIRMED = "unconfirmed"  # nothing confirmed it for `trust_s`, or looks say nothing for `grace_s`
     REAPPEARED = "reappeared"  # it was not in the sample before
-    UNANSWERED = "unanswered"  # nothing confirmed it for `unanswered_s`, and a request waits
+    UNANSWERED = "unanswered"  # nothing confirmed it for `unanswered_s` (`grace_s`), and an answer is late
     SETTLED = "settled"  # what stood in its way is over
     RIVALLED = "rivalled"  # another track of this sample claims the same person
     GALLERY_LOST = "gallery_lost"

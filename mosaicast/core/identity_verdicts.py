@@ -20,7 +20,9 @@ def verdict_on(
     """
     reason = REASONS[track.standing]
     if track.standing is Standing.CLEAR:
-        return TrackVerdict(one.track_id, one.box, True, reason, track.confirmation.person_id, _known_s(policy, track, now))
+        return TrackVerdict(
+            one.track_id, one.box, True, reason, track.confirmation.person_id, _known_s(policy, track, now)
+        )
     if reason in {Reason.PENDING, Reason.UNKNOWN}:
         if not is_large(policy, one.box):
             reason = Reason.TOO_SMALL

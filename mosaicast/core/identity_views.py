@@ -27,9 +27,7 @@ class Finding(Enum):
     DISPROVED = auto()
 
 
-def finding(
-    track: Track, event: Answered, view: View, policy: IdentityPolicy, people: Collection[PersonId]
-) -> Finding:
+def finding(track: Track, event: Answered, view: View, policy: IdentityPolicy, people: Collection[PersonId]) -> Finding:
     """Return what the answer to a re-check says."""
     if not view.votes:
         return Finding.SILENT

@@ -120,9 +120,7 @@ class Matching:
             for (request, _, first), second in zip(group, seconds, strict=True):
                 yield Answer(request, first.matches, second.matches, view_of([first.seen, second.seen]))
 
-    def _matches(
-        self, matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face | None]]
-    ) -> list[_Found]:
+    def _matches(self, matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face | None]]) -> list[_Found]:
         """Return for each face whom it is like, and how it was seen."""
         looks: list[Look | None] = [None] * len(faces)
         shown = [(place, request, face) for place, (request, face) in enumerate(faces) if face is not None]

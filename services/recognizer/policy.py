@@ -16,6 +16,9 @@ _SLACK = 0.03
 """Of who is clear, where every network tells how well it sees: no more than what strangers were shown to stay below the
 rule. Who is seen worse is followed by his own looks."""
 
+_SPAN_S = 0.25
+"""From the first vote to the last where every look is one: four looks at ten a second, whatever rounding makes of 0.3."""
+
 
 def policy_for(networks: Sequence[str]) -> IdentityPolicy:
     """Return the identity policy with the slack that fits these networks, by their names, the first one first.
@@ -32,7 +35,7 @@ def policy_for(networks: Sequence[str]) -> IdentityPolicy:
         policy = replace(policy, second_stay=packaged.stay)
     if not all(_is_measured(name) for name in networks):
         return policy
-    return replace(policy, views=ViewPolicy(), stay=-_SLACK, second_stay=-_SLACK)
+    return replace(policy, views=ViewPolicy(), stay=-_SLACK, second_stay=-_SLACK, span_s=_SPAN_S)
 
 
 def _is_measured(name: str) -> bool:
@@ -42,4 +45,3 @@ def _is_measured(name: str) -> bool:
     except ModelUnavailableError:
         return False
     return None not in (quality.votes_from, quality.clear_from, quality.like_before, quality.like_own)
-

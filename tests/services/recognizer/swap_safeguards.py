@@ -76,9 +76,7 @@ def own_looks_by_the_gallery(patch: pytest.MonkeyPatch) -> None:
     """A look that is like an own one becomes one."""
     note = identity_views.note_finding
 
-    def generous(
-        following: Following, what: Finding, view: View, ask: int, asked_s: float, policy: ViewPolicy
-    ) -> None:
+    def generous(following: Following, what: Finding, view: View, ask: int, asked_s: float, policy: ViewPolicy) -> None:
         note(following, what, view, ask, asked_s, policy)
         if what is Finding.FOLLOWED:
             identity_views.keep_own(following, ask, asked_s, policy)

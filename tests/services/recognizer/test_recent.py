@@ -12,12 +12,13 @@ from mosaicast.pipeline.recent import RecentVectors, Seen, Vector, view_of
 
 QUALITY = Quality(votes_from=2.0, clear_from=3.0, like_before=0.35, like_own=0.6)
 X, Y = np.eye(2, dtype=np.float32)
+FIRST, OTHER = TrackId(1), TrackId(2)
 
 
 @dataclass(frozen=True)
 class Request:
     ask: int
-    track_id: TrackId = TrackId(1)
+    track_id: TrackId = FIRST
     since: int = 0
     window: int = 5
     own: tuple[int, ...] = ()
@@ -63,7 +64,7 @@ def test_one_that_is_hardly_seen_is_held_against_nothing_and_nothing_against_it(
 def test_nor_against_one_of_before_a_doubt_or_of_long_ago_or_of_another_track() -> None:
     recent = RecentVectors(QUALITY)
     seen(recent, Request(1), X)
-    seen(recent, Request(1, TrackId(2)), X)
+    seen(recent, Request(1, OTHER), X)
     assert seen(recent, Request(2, since=2), X).before == {}
     assert set(seen(recent, Request(3), X, now=0.5).before) == {1, 2}
     assert seen(recent, Request(4), X, now=0.6 + RecentVectors.LIFE_S).before == {}
