@@ -45,6 +45,7 @@ class Kind:
 
 KINDS = {
     "frontal": Kind(0.85, 0.10, 0.45, ((2.3, 3.2), (50.0, 70.0))),
+    "soft": Kind(0.85, 0.10, 0.45, ((1.9, 2.08), (39.5, 44.5))),
     "turned": Kind(0.50, 0.40, 0.60, ((1.9, 2.08), (39.5, 44.5))),
     "dark": Kind(0.25, 0.90, 0.30, ((1.3, 1.6), (24.0, 33.0))),
     "blurred": Kind(0.60, 0.40, 0.60, ((1.6, 2.05), (32.0, 44.0))),
@@ -82,9 +83,16 @@ class People:
             made = [_unit(share * other + np.sqrt(1 - share**2) * own) for share, other, own in pairs]
         self._who[name] = tuple(made)
 
-    def show(self, name: str, kind: str, other: str = "", share: float = 0.0) -> int:
-        """Show a face, or a mixture of two; return the number of the picture."""
-        seen = [self._seen(name, kind, network, other, share) for network in range(len(DIMENSIONS))]
+    def show(self, name: str, kind: str, other: str = "", share: float = 0.0, dim: float = 0.0) -> int:
+        """Show a face, or a mixture of two; return the number of the picture.
+
+        Args:
+            name: whose face.
+            kind: how it is seen.
+            other: who is mixed into it, by `share`.
+            dim: how far the light has gone out, 0 to 1.
+        """
+        seen = [self._seen((name, other, share), kind, network, dim) for network in range(len(DIMENSIONS))]
         self.vectors.append(tuple(seen))
         return len(self.vectors) - 1
 
@@ -93,15 +101,16 @@ class People:
         rest = np.sqrt(1 - PHOTO**2) * self._unit(DIMENSIONS[network])
         return _unit(PHOTO * self._who[name][network] + rest)
 
-    def _seen(self, name: str, kind: str, network: int, other: str, share: float) -> tuple[Vector, float]:
-        view = KINDS[kind]
+    def _seen(self, face: tuple[str, str, float], kind: str, network: int, dim: float) -> tuple[Vector, float]:
+        (name, other, share), view, dark = face, KINDS[kind], KINDS["dark"]
         who = self._who[name][network]
         if other:
             who = _unit((1 - share) * who + share * self._who[other][network])
         moment = self._moment(name, network)
-        vector = _unit(view.own * who + view.shared * self._shared[kind][network] + view.moment * moment)
-        least, most = view.lengths[network]
-        return vector, float(self.rng.uniform(least, most))
+        lit = view.own * who + view.shared * self._shared[kind][network] + view.moment * moment
+        unlit = dark.own * who + dark.shared * self._shared["dark"][network] + dark.moment * moment
+        lengths = [self.rng.uniform(*one.lengths[network]) for one in (view, dark)]
+        return _unit((1 - dim) * lit + dim * unlit), float((1 - dim) * lengths[0] + dim * lengths[1])
 
     def _moment(self, name: str, network: int) -> Vector:
         if name not in self._moments:

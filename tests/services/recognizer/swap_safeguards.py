@@ -112,11 +112,11 @@ def forgotten_when_out_of_sight(patch: pytest.MonkeyPatch) -> None:
 
 
 SAFEGUARDS: tuple[tuple[Remove, Swap], ...] = (
-    (least_length, Swap(before="dark", after="dark")),
+    (least_length, Swap(before="fading", after="dark")),
     (like_the_look_before, Swap(after="turned")),
-    (both_networks, Swap()),
+    (both_networks, Swap(after="soft")),
     (grace, Swap(after="dark")),
-    (surely_the_same, Swap(after="turned")),
-    (doubt_looks_back, Swap()),
+    (surely_the_same, Swap(after="soft")),
+    (doubt_looks_back, Swap(after="dark")),
 )
 """Each safeguard, and a swap in which it matters. Those that only a longer story needs are in `test_swaps`."""

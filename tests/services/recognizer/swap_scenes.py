@@ -23,7 +23,7 @@ class Swap:
     """A stranger takes Ana's place from one look to the next."""
 
     before: str = "frontal"
-    """How Ana is seen in the last second."""
+    """How Ana is seen in the last second; `fading`: the light goes out on her."""
     after: str = "frontal"
     """How the stranger is seen; `mixed`: now so, now so."""
     jumps: bool = False
@@ -41,13 +41,18 @@ class Swap:
 
         def scene(time_s: float) -> Sequence[Shown]:
             if time_s < swap_s:
-                return [Shown(ANA, self.before if time_s > swap_s - 1 else "frontal")]
+                return [self._ana(time_s - swap_s)]
             if time_s < swap_s + self.blend_s:
                 return [Shown(ANA, "blurred", other=EVE, share=(time_s - swap_s) / self.blend_s)]
             kind = kinds[int(time_s * 10) % 200] if self.after == "mixed" else self.after
             return [Shown(EVE, kind, place)]
 
         return scene
+
+    def _ana(self, since_swap_s: float) -> Shown:
+        if self.before == "fading":
+            return Shown(ANA, dim=max(0.0, 1 + since_swap_s))
+        return Shown(ANA, self.before if since_swap_s > -1 else "frontal")
 
     def play(self, seed: int) -> list[Frame]:
         """Play it once, with people of their own."""
@@ -57,12 +62,12 @@ class Swap:
         return SwapStage(people, self.scene(rng), cuts, self.crops_every).play(SECONDS)
 
 
-def cast(seed: int, rng: Random) -> People:
+def cast(seed: int, rng: Random, lookalikes: float = 0.25) -> People:
     """Return Ana and a stranger, who may be a lookalike."""
     people = People(seed)
     people.draw(ANA)
     alike = [max(-0.4, min(0.45, rng.gauss(0.0, 0.15))) for _ in range(2)]
-    if rng.random() < 0.25:
+    if rng.random() < lookalikes:
         alike = rng.sample([rng.uniform(LOOKALIKE, 0.8), rng.uniform(0.2, 0.62)], 2)
     people.draw(EVE, alike, ANA)
     return people

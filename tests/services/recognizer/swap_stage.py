@@ -28,11 +28,8 @@ class Shown:
     other: str = ""
     share: float = 0.0
     """Of the other in the mixture of both."""
-
-    @property
-    def is_stranger(self) -> bool:
-        """Whether nobody may see it."""
-        return self.who != ANA
+    dim: float = 0.0
+    """How far the light has gone out."""
 
 
 Scene = Callable[[float], Sequence[Shown]]
@@ -84,7 +81,7 @@ class SwapStage:
         )  # fmt: skip
 
     def _detection(self, shown: Shown, crops: bool) -> FaceDetection:
-        number = self.people.show(shown.who, shown.kind, shown.other, shown.share)
+        number = self.people.show(shown.who, shown.kind, shown.other, shown.share, shown.dim)
         x, y, side = shown.box.x1, shown.box.y1, shown.box.width
         points = [(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)]
         landmarks = tuple(value for a, b in points for value in (x + a * side, y + b * side))

@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from mosaicast.core.identity import ViewPolicy
 from tests.services.recognizer.swap_people import People
 from tests.services.recognizer.swap_safeguards import (
     SAFEGUARDS,
@@ -25,8 +26,8 @@ SEEDS = int(os.environ.get("MOSAICAST_SWAP_SEEDS", "6"))
 SWAPS = [
     Swap(before, after, jumps, cut)
     for before, after, (jumps, cut) in itertools.product(
-        ("frontal", "turned", "dark"),
-        ("frontal", "turned", "dark", "blurred", "mixed"),
+        ("frontal", "turned", "dark", "fading"),
+        ("frontal", "soft", "turned", "dark", "blurred", "mixed"),
         ((False, False), (True, False), (False, True)),
     )
 ]
@@ -62,9 +63,15 @@ def test_nor_where_crops_are_few(crops_every: int) -> None:
 @pytest.mark.parametrize("over_s", [0.5, 1.0, 2.0, 4.0, 8.0])
 def test_nobody_becomes_somebody_else_by_small_steps(over_s: float) -> None:
     for seed in range(SEEDS):
-        frames = SwapStage(cast(seed, Random(seed)), drift(over_s)).play(4 + over_s)
-        assert seen_share(frames, 0.5, 2.0) == 1
+        frames = SwapStage(cast(seed, Random(seed), 0.0), drift(over_s)).play(4 + over_s)
+        assert seen_share(frames, 0.5, 1.0) == 1, "or it proves nothing"
         assert leaks(frames) == [], f"seed {seed}"
+
+
+def test_nor_a_lookalike_for_longer_than_own_looks_live() -> None:
+    """Between them the gallery itself sees no step: it confirms halves of both, and he is like those halves."""
+    frames = SwapStage(cast(2, Random(2), 1.0), drift(2.0)).play(28)
+    assert all(time_s < 4.0 + ViewPolicy().own_s + 2 for time_s in leaks(frames))
 
 
 @pytest.mark.parametrize("pause_s", [-0.2, 0.0, 0.2, 0.4])
@@ -137,7 +144,7 @@ def test_who_comes_into_the_picture_is_seen_from_the_first_second_on() -> None:
 
 
 def test_who_turns_aside_after_looks_from_there_is_followed_by_them() -> None:
-    """The gallery knows her from the front only; turning slowly, she was confirmed on the way."""
+    """The gallery knows her from the front only."""
     people = People(5)
     people.draw(ANA)
     people.draw(EVE)
