@@ -1,9 +1,9 @@
 """Trust that looks back: a track that has earned its person has been that person for as long as its verdict says.
 
-The verdict's maker knows since when each look at the face was the same face as the look before it. What is checked here,
-too, is that nothing came in between: no verdict is missing, no cut, no sample without the track, no step that is none of
-a face, and no verdict that says more against it than that it was not yet known. Doubt that comes later wins, for it
-reaches back further (`MaskPolicy.doubt_s`).
+The verdict's maker knows since when each look at the face was the same face as the look before it. What is checked
+here, too, is that nothing came in between: no verdict is missing, no cut, no sample without the track, no step that is
+none of a face, and no verdict that says more against it than that it was not yet known. Doubt that comes later wins,
+for it reaches back further (`MaskPolicy.doubt_s`).
 """
 
 from collections.abc import Iterable, Sequence

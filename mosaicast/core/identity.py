@@ -30,7 +30,7 @@ from mosaicast.core.identity_events import (
     View,
     ViewPolicy,
 )
-from mosaicast.core.identity_states import BARRED, Following, Request, Signal, Standing, Track
+from mosaicast.core.identity_states import BARRED, Following, OwnLook, Request, Signal, Standing, Track
 from mosaicast.core.identity_verdicts import is_fit, is_large, verdict_on
 from mosaicast.core.identity_views import Finding
 from mosaicast.core.mask_policy import MAX_GAP_S
@@ -300,7 +300,7 @@ class IdentityMachine:
 
     def _viewed(self, track: Track, event: Answered, policy: ViewPolicy, now: float) -> None:
         """Take an answer in that says how well the face was seen."""
-        view, ask, asked_s = event.view, event.ask, track.request.asked_s
+        view, asked_s = event.view, track.request.asked_s
         if view is None or (track.request.asks_second and event.second is None):
             self._no_answer(track, now)
             return
@@ -309,8 +309,9 @@ class IdentityMachine:
         if not track.earned:
             self._voted_at(track, event, view, now)
             return
-        what = views.finding(track, event, view, self.policy, self._people)
-        views.note_finding(following, what, view, ask, asked_s, policy)
+        said = views.Said(votes.ranked(event.matches or []), event.second, view)
+        what = views.finding(track, said, self.policy, self._people)
+        views.note_finding(following, what, view, OwnLook(event.ask, asked_s), policy)
         if what in {Finding.CONFIRMED, Finding.KEPT}:
             self._confirm(track, Signal.CONFIRMED, now)
         elif what is Finding.FOLLOWED:

@@ -7,6 +7,7 @@ a track. `core.identity` turns samples and answers into signals.
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from mosaicast.core.types import PersonId, Reason
 
@@ -130,12 +131,19 @@ class Candidacy:
     """Embeddings in a row that had no vote."""
 
 
+class OwnLook(NamedTuple):
+    """A request that the gallery confirmed."""
+
+    ask: int
+    asked_s: float
+
+
 @dataclass(slots=True)
 class Following:
     """What a clear track is followed by, where networks tell how well they see it."""
 
-    own: list[tuple[int, float]] = field(default_factory=list)
-    """Number and time of the requests that the gallery confirmed, the newest last."""
+    own: list[OwnLook] = field(default_factory=list)
+    """The newest last."""
     unproved: int = 0
     """So many looks in a row must be confirmed before the next is an own one."""
     on_trial: bool = False

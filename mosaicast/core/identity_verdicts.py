@@ -9,7 +9,7 @@ from mosaicast.core.tracking import Tracked
 from mosaicast.core.types import LONGEST_BACK_S, Box, Reason, TrackVerdict
 
 
-def verdict_on(
+def verdict_on(  # noqa: PLR0913 - all that it depends on
     policy: IdentityPolicy, track: Track, one: Tracked, quality: FaceQuality, now: float, *, gallery: bool
 ) -> TrackVerdict:
     """Return the verdict on a face of the newest sample.

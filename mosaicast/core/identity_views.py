@@ -1,17 +1,18 @@
 """What one look says of who a track is, where every network tells how well it saw the face.
 
-A clear track stays clear in three ways. The gallery confirms it. Or it is like its own looks that the gallery confirmed
-within the last 20 s: never like those that were only like them, so nobody becomes somebody else by small steps. Or it is
-seen too poorly to be compared, and each look is like the one before it: that is no doubt, for `trust_s`, and confirms
-nothing. Whatever is not like the look before it may be somebody who took the person's place.
+A clear track stays clear in three ways. The gallery confirms it. Or it is like its own looks that the gallery
+confirmed within the last 20 s: never like those that were only like them, so nobody becomes somebody else by small
+steps. Or it is seen too badly for a miss to count, and each look is like the one before it: that is no doubt, for
+`trust_s`, and confirms nothing. What is not like the look before it may be somebody who took the person's place.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from mosaicast.core import identity_votes as votes
-from mosaicast.core.identity_events import Answered, IdentityPolicy, Likeness, Match, View, ViewPolicy
-from mosaicast.core.identity_states import FOLLOWABLE, Following, Presence, Standing, Track
+from mosaicast.core.identity_events import IdentityPolicy, Likeness, Match, View, ViewPolicy
+from mosaicast.core.identity_states import FOLLOWABLE, Following, OwnLook, Presence, Standing, Track
 from mosaicast.core.types import PersonId
 
 
@@ -27,48 +28,49 @@ class Finding(Enum):
     DISPROVED = auto()
 
 
-def finding(track: Track, event: Answered, view: View, policy: IdentityPolicy, people: Collection[PersonId]) -> Finding:
-    """Return what the answer to a re-check says."""
-    if not view.votes:
-        return Finding.SILENT
-    known, following = track.confirmation, track.confirmation.following
-    found = votes.ranked(event.matches or [])
-    linked, clear = view.before >= Likeness.LIKE, track.standing is Standing.CLEAR
-    if names(known.person_id, found, event.second, policy, people):
-        return Finding.CONFIRMED
-    if votes.names_another(found, known.person_id, policy.similarity):
-        return Finding.DISPROVED
-    if view.own and linked and track.standing in FOLLOWABLE:
-        return Finding.FOLLOWED
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the networks say at one look."""
+
+    found: Sequence[Match]
+    """Of the first, best first."""
+    second: Sequence[Match] | None
+    view: View
+
+
+def finding(track: Track, said: Said, policy: IdentityPolicy, people: Collection[PersonId]) -> Finding:
+    """Return what the answer to a re-check says: the first of these that holds."""
+    known, following, view = track.confirmation, track.confirmation.following, said.view
+    person, linked = known.person_id, view.before >= Likeness.LIKE
     sure = linked and not following.unproved
-    if clear and sure and names(known.person_id, found, event.second, policy, people, stays=True):
-        return Finding.KEPT
-    if following.on_trial:
-        return Finding.DISPROVED
-    if view.clear:
-        again = linked and not known.unsure and _is_weak(known.person_id, found, event.second, policy)
-        return Finding.UNSURE if again else Finding.DISPROVED
-    return Finding.LINKED if sure else Finding.SILENT
+    stays = sure and track.standing is Standing.CLEAR and names(person, said, policy, people, stays=True)
+    again = linked and not known.unsure and not following.on_trial and _is_weak(person, said, policy)
+    findings = (
+        (Finding.SILENT, not view.votes),
+        (Finding.CONFIRMED, names(person, said, policy, people)),
+        (Finding.DISPROVED, votes.names_another(said.found, person, policy.similarity)),
+        (Finding.FOLLOWED, view.own and linked and track.standing in FOLLOWABLE),
+        (Finding.KEPT, stays),
+        (Finding.UNSURE, view.clear and again),
+        (Finding.DISPROVED, view.clear or following.on_trial),
+        (Finding.LINKED, sure),
+    )
+    return next((what for what, holds in findings if holds), Finding.SILENT)
 
 
-def names(  # noqa: PLR0913 - what both networks say, and what is asked of it
+def names(
     person: PersonId | None,
-    found: Sequence[Match],
-    second: Sequence[Match] | None,
+    said: Said,
     policy: IdentityPolicy,
     people: Collection[PersonId],
     *,
     stays: bool = False,
 ) -> bool:
-    """Return whether both networks name a person, as surely as a vote must, or (`stays`) as who is clear needs.
-
-    Args:
-        found: of the first network, best first.
-    """
+    """Return whether both networks name a person, as surely as a vote must, or (`stays`) as who is clear needs."""
     first_needed, second_needed = (policy.stay, policy.second_stay) if stays else (policy.similarity, policy.second)
-    if person is None or votes.speaks_for(found, people, first_needed, policy.margin) != person:
+    if person is None or votes.speaks_for(said.found, people, first_needed, policy.margin) != person:
         return False
-    return policy.second is None or bool(votes.agrees(person, second, second_needed or 0.0))
+    return policy.second is None or bool(votes.agrees(person, said.second, second_needed or 0.0))
 
 
 def note_link(presence: Presence, following: Following, view: View, asked_s: float, proofs: int) -> None:
@@ -81,12 +83,12 @@ def note_link(presence: Presence, following: Following, view: View, asked_s: flo
         following.unproved = proofs
 
 
-def note_finding(following: Following, what: Finding, view: View, ask: int, asked_s: float, policy: ViewPolicy) -> None:
+def note_finding(following: Following, what: Finding, view: View, look: OwnLook, policy: ViewPolicy) -> None:
     """Take note of a finding: how long the track is trusted, and what it is followed by."""
     if what in {Finding.CONFIRMED, Finding.KEPT, Finding.FOLLOWED}:
-        following.linked, following.linked_s = True, asked_s
+        following.linked, following.linked_s = True, look.asked_s
     elif what is Finding.LINKED and following.linked:
-        following.linked_s = asked_s
+        following.linked_s = look.asked_s
     elif what is not Finding.UNSURE:
         following.linked = False
     if what is not Finding.CONFIRMED:
@@ -95,26 +97,26 @@ def note_finding(following: Following, what: Finding, view: View, ask: int, aske
         following.unproved -= 1
         following.on_trial |= view.before < Likeness.LIKE
     else:
-        keep_own(following, ask, asked_s, policy)
+        keep_own(following, look, policy)
     following.on_trial &= following.unproved > 0
 
 
-def keep_own(following: Following, ask: int, asked_s: float, policy: ViewPolicy) -> None:
+def keep_own(following: Following, look: OwnLook, policy: ViewPolicy) -> None:
     """Keep a confirmed look; the one before it only if it is as far from the one before that as they shall be."""
-    own = [one for one in following.own if asked_s - one[1] <= policy.own_s]
-    if len(own) > 1 and own[-1][1] - own[-2][1] < policy.own_every_s:
+    own = [one for one in following.own if look.asked_s - one.asked_s <= policy.own_s]
+    if len(own) > 1 and own[-1].asked_s - own[-2].asked_s < policy.own_every_s:
         own.pop()
-    following.own = [*own, (ask, asked_s)]
+    following.own = [*own, look]
 
 
 def own_looks(following: Following, now: float, policy: ViewPolicy) -> tuple[int, ...]:
     """Return the requests that a face is held against now."""
-    return tuple(ask for ask, asked_s in following.own if now - asked_s <= policy.own_s)
+    return tuple(one.ask for one in following.own if now - one.asked_s <= policy.own_s)
 
 
-def _is_weak(
-    person: PersonId | None, found: Sequence[Match], second: Sequence[Match] | None, policy: IdentityPolicy
-) -> bool:
+def _is_weak(person: PersonId | None, said: Said, policy: IdentityPolicy) -> bool:
     """Return whether the networks name the person, though not surely enough: a blurred instant, perhaps."""
-    near = bool(found) and found[0].person_id == person and found[0].similarity >= policy.drop
-    return near and person is not None and (policy.second is None or bool(votes.agrees(person, second, policy.drop)))
+    near = bool(said.found) and said.found[0].person_id == person and said.found[0].similarity >= policy.drop
+    if person is None or not near:
+        return False
+    return policy.second is None or bool(votes.agrees(person, said.second, policy.drop))

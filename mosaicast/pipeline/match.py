@@ -52,7 +52,7 @@ class EmbeddingRequest:
     second_from: float | None = None
     """Ask the second network if the first one's best match reaches this; None: do not."""
     own: tuple[int, ...] = ()
-    """Requests of this track that were confirmed as its person: the face is held against those, others are forgotten."""
+    """Requests of this track that were confirmed as its person: the face is held against those, and those are kept."""
 
 
 class FaceMatcher:

@@ -24,9 +24,9 @@ __all__ = ["CROPS_EVERY", "FORGOTTEN_AFTER_S", "HOLE", "PER_STREAM", "Job", "Wai
 PER_STREAM = 4
 """Frames: 0.4 s at 10 a second. With the model's time and the recognizer's that is within the delay of 1 s."""
 AT_FIRST, FIRST_S, CATCHES_UP_S = 20, Fraction(2), 0.4
-"""So many wait in the first seconds of an epoch, while none waits longer than a full queue does otherwise. FFmpeg hands
-over in one burst what it read to learn a source's tracks: those frames leave fully mosaicked, but faces that are followed
-through them have earned their persons when the first others leave."""
+"""So many wait in the first seconds of an epoch, while none waits longer than a full queue does otherwise. FFmpeg
+hands over in one burst what it read to learn a source's tracks: those frames leave fully mosaicked, but faces that are
+followed through them have earned their persons when the first others leave."""
 HOLE = Fraction(3, 10)
 """Seconds without a verdict that nobody bridges: more than the delay line's `max_gap` of 0.25."""
 CROPS_EVERY = Fraction(1, 4)

@@ -13,8 +13,8 @@ __all__ = ["EmbeddingRequest", "FaceMatcher", "Gallery", "RecentVectors", "Vecto
 
 _NARROW = ("dlib-resnet", "taguchi-resnet")
 _SLACK = 0.03
-"""Of who is clear, where every network tells how well it sees: no more than what strangers were shown to stay below the
-rule. Who is seen worse is followed by his own looks."""
+"""Of who is clear, where every network tells how well it sees: no more than what strangers were shown to stay below
+the rule. Who is seen worse is followed by his own looks."""
 
 _SPAN_S = 0.25
 """From the first vote to the last where every look is one: four looks at ten a second, whatever rounding makes of 0.3."""

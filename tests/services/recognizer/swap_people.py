@@ -1,7 +1,7 @@
 """Made-up people for two made-up networks: vectors that are as alike, and as long, as those of real faces.
 
-A look is a mixture of who it is, of what all faces seen so have in common, and of what changes from moment to moment. The
-shares, lengths and limits are those that were measured on clips: two looks of one person .75 alike, neighbouring
+A look is a mixture of who it is, of what all faces seen so have in common, and of what changes from moment to moment.
+The shares, lengths and limits are those that were measured on clips: two looks of one person .75 alike, neighbouring
 ones .95, dark heads .8 alike whoever they are, strangers 0 give or take .15, and some lookalikes just below the rule.
 """
 

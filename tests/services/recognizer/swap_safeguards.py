@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from mosaicast.core import hindsight, identity_views, timeline
+from mosaicast.core import hindsight, identity_views, identity_votes, timeline
 from mosaicast.core.identity import Likeness, ViewPolicy
 from mosaicast.core.identity_events import View
-from mosaicast.core.identity_states import Following, Track
+from mosaicast.core.identity_states import Following, OwnLook
 from mosaicast.core.identity_views import Finding
 from mosaicast.core.mask_policy import MaskPolicy
-from mosaicast.pipeline import recent
+from mosaicast.pipeline import match, recent
 from mosaicast.pipeline.recent import Seen
 from services.recognizer import policy
 from tests.services.recognizer.swap_scenes import Swap
@@ -34,9 +34,6 @@ def least_length(patch: pytest.MonkeyPatch) -> None:
 def like_the_look_before(patch: pytest.MonkeyPatch) -> None:
     """Any look follows from the one before it."""
     limits(patch, like_before=-1.0, like_own=-1.0)
-    patch.setattr(recent, "view_of", _never_own)
-    from mosaicast.pipeline import match
-
     patch.setattr(match, "view_of", _never_own)
 
 
@@ -50,10 +47,8 @@ recent_view_of = recent.view_of
 
 def both_networks(patch: pytest.MonkeyPatch) -> None:
     """What the first network says of a clear track is enough."""
-    from mosaicast.pipeline import match
-
     patch.setattr(match, "view_of", lambda seen: recent_view_of(seen[:1]))
-    patch.setattr(identity_views.votes, "agrees", lambda person, second, needed: True)
+    patch.setattr(identity_votes, "agrees", lambda person, second, needed: True)
 
 
 def grace(patch: pytest.MonkeyPatch) -> None:
@@ -76,10 +71,10 @@ def own_looks_by_the_gallery(patch: pytest.MonkeyPatch) -> None:
     """A look that is like an own one becomes one."""
     note = identity_views.note_finding
 
-    def generous(following: Following, what: Finding, view: View, ask: int, asked_s: float, policy: ViewPolicy) -> None:
-        note(following, what, view, ask, asked_s, policy)
+    def generous(following: Following, what: Finding, view: View, look: OwnLook, policy: ViewPolicy) -> None:
+        note(following, what, view, look, policy)
         if what is Finding.FOLLOWED:
-            identity_views.keep_own(following, ask, asked_s, policy)
+            identity_views.keep_own(following, look, policy)
 
     patch.setattr(identity_views, "note_finding", generous)
 
@@ -101,16 +96,6 @@ def trust_as_far_as_looks_vouch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(hindsight, "_vouch", further)
 
 
-def a_clear_miss(patch: pytest.MonkeyPatch) -> None:
-    """A face that is seen well and is like nobody is no doubt."""
-    limits(patch, clear_from=99.0)
-
-
-def forgotten_when_out_of_sight(patch: pytest.MonkeyPatch) -> None:
-    """Who was out of sight for a moment is whoever he was."""
-    patch.setattr(Track, "lose_sight", lambda self: None)
-
-
 SAFEGUARDS: tuple[tuple[Remove, Swap], ...] = (
     (least_length, Swap(before="fading", after="dark")),
     (like_the_look_before, Swap(after="turned")),
@@ -119,4 +104,5 @@ SAFEGUARDS: tuple[tuple[Remove, Swap], ...] = (
     (surely_the_same, Swap(after="soft")),
     (doubt_looks_back, Swap(after="dark")),
 )
-"""Each safeguard, and a swap in which it matters. Those that only a longer story needs are in `test_swaps`."""
+"""Each safeguard, and a swap in which it matters. Those that only a longer story needs are in `test_swaps`; those that
+another one stands behind (a clear view of nobody, own looks that are forgotten), in `test_identity_views`."""
