@@ -17,7 +17,7 @@ _SLACK = 0.03
 the rule. Who is seen worse is followed by his own looks."""
 
 _SPAN_S = 0.25
-"""From the first vote to the last where every look is one: four looks at ten a second, whatever rounding makes of 0.3."""
+"""From the first vote to the last where every look is one: four looks at ten a second, whatever floats make of 0.3."""
 
 
 def policy_for(networks: Sequence[str]) -> IdentityPolicy:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mosaicast.contracts.messages import GalleryChanged, StatusReport, VerdictMessage
+from mosaicast.core.identity import IdentityPolicy
 from mosaicast.core.types import Reason
 from mosaicast.pipeline.decide import StreamRecognition, first_track_id
 from mosaicast.runtime.clocks import wall_ms
@@ -32,14 +33,14 @@ ANA, STRANGER = 100, 60
 class Stage:
     """The service with everything around it fake; time goes on only when told to."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **people: Any) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, policy: IdentityPolicy | None = None, **people: Any) -> None:
         self.clock, self.metrics = Clock(), Metrics()
         monkeypatch.setattr(module, "monotonic_s", self.clock)
         self.gallery, self.embedder = GreyGallery(**people), GreyEmbedder()
         self.matchers = [FaceMatcher(self.embedder, self.gallery), FaceMatcher(GreyEmbedder(), self.gallery)]
         self.producer = FakeProducer()
         self.detections, self.specs, self.changes = FakeReader(), FakeReader(), FakeReader()
-        self.service = RecognizerService(self.producer, self._make_worker, self.metrics, "0")
+        self.service = RecognizerService(self.producer, self._make_worker, self.metrics, "0", policy)
         self.seq = -1
         self.looks_are_answered = True
 
