@@ -152,9 +152,15 @@ def averaged(
         now: seconds, on any one clock.
     """
     return [
-        matcher.recent.look(request, vector, float(length), now) if np.any(vector) else None
+        matcher.recent.look(request, vector, _counted(matcher, request, float(length)), now) if np.any(vector) else None
         for (request, _), vector, length in zip(faces, embedded.vectors, embedded.lengths, strict=True)
     ]
+
+
+def _counted(matcher: FaceMatcher, request: EmbeddingRequest, length: float) -> float:
+    """Return the raw length that counts: 0, which has no vote, of a face that is not sharp enough."""
+    sharp_from = matcher.embedder.quality.sharp_from
+    return length if sharp_from is None or request.face.sharpness >= sharp_from else 0.0
 
 
 def face_in(jpeg: Jpeg, crop: FaceCrop, landmarks: Sequence[float]) -> Face:

@@ -130,10 +130,13 @@ class Embedded(NamedTuple):
 
 
 class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """From what a network's looks count, measured on its own vectors; None: nobody measured it, so no such rule holds."""
+    """From what a network's looks count, measured on its own vectors; None: nobody measured it: no such rule holds."""
 
     votes_from: float | None = None
     """Raw length below which a look has no vote for anybody."""
+    sharp_from: float | None = None
+    """Sharpness of the crop (`imaging.crops.sharpness`) below which it has none either: faces out of focus are alike,
+    whoever they are, and the raw length does not tell."""
     clear_from: float | None = None
     """Raw length below which a miss is no doubt, if the look is like the one before it."""
     like_before: float | None = None

@@ -1,11 +1,14 @@
 """Averaging, the second network, and what is remembered of strangers: little, and not for long."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from mosaicast.adapters.embedders import Embedded, Face, Quality
 from mosaicast.core.identity import IdentityPolicy, Match
 from mosaicast.core.types import OwnerId, PersonId, TrackId
+from mosaicast.pipeline.match import averaged
 from mosaicast.runtime.metrics import Metrics
 from services.recognizer.policy import EmbeddingRequest, FaceMatcher, RecentVectors, Vector, policy_for
 from services.recognizer.worker import Answer, EmbeddingWorker
@@ -14,6 +17,7 @@ from tests.services.recognizer.fakes import GreyEmbedder, GreyGallery, face
 
 X, Y = np.eye(2, dtype=np.float32)
 ANA = 100
+BLACK = np.zeros((160, 160, 3), np.uint8)
 
 
 def look(ask: int, track: int = 1, value: int = ANA, **changes: Any) -> EmbeddingRequest:
@@ -32,6 +36,22 @@ def test_the_newest_looks_of_one_track_are_averaged() -> None:
     mean = mean_of(recent, look(2, window=2), Y, 0.1)
     np.testing.assert_allclose(mean, (X + Y) / np.sqrt(2), rtol=1e-6)
     np.testing.assert_allclose(mean_of(recent, look(3, window=2), Y, 0.2), Y)
+
+
+def test_a_face_out_of_focus_has_no_vote_however_long_its_vector() -> None:
+    embedder = GreyEmbedder()
+    embedder.quality = Quality(votes_from=2.0, sharp_from=25.0, clear_from=3.0, like_before=0.35, like_own=0.6)
+    matcher = FaceMatcher(embedder, GreyGallery())
+    embedded = Embedded(np.stack([X, X]), np.array([5.0, 5.0], np.float32))
+    faces = [replace(look(ask), face=face(sharpness=sharp)) for ask, sharp in ((1, 24.0), (2, 25.0))]
+    blurred, sharp = averaged(matcher, [(one, Face(BLACK, one.face.landmarks)) for one in faces], embedded, 0.0)
+    assert blurred is not None
+    assert blurred.seen is not None
+    assert not blurred.seen.votes
+    assert sharp is not None
+    assert sharp.seen is not None
+    assert sharp.seen.votes
+    assert sharp.seen.before == {}, "and nothing is held against it"
 
 
 def test_the_slack_fits_the_networks() -> None:
