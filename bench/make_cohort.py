@@ -1,13 +1,14 @@
 """Makes the cohort that the recognizer holds faces against: `MOSAICAST_DATA=... python -m bench.make_cohort`.
 
-The faces of LFW and of the Korean public figures are embedded, and only the means of `MEANS` clusters are written: 16
-vectors a network, each of many people, nobody's template. See docs/adr/0004-crowd.md. Networks that the file has already,
+The faces of LFW and of the Korean public figures are embedded, as they are and blurred, and only the means of `MEANS`
+clusters of each are written: 48 vectors a network, each of many people, nobody's template. See docs/adr/0004-crowd.md.
+Blurred ones, because networks find faces out of focus alike, whoever they are. Networks that the file has already,
 in their version, are left as they are, unless they are named.
 """
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +24,9 @@ from mosaicast.adapters.models.registry import Placed
 
 Vectors = NDArray[np.float32]
 MEANS = 16
+BLURRED_PX = (None, 12.0, 16.0)
+"""Pixels across a face to which it is shrunk and enlarged again. None: as it is. From 22 px on strangers are not more
+alike than sharp faces are."""
 LEAST_FACES = 12
 """A mean of fewer faces would come near to somebody's template; it is left out."""
 
@@ -35,15 +39,23 @@ def main() -> None:
     parser.add_argument("--networks", nargs="*", default=[], metavar="NAME", help="make these anew")
     arguments = parser.parse_args()
     root, held = Path(os.environ["MOSAICAST_DATA"]), stored(arguments.out)
-    embedders = {
-        name: one for name, one in packaged().items() if name in arguments.networks or key(one) not in held
-    }
-    eye = Eye(CenterFace(), embedders, arguments.cache)
-    sets = [korean(root, eye, lambda: None), *lfw(root, eye, lambda: None)] if embedders else []
+    embedders = {name: one for name, one in packaged().items() if name in arguments.networks or key(one) not in held}
+    views = [seen(root, embedders, arguments.cache, size) for size in BLURRED_PX] if embedders else []
     for column, embedder in embedders.items():
-        held[key(embedder)] = made = means(np.stack(list(pool(sets, column))))
+        held[key(embedder)] = made = crowd([np.stack(list(pool(sets, column))) for sets in views])
         print(f"{key(embedder)}: {len(made)} means")
     np.savez_compressed(arguments.out, **cast(Any, held))
+
+
+def seen(root: Path, embedders: Mapping[str, Embedder], cache: Path, blurred_px: float | None) -> list[FaceSet]:
+    """Return the labelled sets, their faces blurred."""
+    eye = Eye(CenterFace(), embedders, cache, blurred_px)
+    return [korean(root, eye, lambda: None), *lfw(root, eye, lambda: None)]
+
+
+def crowd(pools: Sequence[Vectors], seed: int = 1) -> Vectors:
+    """Return the means of each pool."""
+    return np.concatenate([means(one, seed) for one in pools])
 
 
 def packaged() -> dict[str, Embedder]:

@@ -19,7 +19,7 @@ from mosaicast.adapters.media import jpeg
 from mosaicast.core.identity import IdentityPolicy
 from mosaicast.core.pose import yaw_ratio
 from mosaicast.core.types import Box
-from mosaicast.imaging.crops import crop_square, sharpness
+from mosaicast.imaging.crops import GROWTH, crop_square, sharpness
 from mosaicast.imaging.types import Picture
 from services.cli.calibration.boxes import overlap
 
@@ -53,6 +53,10 @@ class Seen:
     """By network, from the detector's crop: 160 px, JPEG."""
     enrolled: Mapping[str, Vectors]
     """By network, from the whole photo, as the api embeds it."""
+    yaw: float = 0.0
+    """See `yaw_ratio`."""
+    light: float = 128.0
+    """Mean grey level of the face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,18 @@ class Eye:
     Args:
         embedders: by the name of the column.
         cache: folder; one file for each picture, its name made of the picture's bytes and the models' versions.
+        blurred_px: probes are shown as if their faces had only so many pixels across; None: as they are.
     """
 
-    def __init__(self, detector: Detector, embedders: Mapping[str, Embedder], cache: Path) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        embedders: Mapping[str, Embedder],
+        cache: Path,
+        blurred_px: float | None = None,
+    ) -> None:
         self._detector, self._embedders, self._cache = detector, embedders, cache
+        self._blurred_px = blurred_px
         self._policy = IdentityPolicy()
         self._versions = ",".join(f"{name}:{one.version}" for name, one in sorted(embedders.items()))
         cache.mkdir(parents=True, exist_ok=True)
@@ -108,7 +120,8 @@ class Eye:
         """Return the faces of a picture that pass the gate, largest first."""
         data = path.read_bytes()
         gate = f"{self._policy.smallest_face_px} {self._policy.yaw_limit} {self._policy.least_sharpness}"
-        key = hashlib.sha256(f"1 {self._detector.name} {self._versions} {gate}".encode() + data).hexdigest()
+        gate += f" {self._blurred_px}" if self._blurred_px else ""
+        key = hashlib.sha256(f"3 {self._detector.name} {self._versions} {gate}".encode() + data).hexdigest()
         held = self._cache / f"{key[:32]}.npz"
         if not held.is_file():
             part = held.with_suffix(".part")
@@ -142,16 +155,20 @@ class Eye:
         if sharpness(crop.picture) < self._policy.least_sharpness:
             return None
         coded = jpeg.decode(jpeg.encode(crop.picture, CROP_QUALITY))
-        probe, whole = Face(coded, crop.to_crop(face.landmarks)), Face(picture, face.landmarks)
+        shown = coded if self._blurred_px is None else blurred(coded, self._blurred_px)
+        probe, whole = Face(shown, crop.to_crop(face.landmarks)), Face(picture, face.landmarks)
         return Seen(
             Box(*(number / scale for number in face.box)),
             size,
             {name: one.embed([probe]).vectors[0] for name, one in self._embedders.items()},
             {name: one.embed([whole]).vectors[0] for name, one in self._embedders.items()},
+            yaw_ratio(face.landmarks),
+            light_of(crop.picture),
         )
 
     def _packed(self, seen: Sequence[Seen]) -> dict[str, NDArray[Any]]:
-        arrays: dict[str, NDArray[Any]] = {"boxes": np.array([(*one.box, one.size_px) for one in seen]).reshape(-1, 5)}
+        rows = [(*one.box, one.size_px, one.yaw, one.light) for one in seen]
+        arrays: dict[str, NDArray[Any]] = {"boxes": np.array(rows).reshape(-1, 7)}
         for name, embedder in self._embedders.items():
             shape = (-1, embedder.dimension)
             arrays[f"probe {name}"] = np.array([one.probe[name] for one in seen], np.float32).reshape(shape)
@@ -167,9 +184,25 @@ class Eye:
                 float(row[4]),
                 {name: vectors[place] for name, vectors in probe.items()},
                 {name: vectors[place] for name, vectors in enrolled.items()},
+                float(row[5]),
+                float(row[6]),
             )
             for place, row in enumerate(arrays["boxes"])
         ]
+
+
+def light_of(crop: Picture) -> float:
+    """Return the mean grey level of the face in the middle of a crop."""
+    side = crop.shape[0]
+    edge = round(side * (1 - 1 / GROWTH) / 2)
+    return float(crop[edge : side - edge, edge : side - edge].mean()) if side > 2 * edge else 0.0
+
+
+def blurred(crop: Picture, face_px: float) -> Picture:
+    """Return a crop as if its face had only so many pixels across: shrunk, and enlarged again."""
+    share = min(1.0, face_px * GROWTH / crop.shape[0])
+    small = cv2.resize(crop, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (crop.shape[1], crop.shape[0]), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def korean(root: Path, eye: Eye, tick: Callable[[], None]) -> FaceSet:
@@ -244,6 +277,19 @@ def lfw(root: Path, eye: Eye, tick: Callable[[], None]) -> list[FaceSet]:
         "lfw", {}, pairs=pairs, cohort=[pair.look for pair in pairs[:IN_COHORT]], left_out=len(listed) - len(pairs)
     )
     return [listed_set, FaceSet("lfw, all with all", {}, pairs=everybody)]
+
+
+def lfw_people(root: Path, eye: Eye, tick: Callable[[], None]) -> FaceSet:
+    """Return everybody of `lfw/images`; the first photo is enrolled."""
+    people: dict[str, Person] = {}
+    for number, path in enumerate(sorted((root / "lfw" / "images").iterdir())):
+        one = None if path.name in WRONG_FILES else _largest(eye, path)
+        if one is not None:
+            person = people.setdefault(_name(path.name), Person([], []))
+            (person.looks if person.references else person.references).append(one)
+        if number % 50 == 0:
+            tick()
+    return FaceSet("lfw", people)
 
 
 def _name(file: str) -> str:
