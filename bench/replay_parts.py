@@ -1,7 +1,7 @@
 """The product's parts, driven in media time over a whole clip that fits in memory."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,17 +9,16 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.networks import PAIR, made
 from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.embedders import Embedder, Face
 from mosaicast.adapters.embedders.arcface import from_file
 from mosaicast.adapters.embedders.cohort import CohortScorer, Scorer, cohort_scorer
-from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
-from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.opening import open_source
 from mosaicast.adapters.media.packets import PacketDecoder
 from mosaicast.contracts.messages import Detections, MediaPacket, SampledFrame
-from mosaicast.core.identity import IdentityPolicy, Match
+from mosaicast.core.identity import Match
 from mosaicast.core.types import MediaTime, OwnerId, PersonId, Verdict
 from mosaicast.pipeline.analyse import Job, analyse
 from mosaicast.pipeline.decide import Decider, StreamRecognition
@@ -94,17 +93,18 @@ class MemoryGallery:
     """A gallery in memory, filled from folders of photos.
 
     Args:
-        operator: one network of the operator's (ArcFace's family) and its threshold, instead of the packaged two.
+        operator: one network of the operator's (ArcFace's family) and its threshold, instead of packaged ones.
+        networks: packaged ones, by name.
     """
 
-    def __init__(self, operator: tuple[Path, float] | None = None) -> None:
+    def __init__(self, operator: tuple[Path, float] | None = None, networks: tuple[str, ...] = PAIR) -> None:
         self.detector = CenterFace()
         self.people: list[Enrolled] = []
         self.embedders: list[Embedder]
         self._floor: float | None
         if operator is None:
-            self.embedders, self._floor = [DlibResnet(), FacenetCasia()], None
-            self.policy = IdentityPolicy()
+            self.embedders, self._floor = list(made(networks).values()), None
+            self.policy = policy_for(networks)
         else:
             path, self._floor = operator
             self.embedders = [from_file(path)]
@@ -124,10 +124,15 @@ class MemoryGallery:
             people[PersonId(folder.name)] = embedder.embed(faces).vectors
         self.people.append(Enrolled(folder.name, len(faces)))
 
+    def add_templates(self, person: str, vectors: Sequence[NDArray[np.float32]]) -> None:
+        """Give an enrolled person more templates, by network: [n, dimension]."""
+        for people, more in zip(self._people, vectors, strict=True):
+            people[PersonId(person)] = np.concatenate([people[PersonId(person)], more])
+
     def matchers(self) -> list[FaceMatcher]:
         """Return the networks with their templates."""
         return [
-            FaceMatcher(embedder, _Templates(people, self._scorer(embedder)))
+            FaceMatcher(embedder, Templates(people, self._scorer(embedder)))
             for embedder, people in zip(self.embedders, self._people, strict=True)
         ]
 
@@ -141,8 +146,8 @@ class MemoryGallery:
         return cohort_scorer(embedder.name, embedder.version) if self._floor is None else CohortScorer(self._floor)
 
 
-class _Templates:
-    """One network's gallery, which never changes."""
+class Templates:
+    """One network's gallery, which never changes: each person's templates, [n, dimension]."""
 
     def __init__(self, people: Mapping[PersonId, NDArray[np.float32]], score: Scorer) -> None:
         self._people, self._score = people, score
