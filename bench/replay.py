@@ -11,7 +11,7 @@ import json
 import statistics
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,10 +20,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.networks import PAIR
 from bench.replay_parts import Clip, Enrolled, MemoryGallery, Witness, read_clip, recognise
+from bench.replay_templates import enroll_from
 from mosaicast.adapters.media.packets import PacketDecoder
 from mosaicast.adapters.media.pictures import thumbnail_of
+from mosaicast.core.hindsight import look_back
+from mosaicast.core.mask_policy import MaskPolicy
 from mosaicast.core.masks import reach_edges
+from mosaicast.core.sightings import Entry, Sighting
 from mosaicast.core.timeline import FramePlan
 from mosaicast.core.types import Box, Disposition, MediaTime, Style, TrackVerdict, Verdict
 from mosaicast.pipeline.frames import JobFrames, Lost, Ready, Wanted
@@ -37,8 +42,10 @@ COVERED = 0.9
 """Share of the judge's box that must lie under masks."""
 SAME_FACE = 0.2
 """Intersection over union of the judge's box and a clear track's."""
-VISIBLE_PX = 60.0
-"""Enrolled people count as seen or not from this size on."""
+VISIBLE_PX = (60.0, 40.0)
+"""Enrolled people count as seen or not from this size on; each is a column."""
+LOOKED_BACK = 40
+"""Verdicts: more than trust reaches back."""
 SHEET_FRAMES = 24
 
 
@@ -107,12 +114,19 @@ def main() -> None:
     parser.add_argument("--sheets", type=Path, help="write frames with slips, and a sample of all, here")
     parser.add_argument("--arcface", type=Path, help="recognise with this ONNX file instead of the packaged networks")
     parser.add_argument("--threshold", type=float, default=0.45, help="its cosine")
+    parser.add_argument(
+        "--networks", nargs="+", default=PAIR, metavar="NAME", help="packaged ones, the first one first"
+    )
+    parser.add_argument(
+        "--templates-s", type=float, default=0.0, help="enroll with so many first seconds of the clip too (--witness)"
+    )
     parser.add_argument("--witness", type=Path, help="an ArcFace-style ONNX file that says whose each track really is")
     parser.add_argument("--witness-threshold", type=float, default=0.4, help="its cosine")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     judge = Judge(arguments.judge)
-    gallery = MemoryGallery((arguments.arcface, arguments.threshold) if arguments.arcface else None)
+    operator = (arguments.arcface, arguments.threshold) if arguments.arcface else None
+    gallery = MemoryGallery(operator, tuple(arguments.networks))
     known = MemoryGallery((arguments.witness, arguments.witness_threshold)) if arguments.witness else None
     for folder in arguments.enroll:
         gallery.enroll(folder)
@@ -120,8 +134,9 @@ def main() -> None:
             known.enroll(folder)
     for path in arguments.clips:
         witness = Witness(known) if known and arguments.enroll else None
+        looks = enroll_from(read_clip(path), gallery, known, arguments.templates_s) if known else {}
         found = judged(path, judge, gallery, arguments.sheets, witness)
-        print(json.dumps({"clip": path.name, **found}), flush=True)
+        print(json.dumps({"clip": path.name, "looks_enrolled": looks, **found}), flush=True)
 
 
 class Judge:
@@ -145,14 +160,15 @@ def judged(
     """Run one clip and have it judged."""
     clip = read_clip(path)
     verdicts = recognise(clip, gallery, witness)
+    known = in_hindsight(verdicts)
     result, sheet = Judgement(), Sheet(path.stem, sheets)
     for verdict in verdicts:
         result.reasons.update(track.reason.value for track in verdict.tracks)
     for number, (frame, time, plan) in enumerate(planned(clip, verdicts)):
-        slipped = result.take(number, frame, plan, judge, _clear_boxes(verdicts, time))
+        slipped = result.take(number, frame, plan, judge, _clear_boxes(known, time))
         sheet.add(number, frame, plan, slipped)
     sheet.write()
-    return {**result.summary(), **_visibility(verdicts, gallery.people, witness)}
+    return {**result.summary(), **_visibility(known, gallery.people, witness)}
 
 
 def planned(clip: Clip, verdicts: Sequence[Verdict]) -> Iterator[tuple[av.VideoFrame, MediaTime, FramePlan]]:
@@ -195,17 +211,14 @@ def _share(mask: NDArray[np.bool_], box: Box) -> float:
 def _visibility(verdicts: Sequence[Verdict], people: Sequence[Enrolled], witness: Witness | None) -> Mapping[str, Any]:
     """Return how many looks each enrolled person was clear in, and which share of the looks at those tracks that is.
 
-    The share counts faces of `VISIBLE_PX` and more, from a second after their track began. Without a witness, tracks
-    that were never clear are in no share: whose they are is seen on the sheets.
+    The share counts every look from the first one of a track on, at faces from each size of `VISIBLE_PX` on. Without a
+    witness, tracks that were never clear are in no share: whose they are is seen on the sheets.
     """
     whose = witness.whose() if witness else {}
-    begun: dict[int, MediaTime] = {}
     looks: dict[int, list[TrackVerdict]] = {}
     for verdict in verdicts:
         for track in verdict.tracks:
-            start = begun.setdefault(track.track_id, verdict.time)
-            if verdict.time - start >= 1 and min(track.box.width, track.box.height) >= VISIBLE_PX:
-                looks.setdefault(track.track_id, []).append(track)
+            looks.setdefault(track.track_id, []).append(track)
     found = {}
     for person in people:
         own = [
@@ -213,13 +226,27 @@ def _visibility(verdicts: Sequence[Verdict], people: Sequence[Enrolled], witness
             for track_id, seen in looks.items()
             if whose.get(track_id) == person.person_id or any(track.person_id == person.person_id for track in seen)
         ]
-        clear = [track.person_id == person.person_id for seen in own for track in seen]
-        found[person.person_id] = {
-            "tracks": len(own),
-            "looks": len(clear),
-            "visible": round(sum(clear) / len(clear), 4) if clear else 0.0,
-        }
+        columns = {f"from_{size:.0f}_px": _seen(person.person_id, own, size) for size in VISIBLE_PX}
+        found[person.person_id] = {"tracks": len(own), **columns}
     return {"looks": len(verdicts), "enrolled": found}
+
+
+def in_hindsight(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return what is known when the frames leave: who is earned soon after has been that person."""
+    policy, entries = MaskPolicy(), list[Entry]()
+    for verdict in verdicts:
+        at_s = float(verdict.time)
+        told = {track.track_id: Sighting(at_s, track) for track in verdict.tracks}
+        entries.append(Entry(verdict, at_s, told, dict(told)))
+        look_back(entries[-LOOKED_BACK:], at_s, policy)
+    return [replace(one.verdict, tracks=tuple(seen.track for seen in one.sightings.values())) for one in entries]
+
+
+def _seen(person: str, tracks: Sequence[Sequence[TrackVerdict]], size_px: float) -> dict[str, float]:
+    """Return at how many looks of a size a person was there, and in which share of them seen."""
+    large = [one for track in tracks for one in track if min(one.box.width, one.box.height) >= size_px]
+    clear = [one.person_id == person for one in large]
+    return {"looks": len(clear), "visible": round(sum(clear) / len(clear), 4) if clear else 0.0}
 
 
 class Sheet:
