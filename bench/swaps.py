@@ -45,7 +45,7 @@ BEFORE, AFTER = 60, 45
 """Frames of the clip around a swap."""
 SWAPS_AT = (90, 120, 150, 180, 210)
 """Frames of the clip in which the person has been clear for long."""
-JUMP = 0.6
+JUMP = 0.9
 """Of the face's width."""
 AHEAD_S = Policy().delay_s - ANSWER_S
 """How far beyond a frame the verdicts reach that are there when it leaves."""

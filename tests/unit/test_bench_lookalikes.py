@@ -1,6 +1,7 @@
 """The safety bench: clips are replayed at every phase, and a stranger who would be shown is found."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from bench import lookalike_people as people
 from bench import swaps
 from bench.lookalike_looks import farthest_apart, mean_of, tracks_of, windows
 from bench.lookalike_people import Enrolled, Strangers
-from bench.lookalike_replay import replayed_alone
+from bench.lookalike_replay import PERSON, replayed_alone
 from bench.networks import WITNESS
 from bench.seen import SeenClip, packed, row_of, sampled, unpacked
 from mosaicast.adapters.embedders import Embedded, Embedder
@@ -27,7 +28,7 @@ def clip(bob: np.ndarray = BOB, fps: int = 30, cut_at: int | None = None) -> See
     frames: list[Detections] = []
     for number in range(FRAMES):
         faces = [face(x, jpeg=(2 * number + place).to_bytes(4, "big")) for place, x in enumerate((100.0, 600.0))]
-        cut = {"scene_cut": True} if number == cut_at else {}
+        cut: dict[str, Any] = {"scene_cut": True} if number == cut_at else {}
         frames.append(detections(number, *faces, time_base=TimeBase(1, fps), **cut))
     seen, known = np.stack([ANN, bob] * FRAMES), np.stack([ANN, BOB] * FRAMES)
     lengths = np.ones(2 * FRAMES, np.float32)
@@ -135,7 +136,7 @@ def test_a_lookalike_is_found() -> None:
 @pytest.mark.parametrize("jump", [False, True])
 def test_a_stranger_in_the_persons_place_leaves_masked(jump: bool) -> None:
     guest = swaps.Stranger("clip", [swaps.moved(clip().frames[0].faces[1], 1)], "frontal")
-    one = swaps.swapped(clip(), guest, swaps.BEFORE, {swaps.PERSON: ann().vectors}, NETWORKS, jump=jump)
+    one = swaps.swapped(clip(), guest, swaps.BEFORE, {PERSON: ann().vectors}, NETWORKS, jump=jump)
     assert one.was_clear
     assert one.frames == swaps.AFTER
     assert one.shown == 0
@@ -143,6 +144,6 @@ def test_a_stranger_in_the_persons_place_leaves_masked(jump: bool) -> None:
 
 def test_a_stranger_whom_nothing_tells_apart_is_told() -> None:
     guest = swaps.Stranger("clip", [swaps.moved(clip().frames[0].faces[0], 0)], "frontal")
-    one = swaps.swapped(clip(), guest, swaps.BEFORE, {swaps.PERSON: ann().vectors}, NETWORKS, jump=False)
+    one = swaps.swapped(clip(), guest, swaps.BEFORE, {PERSON: ann().vectors}, NETWORKS, jump=False)
     assert one.shown >= swaps.AFTER - 5, "all, but those at the end whose verdicts do not come"
     assert not swaps.summary([one])["holds"]
