@@ -28,6 +28,7 @@ _OPTIONS = {
 }
 _TICKS = 90_000
 """A second in MPEG-TS."""
+_TICK_S = Fraction(1, _TICKS)
 _ERRORS = (av.FFmpegError, OSError, ValueError)
 _FIRST_STEP_S = 1 / 30
 """How long a frame is shown when no other tells."""
@@ -213,9 +214,10 @@ class _Muxer:
         assert self._audio is not None
         raw = av.Packet(packet.data)
         raw.stream = self._audio
-        raw.time_base = Fraction(1, _TICKS)
+        raw.time_base = _TICK_S
         raw.pts = raw.dts = round(time_s * _TICKS)
-        raw.duration = round(packet.time_base.seconds(packet.duration) * _TICKS)
+        base = packet.time_base
+        raw.duration = round(packet.duration * base.num * _TICKS / base.den)
         self._container.mux(raw)
 
     def close(self, end_s: float) -> None:
