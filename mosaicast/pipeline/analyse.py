@@ -32,7 +32,7 @@ class Job(NamedTuple):
     crops: bool
     """Cut every face out that is large enough, whatever it costs."""
     after_seq: int = -1
-    """Number of the frame of this epoch whose detections went out last; -1: none, or another instance's."""
+    """Number of the frame of this epoch whose detections go out before; -1: none do, or another instance's."""
 
 
 class Failure(NamedTuple):

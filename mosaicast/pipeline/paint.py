@@ -25,7 +25,7 @@ def to_yuv420(frame: Frame) -> Frame:
 
     A converted frame is a copy; otherwise it is the decoder's own.
     """
-    width, height = max(2, frame.width // 2 * 2), max(2, frame.height // 2 * 2)
+    width, height = even(frame.width, frame.height)
     if frame.format.name in _THE_SAME and (width, height) == (frame.width, frame.height):
         return frame
     converted = frame.reformat(width=width, height=height, format=FORMAT)
@@ -35,6 +35,11 @@ def to_yuv420(frame: Frame) -> Frame:
     if getattr(frame, _MATRIX) == _RGB:
         setattr(converted, _MATRIX, _UNSPECIFIED)
     return converted
+
+
+def even(width: int, height: int) -> tuple[int, int]:
+    """Return the size that a frame of this size has as 4:2:0."""
+    return max(2, width // 2 * 2), max(2, height // 2 * 2)
 
 
 def paint(frame: Frame, plan: FramePlan, style: Style) -> None:

@@ -172,7 +172,7 @@ class Engine:
             if isinstance(result, Lost):
                 self._lose(run.epoch, result)
             elif run.epoch == self._settled.epoch and result.index in self._settled.indexes:
-                continue
+                self._take_over(run, result, now)
             elif run.late_s(result.time, now) > LATE_S:
                 self._lose(run.epoch, Lost(result.index, "late"))
             else:
@@ -182,27 +182,39 @@ class Engine:
         frame = to_yuv420(ready.frame)
         plan = self.guard.planned(ready.plan, now)
         looked_at = self.guard.begin(frame, plan, now)
-        before = self._before(run, frame, plan, now) if looked_at is None else looked_at
-        paint(frame, plan, self._wanted.policy.style)
-        video = self._format(run, frame)
-        if not self._output.frame(frame, float(ready.time), now, video, self._audio_format(run)):
+        may_be_last = run.silent_s(now) > SUSPICIOUS_S
+        before = self._before(frame, plan) if looked_at is None and may_be_last else looked_at
+        painted = self._painted(run, ready, frame, plan, before)
+        if not self._output.frame(frame, float(ready.time), now, painted.video, self._audio_format(run)):
             self.note = masking.EDGE_REFUSES.says()
             self._lose(run.epoch, Lost(ready.index, "sink_unavailable"))
             return
-        bracket = run.line.bracket(ready.time) or ()
-        ids = frozenset(track.track_id for verdict in bracket for track in verdict.tracks if track.clear)
-        clear = () if before is None else self._clear(run, ready.time)
-        painted = Painted(frame, plan, FrameId(run.epoch, ready.index), ready.time, video, before, clear, ids)
         if looked_at is not None:
-            self.guard.sent(painted.id, frame, looked_at, clear, now)
+            self.guard.sent(painted.id, frame, looked_at, painted.clear, now)
         self.still.left(painted)
         self.note = self.guard.note(now) or self._sound_note(run) or self._lag_note(run)
         self._outcomes.append(self._shown(run, ready, plan, now))
 
-    def _before(self, run: EpochRun, frame: av.VideoFrame, plan: FramePlan, now: float) -> Luma | None:
+    def _take_over(self, run: EpochRun, ready: Ready, now: float) -> None:
+        """A child before us has sent this frame. If the source stands still, it may be the one that goes on."""
+        frame, plan = to_yuv420(ready.frame), self.guard.planned(ready.plan, now)
+        self.still.left(self._painted(run, ready, frame, plan, self._before(frame, plan)))
+
+    def _painted(
+        self, run: EpochRun, ready: Ready, frame: av.VideoFrame, plan: FramePlan, before: Luma | None
+    ) -> Painted:
+        """Paint a frame and return what is to be known of it, should it go on."""
+        paint(frame, plan, self._wanted.policy.style)
+        bracket = run.line.bracket(ready.time) or ()
+        ids = frozenset(track.track_id for verdict in bracket for track in verdict.tracks if track.clear)
+        clear = () if before is None else self._clear(run, ready.time)
+        frame_id = FrameId(run.epoch, ready.index)
+        return Painted(frame, plan, frame_id, ready.time, self._format(run, frame), before, clear, ids)
+
+    def _before(self, frame: av.VideoFrame, plan: FramePlan) -> Luma | None:
         """Return the luma of a frame that may be the last one for a while: then it is checked again and again."""
         checked = self.guard.on and plan.disposition is not Disposition.FULL_MOSAIC
-        return self.guard.luma(frame) if checked and run.silent_s(now) > SUSPICIOUS_S else None
+        return self.guard.luma(frame) if checked else None
 
     def _shown(self, run: EpochRun, ready: Ready, plan: FramePlan, now: float) -> Outcome:
         return Outcome(

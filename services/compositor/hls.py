@@ -5,6 +5,7 @@ slow, full or away stops the HLS of this stream and nothing else: no picture wai
 """
 
 import contextlib
+import math
 import queue
 import secrets
 import threading
@@ -145,7 +146,7 @@ class HlsOutput:
         self._thread: threading.Thread | None = None
         self._waiting = threading.Semaphore(WAITING)
         self._least_revision = 0
-        self._tripped_ms = -1
+        self._taken_back_s = -math.inf
         self._pause_s, self._retry_s = FIRST_PAUSE_S, 0.0
         self._unclean = False
         self._last_s: float | None = None
@@ -158,7 +159,7 @@ class HlsOutput:
 
     def on_segment(self, segment: Segment) -> None:
         """Take in a segment from the child."""
-        if segment.revision < self._least_revision or segment.began_ms <= self._tripped_ms:
+        if segment.revision < self._least_revision or segment.began_s <= self._taken_back_s:
             return
         self._last_s, self._ended_s = self._clock(), None
         if not self._waiting.acquire(blocking=False):
@@ -173,9 +174,13 @@ class HlsOutput:
         if self._last_s is not None:
             self._do(self._files.purge)
 
-    def purge_until(self, wall_ms: int) -> None:
-        """Delete all segments, and take none that began by then: they may show what should not have been seen."""
-        self._tripped_ms = max(self._tripped_ms, wall_ms)
+    def purge_until(self, now_s: float) -> None:
+        """Delete all segments, and take none that began by then: they may show what should not have been seen.
+
+        Args:
+            now_s: monotonic seconds, of the clock that the child has too.
+        """
+        self._taken_back_s = max(self._taken_back_s, now_s)
         if self._last_s is not None:
             self._do(self._files.purge)
 

@@ -26,9 +26,10 @@ class Rig:
     folder: Path
     made: list[HlsSegment] = field(default_factory=list)
     wall_ms: int = 1_000
+    now_s: float = 5.0
 
     def __post_init__(self) -> None:
-        self.segmenter = Segmenter(self.made.append, lambda: self.wall_ms)
+        self.segmenter = Segmenter(self.made.append, lambda: self.wall_ms, lambda: self.now_s)
 
     def open(self, audio: AudioFormat | None = None) -> FlvSink:
         return FlvSink(str(self.folder / "out.flv"), VIDEO, audio, self.segmenter)
@@ -188,12 +189,24 @@ def test_what_is_to_be_forgotten_never_comes_out_and_the_next_frame_begins_anew(
 def test_a_segment_has_the_revision_that_it_began_with(rig: Rig) -> None:
     sink = rig.open()
     push(sink, 30)
-    rig.segmenter.revision, rig.wall_ms = 8, 9_000
+    rig.segmenter.revision, rig.wall_ms, rig.now_s = 8, 9_000, 7.0
     frames_from = 30
     for number in range(frames_from, 70):
         sink.write_frame(frame(number), number / RATE)
     sink.close()
-    assert [(one.revision, one.began_ms) for one in rig.made] == [(0, 1_000), (8, 9_000)]
+    assert [(one.revision, one.began_ms, one.began_s) for one in rig.made] == [(0, 1_000, 5.0), (8, 9_000, 7.0)]
+
+
+def test_a_keyframe_that_the_encoder_holds_back_began_when_it_was_painted(rig: Rig) -> None:
+    """Taken for one of after a trip of the guard, it showed once more what the trip was about."""
+    sink = rig.open()
+    push(sink, 61)  # the last one is the second keyframe
+    rig.segmenter.revision, rig.wall_ms, rig.now_s = 8, 9_000, 7.0
+    for number in range(61, 130):
+        sink.write_frame(frame(number), number / RATE)
+    sink.close()
+    began = [(one.revision, one.began_ms, one.began_s) for one in rig.made]
+    assert began == [(0, 1_000, 5.0), (0, 1_000, 5.0), (8, 9_000, 7.0)]
 
 
 def test_sound_that_cannot_be_muxed_costs_the_sound_only(rig: Rig, sound: Sound) -> None:

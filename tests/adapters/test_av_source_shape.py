@@ -105,6 +105,18 @@ def test_a_picture_that_is_stored_turned_is_upright_for_analysis_and_for_viewers
         assert np.array_equal(picture.luma(), expected), "counterclockwise, as players turn it"
 
 
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_picture_may_have_odd_sides(tmp_path: Path, degrees: int) -> None:
+    """Each keyframe began another epoch, and no picture was ever looked at."""
+    clip = make_clip(tmp_path / "a.flv", audio=False, size_wh=(321, 181), pixel_format="yuv444p")
+    events = read_file(turned_by_sei(tmp_path / "b.flv", clip, degrees))
+    (start,) = starts(events)
+    size_wh = (180, 320) if degrees in (90, 270) else (320, 180)
+    assert (start.video.width, start.video.height) == size_wh
+    assert [picture.size_wh for picture in pictures(events)] == [size_wh] * 45
+    assert {(frame.width, frame.height) for _, frame in decoded(events)} == {size_wh}
+
+
 def test_a_turn_in_the_middle_begins_another_epoch(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.flv", audio=False)
     joined = concatenated_flv(tmp_path / "b.flv", clip, turned_by_sei(tmp_path / "c.flv", clip, 90))

@@ -4,6 +4,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from mosaicast.adapters.media.turning import Rotation
+from mosaicast.pipeline.paint import even
 
 _LARGEST_SIDE_OF_RATIO = 65535
 """As H.264 can say it (ITU-T H.264, E.2.1)."""
@@ -29,6 +30,8 @@ def shape_of(stream: Any, rotation: Rotation) -> Shape:
     """
     context = stream.codec_context
     size_wh = int(context.width or 0), int(context.height or 0)
+    if rotation:
+        size_wh = even(*size_wh)  # what is turned is converted first
     aspect = _ratio(context.sample_aspect_ratio or stream.sample_aspect_ratio)
     if rotation in (90, 270):
         return Shape(size_wh[::-1], rotation, None if aspect is None else aspect[::-1])

@@ -68,5 +68,6 @@ def test_a_stream_is_cut_into_segments_and_panic_throws_away_the_one_in_the_maki
     assert [one.discontinuity for one in (second, third)] == [False, True]
     assert third.began_ms >= second.began_ms + 2000, "what was cut after the second is lost"
     assert third.began_ms > first.began_ms > 1_700_000_000_000
+    assert time.monotonic() > third.began_s >= second.began_s + 2.0
     assert declared(second.data) == declared(third.data) == {"video", "audio"}
     assert times(second.data)["video"][-1] - times(second.data)["video"][0] > 1.8
