@@ -108,9 +108,9 @@ def _mux(clip: Path) -> float:
         before = resource.getrusage(resource.RUSAGE_SELF)
         segmenter = Segmenter(lambda one: files.add(_segment(one)), int)
         segmenter.begin(source.streams.video[0], AudioFormat(_parameters(source), bytes(sound[0])))
-        segmenter.expect(0.0, broken=False)
         for packet, time_s in zip(packets, times_s, strict=True):
             if packet.stream.type == "video":
+                segmenter.expect(time_s, broken=False)
                 segmenter.video(packet, time_s)
             else:
                 segmenter.audio(media[id(packet)], time_s)

@@ -160,7 +160,7 @@ class Segmenter:
 
     def _cut_at(self, time_s: float) -> "_Cut":
         """Return when the picture left and by which spec it was painted: before the encoder gave it back."""
-        while self._expected and self._expected[0].time_s < time_s:
+        while len(self._expected) > 1 and self._expected[0].time_s < time_s:
             self._expected.popleft()
         return replace(self._expected[0], time_s=time_s)
 
