@@ -3,8 +3,6 @@
 from collections.abc import Callable
 
 import av
-from msgspec import UnsetType
-
 from mosaicast.adapters.media.encoder import VideoFormat
 from mosaicast.adapters.media.flv_audio import is_carried
 from mosaicast.adapters.media.sink import AudioFormat
@@ -190,7 +188,7 @@ class Engine:
             self._lose(run.epoch, Lost(ready.index, "sink_unavailable"))
             return
         if looked_at is not None:
-            self.guard.sent(painted.id, frame, looked_at, painted.clear, now)
+            self.guard.sent(painted, looked_at, now)
         self.still.left(painted)
         self.note = self.guard.note(now) or self._sound_note(run) or self._lag_note(run)
         self._outcomes.append(self._shown(run, ready, plan, now))
@@ -235,7 +233,7 @@ class Engine:
         ):
             return
         self.still.sent(now)
-        self.guard.again(painted.id, painted.frame, painted.before, painted.clear, now)
+        self.guard.again(painted, now)
         self.note = self.guard.note(now) or clocks.STANDS_STILL.says()
 
     def _veil(self) -> None:
@@ -258,7 +256,7 @@ class Engine:
             int(frame.color_primaries),
             int(frame.color_trc),
             int(frame.colorspace),
-            (1, 1) if isinstance(run.video.sample_aspect, UnsetType) else run.video.sample_aspect,
+            run.video.pixel_wh,
         )
 
     def _audio_format(self, run: EpochRun) -> AudioFormat | None:

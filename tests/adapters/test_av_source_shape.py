@@ -69,6 +69,13 @@ def test_square_pixels_are_not_told(tmp_path: Path) -> None:
     assert starts(read_file(made_wide(tmp_path / "one.flv", clip, "1/1")))[0].video.sample_aspect is UNSET
 
 
+@pytest.mark.parametrize("aspect", ["4/1", "1/100", "65535/1"])
+def test_a_shape_that_nobody_means_is_not_told(tmp_path: Path, aspect: str) -> None:
+    """Viewers see what was looked at: the picture as it is stored."""
+    clip = make_clip(tmp_path / "a.flv", audio=False)
+    assert starts(read_file(made_wide(tmp_path / "wide.flv", clip, aspect)))[0].video.sample_aspect is UNSET
+
+
 @pytest.mark.parametrize("b_frames", [0, 2])
 def test_another_shape_of_pixels_begins_another_epoch(tmp_path: Path, b_frames: int) -> None:
     clip = make_clip(tmp_path / "a.ts", audio=False, b_frames=b_frames)
