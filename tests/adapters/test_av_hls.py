@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import msgspec
 import pytest
 
 from mosaicast.adapters.media.hls import HlsSegment, Segmenter
@@ -207,6 +208,18 @@ def test_a_keyframe_that_the_encoder_holds_back_began_when_it_was_painted(rig: R
     sink.close()
     began = [(one.revision, one.began_ms, one.began_s) for one in rig.made]
     assert began == [(0, 1_000, 5.0), (0, 1_000, 5.0), (8, 9_000, 7.0)]
+
+
+def test_sound_that_has_no_place_in_a_segment_costs_the_sound_only(rig: Rig, sound: Sound) -> None:
+    """Its header writes the rate out. There was no segment at all, and every picture was a keyframe."""
+    rate_in_full = b"\x17\x80\x5d\xc0\x08"
+    parameters = msgspec.structs.replace(sound.format.parameters, extradata=rate_in_full)
+    sink = rig.open(AudioFormat(parameters, sound.format.first_packet))
+    push(sink, 150, sound)
+    sink.close()
+    assert rig.durations == pytest.approx([2.0, 1.0], abs=0.05), "without sound from the second keyframe on"
+    assert {kind for one in rig.made for kind in declared(one.data)} == {"video"}
+    assert sum(is_key for _, is_key in read(rig.folder / "out.flv").video) <= 4
 
 
 def test_sound_that_cannot_be_muxed_costs_the_sound_only(rig: Rig, sound: Sound) -> None:
