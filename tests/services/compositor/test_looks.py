@@ -23,7 +23,7 @@ from services.ingest.wire import Command
 from tests.adapters.av_clips import make_clip
 from tests.adapters.test_av_source_shape import filtered, turned_by_sei
 from tests.services.compositor.media import STREAM, spec, verdicts
-from tests.services.compositor.rig import CLEAR, Rig
+from tests.services.compositor.rig import CLEAR, FULL, Rig
 
 
 class Outlet:
@@ -133,6 +133,25 @@ def test_colours(tmp_path: Path, colours: tuple[int, int, int], pixel_format: st
         with av.open(str(clip)) as opened:
             sent = float(np.mean([luma_of(frame) for frame in opened.decode(video=0)]))
         assert abs(luma - sent) < 3, "no level was stretched or pressed together"
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv444p", "yuv422p10le"])
+@pytest.mark.parametrize("matrix", [8, 11, 14], ids=["ycgco", "ydzdx", "ictcp"])
+def test_colours_that_can_not_be_converted_are_mosaicked(tmp_path: Path, pixel_format: str, matrix: int) -> None:
+    """Nobody can look for faces in them; the child that was to convert them ended, five times, and there was no stream."""
+    clip = make_clip(tmp_path / "a.mkv", audio=False, pixel_format=pixel_format, size_wh=(160, 96))
+    told = filtered(
+        tmp_path / "b.mkv", clip,
+        f"h264_metadata=colour_primaries=1:transfer_characteristics=1:matrix_coefficients={matrix}",
+    )  # fmt: skip
+    made = ingested(told)
+    assert made.samples == []
+    played = Broadcast(tmp_path / "out.flv")
+    played.play(made.media, {})
+    played.drain()
+    played.engine.close()
+    assert {disposition for disposition, _ in played.kinds()} == {FULL}
+    assert look(tmp_path / "out.flv")[-3:] == (1, 1, matrix)
 
 
 @pytest.mark.parametrize("aspect", ["4/3", "16/11", "12/11", "8/9"])
