@@ -47,8 +47,8 @@ class FrameHeader(Message, frozen=True, kw_only=True):
 
 
 class SampledFrame(FrameHeader, frozen=True, kw_only=True):
-    """One decoded frame for analysis. The JPEG may be smaller than the source (at most 1280 wide). It has the shape that
-    viewers see: where the source's pixels are not square, one side is stretched."""
+    """One decoded frame for analysis. The JPEG may be smaller than the source (at most 1280 wide). It has the shape
+    that viewers see; one side is stretched where the source's pixels are not square."""
 
     detection_threshold: Annotated[float, Meta(ge=0.05, le=0.6)] = 0.2
     jpeg: Annotated[bytes, Meta(min_length=1)]

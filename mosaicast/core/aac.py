@@ -54,7 +54,12 @@ def with_listed_rate(config: bytes) -> bytes:
     """Return an AudioSpecificConfig that tells its rate by the index, where there is one; else as it is. Neither FFmpeg
     nor ADTS takes a rate that is written out."""
     parsed = parse_config(config)
-    if parsed is None or parsed.rate_is_listed or parsed.object_type >= _EXTENDED_TYPE or parsed.sample_rate not in RATES:
+    if (
+        parsed is None
+        or parsed.rate_is_listed
+        or parsed.object_type >= _EXTENDED_TYPE
+        or parsed.sample_rate not in RATES
+    ):
         return config
     kind, after = _SHORT_TYPE_BITS, _SHORT_TYPE_BITS + _INDEX_BITS + _RATE_BITS
     bits = f"{int.from_bytes(config, 'big'):0{8 * len(config)}b}"
@@ -69,8 +74,10 @@ def lc_config(sample_rate: int, channels: int) -> bytes:
 
 
 def begins_like_adts(data: bytes) -> bool:
-    """Whether data begins as an ADTS frame does. A bare frame never does: its first three bits would say that it ends at
-    once. FFmpeg's muxer of FLV gives up the whole push where the first sound begins so."""
+    """Whether data begins as an ADTS frame does. A bare frame never does: its first three bits would say that it ends.
+
+    FFmpeg's muxer of FLV gives up the whole push where the first sound begins so.
+    """
     return len(data) > 1 and data[0] == 0xFF and data[1] & 0xF0 == 0xF0
 
 
@@ -79,7 +86,8 @@ def unwrap_adts(data: bytes) -> tuple[bytes, list[bytes]] | None:
 
     Frames of FLV should be bare, one in a tag, but some encoders leave the header on, and send several.
     """
-    config, frames, at = b"", [], 0
+    config, at = b"", 0
+    frames: list[bytes] = []
     while at < len(data) or not frames:
         one = _unwrap_one(data[at:])
         if one is None or (frames and one[0] != config):

@@ -18,7 +18,7 @@ COLOURS = ("color_range", "color_primaries", "color_trc", _MATRIX)
 _RGB, _UNSPECIFIED = 0, 2
 """AVCOL_SPC_RGB: no 4:2:0 picture has that matrix. AVCOL_SPC_UNSPECIFIED."""
 _SCALED = frozenset({_RGB, 1, _UNSPECIFIED, 4, 5, 6, 7, 9, 10})
-"""Matrices that FFmpeg's scaler knows. It refuses pictures of another (YCgCo, ICtCp, ...), and they have no JPEG: nobody
+"""Matrices that FFmpeg's scaler knows. It refuses pictures of others (YCgCo, ICtCp), which have no JPEG then: nobody
 looks for faces in them, so all of them is mosaicked."""
 
 

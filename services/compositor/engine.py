@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import av
+
 from mosaicast.adapters.media.encoder import VideoFormat
 from mosaicast.adapters.media.flv_audio import is_carried
 from mosaicast.adapters.media.sink import AudioFormat

@@ -28,9 +28,7 @@ def _codec_violation(codec: CodecParameters, allowed: Allowed) -> str | None:
     return None
 
 
-def sample_violation(
-    sample: SampledFrame, size_wh: tuple[int, int], pixel_wh: tuple[int, int] = (1, 1)
-) -> str | None:
+def sample_violation(sample: SampledFrame, size_wh: tuple[int, int], pixel_wh: tuple[int, int] = (1, 1)) -> str | None:
     """Return what is wrong with a sampled frame of an epoch, None if nothing.
 
     Args:

@@ -215,7 +215,7 @@ class _Muxer:
         if audio is not None:
             self._template, template = audio_template(audio.parameters, audio.first_packet)
             self._audio = self._container.add_stream_from_template(template)
-        self._container.start_encoding()  # sound that MPEG-TS has no place for shows now, and not with the first picture
+        self._container.start_encoding()  # what MPEG-TS has no place for shows now, not at a picture
 
     @property
     def has_audio(self) -> bool:

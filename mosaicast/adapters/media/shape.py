@@ -7,8 +7,8 @@ from mosaicast.adapters.media.turning import Rotation
 from mosaicast.pipeline.paint import even
 
 LARGEST_STRETCH = 3
-"""Of a pixel, of one side to the other. Formats in use have 2 at most. Whoever says more is not believed: what is looked
-at and what viewers see is the picture as it is stored."""
+"""Of a pixel, of one side to the other. Formats in use have 8:3 at most. Whoever says more is not believed: what is
+looked at, and what viewers see, is the picture as it is stored."""
 _LARGEST_SIDE_OF_RATIO = 65535
 """As H.264 can say it (ITU-T H.264, E.2.1)."""
 

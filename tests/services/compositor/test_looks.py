@@ -138,7 +138,7 @@ def test_colours(tmp_path: Path, colours: tuple[int, int, int], pixel_format: st
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv444p", "yuv422p10le"])
 @pytest.mark.parametrize("matrix", [8, 11, 14], ids=["ycgco", "ydzdx", "ictcp"])
 def test_colours_that_can_not_be_converted_are_mosaicked(tmp_path: Path, pixel_format: str, matrix: int) -> None:
-    """Nobody can look for faces in them; the child that was to convert them ended, five times, and there was no stream."""
+    """Nobody can look for faces in them. The child that was to convert them ended, five times: there was no stream."""
     clip = make_clip(tmp_path / "a.mkv", audio=False, pixel_format=pixel_format, size_wh=(160, 96))
     told = filtered(
         tmp_path / "b.mkv", clip,

@@ -88,18 +88,18 @@ def test_a_crop_shows_its_part_of_the_source(
     np.testing.assert_allclose(crop[middle, middle, :2] * 16.0, source, atol=40)
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 1440), (2560, 480)], ids=["pressed together", "pressed flat"])
+@pytest.mark.parametrize("size_wh", [(1280, 1440), (2560, 480)], ids=["pressed together", "pressed flat"])
 @pytest.mark.parametrize("size", [40, 150])
 def test_where_pixels_are_not_square_places_and_crops_are_still_the_sources(
     fake_detector: Callable[..., Any],
     make_face: Callable[..., Any],
     big: Callable[..., Any],
     size: int,
-    width: int,
-    height: int,
+    size_wh: tuple[int, int],
 ) -> None:
     """The JPEG has the shape that viewers see, and the detector looks at that."""
     detector = fake_detector([make_face(300, 100, 300 + size, 100 + size)])
+    width, height = size_wh
     face = answered(detector, big(width=width, height=height)).faces[0]
     across, down = width / 640, height / 360
     assert face.box == pytest.approx((300 * across, 100 * down, (300 + size) * across, (100 + size) * down))
