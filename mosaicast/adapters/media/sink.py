@@ -119,8 +119,8 @@ class FlvSink:
         return since_s >= KEYFRAME_S - 1e-3 or since_s + step_s > LONGEST_GROUP_S
 
     def write_audio(self, packet: MediaPacket, time_s: float) -> None:
-        """Send an audio packet as it is. Without an audio stream it is ignored; so is one that is no sound, for pictures go
-        on without it.
+        """Send an audio packet as it is. Without an audio stream it is ignored; so is one that is no sound: pictures go
+        on.
 
         Raises:
             SinkError: the connection broke.
