@@ -18,7 +18,7 @@ from mosaicast.pipeline.paint import paint, to_yuv420
 from services.compositor.epoch import MANY_ASTRAY, EpochRun
 from services.compositor.guard import OutputGuard
 from services.compositor.output import OpenSink, Output
-from services.compositor.still import Painted, Still
+from services.compositor.still import AFTER_S, Painted, Still
 from services.compositor.wire import Outcome, Settled
 
 UNKNOWN_RATE = 30.0
@@ -190,14 +190,14 @@ class Engine:
             return
         if looked_at is not None:
             self.guard.sent(painted, looked_at, now)
-        self.still.left(painted)
+        self.still.left(painted, now)
         self.note = self.guard.note(now) or self._sound_note(run) or self._lag_note(run)
         self._outcomes.append(self._shown(run, ready, plan, now))
 
     def _take_over(self, run: EpochRun, ready: Ready, now: float) -> None:
         """A child before us has sent this frame. If the source stands still, it may be the one that goes on."""
         frame, plan = to_yuv420(ready.frame), self.guard.planned(ready.plan, now)
-        self.still.left(self._painted(run, ready, frame, plan, self._before(frame, plan)))
+        self.still.left(self._painted(run, ready, frame, plan, self._before(frame, plan)), now)
 
     def _painted(
         self, run: EpochRun, ready: Ready, frame: av.VideoFrame, plan: FramePlan, before: Luma | None
@@ -228,14 +228,20 @@ class Engine:
 
     def _go_on(self, run: EpochRun, now: float) -> None:
         """Send the last picture again if the source stands still. It is no frame of the source: no book counts it."""
-        painted = self.still.due(run.stands_for_s(now), now) if not run.ended else None
-        if painted is None or not self._output.repeat(
-            painted.frame, run.media_s(now), now, painted.video, self._audio_format(run)
-        ):
+        stands_for_s = run.stands_for_s(now)
+        painted = self.still.due(stands_for_s, now) if not run.ended else None
+        if painted is None or not self._repeat(run, painted, now):
             return
         self.still.sent(now)
         self.guard.again(painted, now)
-        self.note = self.guard.note(now) or clocks.STANDS_STILL.says()
+        if (tripped := self.guard.note(now)) or stands_for_s >= AFTER_S:
+            self.note = tripped or clocks.STANDS_STILL.says()
+
+    def _repeat(self, run: EpochRun, painted: Painted, now: float) -> bool:
+        # Pictures of a slow source leave as late as each other, for they wait in vain for what follows: between them
+        # time goes on with the clock. After others it goes on to what is due, which the next picture will be.
+        time_s = None if self.still.slow else run.media_s(now)
+        return self._output.repeat(painted.frame, time_s, now, painted.video, self._audio_format(run))
 
     def _veil(self) -> None:
         style = self._wanted.policy.style

@@ -35,8 +35,8 @@ _FIRST_STEP_S = 1 / 30
 """How long a frame is shown when no other tells."""
 _MOST_HELD_BACK = 8
 """Pictures in the encoder; x264 holds one back, for it waits for the time of the next."""
-_LONGEST_S = 10.0
-"""A pause longer than this is never part of a segment, however slow the source is."""
+_LONGEST_S = LONGEST_GROUP_S + 0.05
+"""A segment is never longer: all of them round to the target duration, which must not change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +165,8 @@ class Segmenter:
         return replace(self._expected[0], time_s=time_s)
 
     def _pauses(self, time_s: float) -> bool:
-        """Whether nothing came for so long that the segment would say that it is longer than its pictures are."""
-        pause_s = time_s - (self._last_s or 0.0)
-        too_long = time_s - self._key_s > LONGEST_GROUP_S + 0.05
-        return (too_long and pause_s > 1.5 * self._step_s) or pause_s > _LONGEST_S
+        """Whether nothing came for so long that the segment would be longer than any may be."""
+        return time_s - self._key_s > _LONGEST_S
 
     def _open(self, time_s: float) -> None:
         if self._video is None or self._resume_s is None or time_s < self._resume_s:
@@ -182,7 +180,8 @@ class Segmenter:
 
     def _finish(self) -> None:
         if self._muxer is not None:
-            self._muxer.close((self._last_s or 0.0) + min(self._step_s, LONGEST_GROUP_S))
+            end_s = (self._last_s or 0.0) + self._step_s
+            self._muxer.close(min(end_s, self._key_s + _LONGEST_S))
         self._muxer = None
 
 

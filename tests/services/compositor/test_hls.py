@@ -10,6 +10,7 @@ import pytest
 from mosaicast.adapters.media.hls_folder import PLAYLIST, HlsFolder, HlsStoreError
 from mosaicast.contracts.messages import Policy, Source, StreamSpec, Zone
 from mosaicast.contracts.situations import masking
+from mosaicast.core.playlist import TARGET_S
 from services.compositor.hls import (
     ENDED_S,
     FIRST_PAUSE_S,
@@ -239,6 +240,19 @@ def test_a_full_disk_is_told_in_a_sentence_cleared_and_tried_again_with_back_off
     assert rig.listing.items[0].discontinuity
     assert rig.listing.sequence > FIRST
     assert rig.hls.note == ""
+
+
+def test_a_segment_that_is_too_long_is_no_part_of_the_list(rig: Rig) -> None:
+    """Ours never are; a child that hostile media has taken over may say so."""
+    first = rig.segment()
+    rig.hls.on_segment(Segment(1, rig.wall_ms + 1, 30.0, False, b"G" * 188))
+    rig.done()
+    assert rig.pictures == {first}
+    rig.number += 1
+    last = rig.segment()
+    assert rig.pictures == {first, last}
+    assert [item.discontinuity for item in rig.listing.items] == [False, True]
+    assert rig.listing.target_s == TARGET_S
 
 
 def test_a_disk_that_hangs_holds_nobody_and_the_gap_is_marked(rig: Rig) -> None:
