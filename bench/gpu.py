@@ -173,7 +173,7 @@ def _embedder(
         batch = [faces[number % len(faces)] for number in range(size)]
         ms = median_ms(partial(network.embed, batch), times, warm=2)
         found[size] = {"ms": ms, "faces_per_s": round(1000 * size / ms, 1)}
-    cosine = least_cosine(network.embed(faces), reference.embed(faces))
+    cosine = least_cosine(network.embed(faces).vectors, reference.embed(faces).vectors)
     agreement = {"faces": len(faces), "least_cosine": round(cosine, 7)}
     best = recommended_batch({size: one["ms"] for size, one in found.items()})
     return {"by_batch": found, "recommended_batch": best, "in_batches": network.in_batches, "agreement": agreement}

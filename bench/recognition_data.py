@@ -146,8 +146,8 @@ class Eye:
         return Seen(
             Box(*(number / scale for number in face.box)),
             size,
-            {name: one.embed([probe])[0] for name, one in self._embedders.items()},
-            {name: one.embed([whole])[0] for name, one in self._embedders.items()},
+            {name: one.embed([probe]).vectors[0] for name, one in self._embedders.items()},
+            {name: one.embed([whole]).vectors[0] for name, one in self._embedders.items()},
         )
 
     def _packed(self, seen: Sequence[Seen]) -> dict[str, NDArray[Any]]:

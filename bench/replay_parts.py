@@ -121,7 +121,7 @@ class MemoryGallery:
                 largest = max(found, key=lambda face: face.box.area)
                 faces.append(Face(picture, largest.landmarks))
         for embedder, people in zip(self.embedders, self._people, strict=True):
-            people[PersonId(folder.name)] = embedder.embed(faces)
+            people[PersonId(folder.name)] = embedder.embed(faces).vectors
         self.people.append(Enrolled(folder.name, len(faces)))
 
     def matchers(self) -> list[FaceMatcher]:
@@ -189,7 +189,7 @@ class Witness:
             face = min(detections.faces, key=lambda one: abs(one.box.x1 - x) + abs(one.box.y1 - y))
             if face.crop is None or min(track.box.width, track.box.height) < self.SMALLEST_PX:
                 continue
-            vector = self._matcher.embedder.embed([face_in(jpeg, face.crop, face.landmarks)])
+            vector = self._matcher.embedder.embed([face_in(jpeg, face.crop, face.landmarks)]).vectors
             match = self._matcher.gallery.search(OwnerId(OWNER), vector)[0][0]
             known = self._best.get(track.track_id, match)
             self._best[track.track_id] = max(known, match, key=lambda one: one.similarity)

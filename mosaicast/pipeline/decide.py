@@ -145,7 +145,7 @@ class Decider:
 
     def _embed(self, matcher: FaceMatcher, faces: Sequence[tuple[EmbeddingRequest, Face]]) -> list[Vector | None]:
         try:
-            vectors = list(matcher.embedder.embed([face for _, face in faces]))
+            vectors = list(matcher.embedder.embed([face for _, face in faces]).vectors)
         except ModelError:
             return [None] * len(faces)
         return averaged(matcher, faces, vectors, self._now)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -118,6 +119,29 @@ class Face:
     """In pixels of `picture`."""
 
 
+class Embedded(NamedTuple):
+    """What a network says of some faces, in their order."""
+
+    vectors: NDArray[np.float32]
+    """[n, dimension], each of length 1; zeros, which are like nobody, where the landmarks span no face."""
+    lengths: NDArray[np.float32]
+    """[n]: the length of the network's raw vector, before it was brought to 1: how much of a face it saw. It grows with
+    a frontal view, light and sharpness, and compares within one network only. 0 where there is no face."""
+
+
+class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """From what a network's looks count, measured on its own vectors; None: nobody measured it, so no such rule holds."""
+
+    votes_from: float | None = None
+    """Raw length below which a look has no vote for anybody."""
+    clear_from: float | None = None
+    """Raw length below which a miss is no doubt, if the look is like the one before it."""
+    like_before: float | None = None
+    """Cosine from which a look is like the look of the same track before it."""
+    like_own: float | None = None
+    """Cosine from which a look is like its track's own confirmed ones."""
+
+
 class Embedder(Protocol):
     """Turns faces into vectors. One instance belongs to one thread."""
 
@@ -134,11 +158,15 @@ class Embedder(Protocol):
         """Numbers in a vector."""
 
     @property
+    def quality(self) -> Quality:
+        """From what its looks count."""
+
+    @property
     def in_batches(self) -> bool:
         """Whether several faces at once cost less than one after another."""
 
-    def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        """Return one vector of length 1 for each face, [n, dimension].
+    def embed(self, faces: Sequence[Face]) -> Embedded:
+        """Return one vector of length 1 for each face, and how long the network's own one was.
 
         A face whose landmarks do not span a face gets the zero vector: similar to nobody, so masked.
 

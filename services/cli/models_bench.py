@@ -112,7 +112,7 @@ def _embedder(settings: Settings, name: str) -> Figures:
         return Figures(placement, {1: _median_ms(lambda: embedder.embed([face]))}, default_batch("embedder", "cpu"))
     times = {size: _median_ms(lambda size=size: embedder.embed([face] * size)) for size in BATCHES}  # type: ignore[misc]
     reference = make_embedder(name, models_dir=settings.models_dir, device="cpu")
-    cosine = least_cosine(embedder.embed([face]), reference.embed([face]))
+    cosine = least_cosine(embedder.embed([face]).vectors, reference.embed([face]).vectors)
     trouble = "" if cosine >= LEAST_COSINE else "its vectors are not a CPU's: set MOSAICAST_RECOGNITION__DEVICE=cpu"
     return Figures(placement, times, recommended_batch(times), f"cosine {cosine:.6f}", trouble)
 

@@ -236,7 +236,7 @@ class EmbeddingWorker:
         embedder, started = matcher.embedder, self._clock()
         try:
             with self._metrics.timed("network"):
-                vectors: Sequence[Vector] = list(embedder.embed([face for _, face in faces]))
+                vectors: Sequence[Vector] = list(embedder.embed([face for _, face in faces]).vectors)
         except ModelError as exc:
             _LOG.warning("no_embedding", stream=faces[0][0].stream_id, exception=type(exc).__name__)
             return [None] * len(faces)

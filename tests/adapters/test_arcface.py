@@ -62,7 +62,7 @@ def test_it_is_shown_the_aligned_face_in_rgb(make: Make, shape: tuple[int | str,
     assert embedder.dimension == 147
     chip = np.random.default_rng(1).integers(0, 256, (112, 112, 3), dtype=np.uint8)
     wanted = (chip[:, :, ::-1].reshape(7, 16, 7, 16, 3).mean(axis=(1, 3)) - 127.5) / 127.5
-    got = shown(embedder.embed([Face(chip, TEMPLATE)])[0])
+    got = shown(embedder.embed([Face(chip, TEMPLATE)]).vectors[0])
     np.testing.assert_allclose(got, wanted / np.linalg.norm(wanted), atol=1e-3)
 
 
@@ -72,12 +72,12 @@ def test_turned_faces_are_set_upright(make: Make) -> None:
     turned = Face(
         np.ascontiguousarray(np.rot90(ASTRONAUT)), tuple(np.stack([points[:, 1], 511 - points[:, 0]], 1).ravel())
     )
-    upright, same = embedder.embed([Face(ASTRONAUT, EYES_NOSE_MOUTH), turned])
+    upright, same = embedder.embed([Face(ASTRONAUT, EYES_NOSE_MOUTH), turned]).vectors
     assert upright @ same > 0.999
 
 
 def test_landmarks_without_a_face_give_the_zero_vector(make: Make) -> None:
-    vectors = make(network()).embed([Face(ASTRONAUT, (7.0,) * 10), Face(ASTRONAUT, EYES_NOSE_MOUTH)])
+    vectors = make(network()).embed([Face(ASTRONAUT, (7.0,) * 10), Face(ASTRONAUT, EYES_NOSE_MOUTH)]).vectors
     assert not vectors[0].any()
     assert np.linalg.norm(vectors[1]) == pytest.approx(1.0)
 

@@ -52,7 +52,7 @@ def embedder(request: pytest.FixtureRequest) -> Embedder:
 
 
 def test_no_face_gives_no_vector(embedder: Embedder) -> None:
-    vectors = embedder.embed([])
+    vectors = embedder.embed([]).vectors
     assert vectors.shape == (0, embedder.dimension)
     assert vectors.dtype == np.float32
 
@@ -60,11 +60,11 @@ def test_no_face_gives_no_vector(embedder: Embedder) -> None:
 def test_vectors_have_length_one_and_do_not_depend_on_the_batch(embedder: Embedder) -> None:
     face = Face(ASTRONAUT, EYES_NOSE_MOUTH)
     other = Face(np.ascontiguousarray(ASTRONAUT[:, ::-1]), EYES_NOSE_MOUTH)
-    vectors = embedder.embed([face, other, face])
+    vectors = embedder.embed([face, other, face]).vectors
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
     np.testing.assert_array_equal(vectors[0], vectors[2])
     assert vectors[0] @ vectors[1] < 0.99
-    np.testing.assert_array_equal(embedder.embed([other])[0], vectors[1])
+    np.testing.assert_array_equal(embedder.embed([other]).vectors[0], vectors[1])
 
 
 @pytest.mark.parametrize("network", ["resnet", "facenet"])
@@ -78,19 +78,41 @@ def test_size_and_turn_of_the_picture_hardly_matter(network: str, request: pytes
         Face(large, tuple((points * 3 + 1).ravel())),
         Face(turned, tuple(np.stack([points[:, 1], 511 - points[:, 0]], 1).ravel())),
     ]
-    vectors = embedder.embed(faces)
+    vectors = embedder.embed(faces).vectors
     assert (vectors @ vectors[0] > 0.98).all()
 
 
 @pytest.mark.parametrize("landmarks", [(7.0,) * 10, (math.nan,) * 10, (math.inf,) * 10])
 def test_landmarks_without_a_face_give_the_zero_vector(embedder: Embedder, landmarks: Landmarks) -> None:
-    vectors = embedder.embed([Face(ASTRONAUT, landmarks), Face(ASTRONAUT, EYES_NOSE_MOUTH)])
+    vectors = embedder.embed([Face(ASTRONAUT, landmarks), Face(ASTRONAUT, EYES_NOSE_MOUTH)]).vectors
     assert not vectors[0].any()
     assert vectors[1].any()
 
 
+def test_the_length_of_a_raw_vector_goes_with_it_and_is_none_where_there_is_no_face(embedder: Embedder) -> None:
+    face, none = Face(ASTRONAUT, EYES_NOSE_MOUTH), Face(ASTRONAUT, (7.0,) * 10)
+    found = embedder.embed([none, face, face])
+    assert found.lengths.shape == (3,)
+    assert found.lengths.dtype == np.float32
+    assert found.lengths[0] == 0.0
+    assert found.lengths[1] == found.lengths[2] > 0.0
+    assert embedder.embed([]).lengths.shape == (0,)
+
+
+def test_the_raw_vector_is_the_one_of_length_one_times_its_length(
+    resnet: DlibResnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = np.zeros((1, 128), np.float32)
+    raw[0, :2] = 3.0, 4.0
+    monkeypatch.setattr(CompiledModel, "run", lambda _self, _value: [raw])
+    found = resnet.embed([Face(ASTRONAUT, EYES_NOSE_MOUTH)])
+    assert found.lengths.tolist() == [5.0]
+    np.testing.assert_allclose(found.vectors * found.lengths[:, None], raw, atol=1e-6)
+    assert raw[0, 0] == 3.0, "what the runtime gave is not written to"
+
+
 def test_a_tiny_crop_is_embedded(embedder: Embedder) -> None:
-    vectors = embedder.embed([Face(np.zeros((1, 1, 3), np.uint8), EYES_NOSE_MOUTH)])
+    vectors = embedder.embed([Face(np.zeros((1, 1, 3), np.uint8), EYES_NOSE_MOUTH)]).vectors
     assert np.isfinite(vectors).all()
 
 
@@ -122,7 +144,7 @@ def test_our_alignment_agrees_with_dlibs_own(resnet: DlibResnet) -> None:
     rgb = np.ascontiguousarray(ASTRONAUT[:, :, ::-1])
     shape = predictor(rgb, dlib.get_frontal_face_detector()(rgb, 0)[0])
     chip = np.ascontiguousarray(dlib.get_face_chip(rgb, shape, size=150, padding=0.25)[:, :, ::-1])
-    assert resnet.embed([Face(ASTRONAUT, EYES_NOSE_MOUTH)])[0] @ resnet.embed_chip(chip) > 0.98
+    assert resnet.embed([Face(ASTRONAUT, EYES_NOSE_MOUTH)]).vectors[0] @ resnet.embed_chip(chip) > 0.98
 
 
 @pytest.mark.parametrize("vector", [np.full((1, 128), np.nan), np.zeros((1, 128)), np.full((1, 128), np.inf)])

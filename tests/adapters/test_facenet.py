@@ -87,7 +87,7 @@ def test_another_picture_of_a_person_is_more_alike_than_another_person(embedder:
     hopper = known_picture(Path(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))))
     small = cv2.resize(ASTRONAUT, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     faces = faces_in([ASTRONAUT, np.ascontiguousarray(small[:, ::-1]), cv2.convertScaleAbs(small, alpha=0.6), hopper])
-    vectors = embedder.embed(faces)
+    vectors = embedder.embed(faces).vectors
     own, strangers = vectors[1:3] @ vectors[0], vectors[:3] @ vectors[3]
     assert own.min() > strangers.max() + 0.3
 
@@ -100,7 +100,7 @@ def test_five_johns_are_told_apart(embedder: FacenetCasia) -> None:
     vectors, names = [], []
     for person in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
         faces = faces_in([known_picture(photo) for photo in sorted(person.iterdir())[:4]])
-        vectors.append(embedder.embed(faces))
+        vectors.append(embedder.embed(faces).vectors)
         names += [person.name] * len(faces)
     all_ = np.concatenate(vectors)
     alike = np.array(names)[:, None] == np.array(names)
@@ -121,10 +121,10 @@ def test_it_computes_in_f32_everywhere() -> None:
 
 def test_torch_takes_several_faces_at_once(embedder: FacenetCasia) -> None:
     face, none = Face(ASTRONAUT, EYES_NOSE_MOUTH), Face(ASTRONAUT, (1.0,) * 10)
-    vectors = embedder.embed([face, none, face])
+    vectors = embedder.embed([face, none, face]).vectors
     assert not vectors[1].any()
-    np.testing.assert_allclose(vectors[[0, 2]], embedder.embed([face])[[0, 0]], atol=1e-5)
-    assert embedder.embed([]).shape == (0, 512)
+    np.testing.assert_allclose(vectors[[0, 2]], embedder.embed([face]).vectors[[0, 0]], atol=1e-5)
+    assert embedder.embed([]).vectors.shape == (0, 512)
     assert embedder.in_batches == (embedder.placement.runtime == "torch")
 
 

@@ -67,6 +67,7 @@ def test_an_unknown_name_is_told_the_known_ones(registry: Registry) -> None:
         ('name = "mtcnn"', 'name = "centerface"'),
         ("[[models]]", "[[models"),
         ("enrol = 0.5", "enrolment = 0.5"),
+        ("dimension = 128", "dimension = 128\nquality = { votes = 1.0 }"),
     ],
 )  # fmt: skip
 def test_a_list_that_is_not_right_is_refused(tmp_path: Path, old: str, new: str) -> None:

@@ -15,9 +15,10 @@ from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.gallery.store import GalleryConfig
 from mosaicast.adapters.models import Registry, load, profile_of
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
-from mosaicast.adapters.models.registry import Package
+from mosaicast.adapters.models.registry import FILE, Package
 from mosaicast.contracts.analysis import SampledFrame
 from mosaicast.contracts.streams import Policy
+from mosaicast.pipeline.ports import Quality
 
 LABELS = {
     "dlib-resnet": ("dlib_resnet", "55533b28a958.1", "faces-dlib_resnet-55533b28a958.1"),
@@ -57,6 +58,23 @@ def test_the_list_says_what_a_network_is_shown(kind: type[DlibResnet | FacenetCa
     found = profile_of(made.name)
     assert found.dimension == made.dimension
     assert found.input_size is not None
+
+
+def test_from_what_looks_count_stands_in_the_list_and_goes_with_the_network(tmp_path: Path) -> None:
+    entry = load().get("dlib-resnet")
+    assert profile_of(entry).quality == Quality(), "nobody measured it: no rule"
+    measured = Quality(votes_from=1.0, clear_from=1.2, like_before=0.3, like_own=0.6)
+    (tmp_path / "registry.toml").write_text(
+        FILE.read_text("utf-8").replace(
+            'dimension = 128\n',
+            'dimension = 128\nquality = { votes_from = 1.0, clear_from = 1.2, like_before = 0.3, like_own = 0.6 }\n',
+            1,
+        ),
+        "utf-8",
+    )
+    found = profile_of(load(tmp_path / "registry.toml").get("dlib-resnet"))
+    assert found.quality == measured
+    assert DlibResnet(network=found).quality == measured
 
 
 def test_the_thresholds_are_those_of_the_list(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.embedders import Face
+from mosaicast.adapters.embedders import Embedded, Face, Quality
 from tests.fakes.placement import HERE
 
 Look = Callable[[Face], Sequence[float] | NDArray[np.float32]]
@@ -28,6 +28,7 @@ class FakeEmbedder:
 
     placement = HERE
     version = "1"
+    quality = Quality()
 
     def __init__(self, sees: Look = angle_of_grey, dimension: int = 2, name: str = "fake") -> None:
         self.name, self.dimension = name, dimension
@@ -41,14 +42,15 @@ class FakeEmbedder:
         """How many faces it was given in all."""
         return sum(self.calls)
 
-    def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
+    def embed(self, faces: Sequence[Face]) -> Embedded:
         self.calls.append(len(faces))
-        vectors = np.zeros((len(faces), self.dimension), np.float32)
-        for vector, face in zip(vectors, faces, strict=True):
+        found = Embedded(np.zeros((len(faces), self.dimension), np.float32), np.zeros(len(faces), np.float32))
+        for row, face in enumerate(faces):
             if _spans(face):
                 numbers = np.asarray(self.sees(face), np.float32)
-                vector[:] = numbers / np.linalg.norm(numbers)
-        return vectors
+                found.lengths[row] = np.linalg.norm(numbers)
+                found.vectors[row] = numbers / found.lengths[row]
+        return found
 
 
 def _spans(face: Face) -> bool:

@@ -1,6 +1,6 @@
 """Face embedders behind one port."""
 
 from mosaicast.adapters.embedders.factory import make_embedder
-from mosaicast.adapters.embedders.port import Embedder, Face
+from mosaicast.adapters.embedders.port import Embedded, Embedder, Face, Quality
 
-__all__ = ["Embedder", "Face", "make_embedder"]
+__all__ = ["Embedded", "Embedder", "Face", "Quality", "make_embedder"]

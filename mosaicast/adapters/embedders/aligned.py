@@ -11,7 +11,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from mosaicast.adapters.embedders.port import Face
+from mosaicast.adapters.embedders.port import Embedded, Face
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError
 from mosaicast.adapters.models.placement import Placement
 from mosaicast.adapters.models.profile import NetworkProfile
@@ -122,6 +122,7 @@ class ChipEmbedder:
     ) -> None:
         self._runner, self._align, self._blob = runner, align, blob
         self.name, self.version, self.dimension = network.label, network.version, dimension
+        self.quality = network.quality
 
     @property
     def placement(self) -> Placement:
@@ -142,19 +143,20 @@ class ChipEmbedder:
         """Return the chip that the network looks at, or None."""
         return self._align(face)
 
-    def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
+    def embed(self, faces: Sequence[Face]) -> Embedded:
         """Return one vector of length 1 for each face, [n, dimension]; zeros where the landmarks span no face.
 
         Raises:
             InferenceError: the runtime failed, or gave NaN.
         """
-        vectors = np.zeros((len(faces), self.dimension), np.float32)
+        found = Embedded(np.zeros((len(faces), self.dimension), np.float32), np.zeros(len(faces), np.float32))
         chips = [(row, chip) for row, chip in enumerate(map(self.align, faces)) if chip is not None]
         together = max(1, len(chips)) if self.in_batches else 1
         for start in range(0, len(chips), together):
             part = chips[start : start + together]
-            vectors[[row for row, _ in part]] = self._vectors([chip for _, chip in part])
-        return vectors
+            rows = [row for row, _ in part]
+            found.vectors[rows], found.lengths[rows] = self._run([chip for _, chip in part])
+        return found
 
     def embed_chip(self, chip: Picture) -> NDArray[np.float32]:
         """Return the vector of one aligned chip, uint8 [side, side, 3] BGR.
@@ -162,14 +164,12 @@ class ChipEmbedder:
         Raises:
             InferenceError: the runtime failed, or gave NaN or nothing but zeros.
         """
-        vector: NDArray[np.float32] = self._vectors([chip])[0]
+        vector: NDArray[np.float32] = self._run([chip]).vectors[0]
         return vector
 
-    def _vectors(self, chips: Sequence[Picture]) -> NDArray[np.float32]:
-        found = self._runner.run(np.concatenate([self._blob(chip) for chip in chips]))[0].reshape(len(chips), -1)
-        lengths = [float(np.linalg.norm(vector)) for vector in found]
-        if not all(np.isfinite(length) and length > 0.0 for length in lengths):
+    def _run(self, chips: Sequence[Picture]) -> Embedded:
+        raw = self._runner.run(np.concatenate([self._blob(chip) for chip in chips]))[0].reshape(len(chips), -1)
+        lengths = np.array([np.linalg.norm(vector) for vector in raw], np.float32)
+        if not (np.isfinite(lengths) & (lengths > 0.0)).all():
             raise InferenceError("the vector is not finite")
-        for row, length in enumerate(lengths):
-            found[row] /= length
-        return found
+        return Embedded(raw / lengths[:, None], lengths)

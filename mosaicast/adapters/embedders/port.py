@@ -4,9 +4,9 @@ from typing import Protocol
 
 from mosaicast.adapters.models.placement import Placement
 from mosaicast.pipeline import ports
-from mosaicast.pipeline.ports import Face
+from mosaicast.pipeline.ports import Embedded, Face, Quality
 
-__all__ = ["FACENET_CASIA", "Embedder", "Face"]
+__all__ = ["FACENET_CASIA", "Embedded", "Embedder", "Face", "Quality"]
 
 FACENET_CASIA = "facenet-casia"
 """The network of the list that two libraries can run."""

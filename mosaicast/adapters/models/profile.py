@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mosaicast.adapters.models.files import require_finding
 from mosaicast.adapters.models.registry import Alignment, Matching, Model, Normalisation, Role, load
+from mosaicast.pipeline.ports import Quality
 
 _DIGITS = 12
 """Of the file's SHA-256 in a version: enough to tell files apart that people meet."""
@@ -68,6 +69,11 @@ class NetworkProfile:
     def matching(self) -> Matching:
         """When two of its vectors are of one person."""
         return self.model.matching
+
+    @property
+    def quality(self) -> Quality:
+        """From what its looks count."""
+        return self.model.quality
 
 
 def profile_of(model: Model | str, folder: Path = Path(), role: Role | None = None) -> NetworkProfile:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
+from mosaicast.pipeline.ports import Quality
 
 FILE = Path(__file__).with_name("registry.toml")
 
@@ -116,6 +117,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     revision: Annotated[int, Meta(ge=1)] = 1
     """Of what an embedder is shown. Raise it when that changes: it is in the version, under which vectors are kept."""
     matching: Matching = Matching()
+    quality: Quality = Quality()
     thresholds: dict[Literal["mask", "enrol"], Cosine] = {}
     """Of a detector: the lowest score of a face to mask (a stream's policy may say another one), and to enroll."""
     rates: dict[Literal["far_1", "far_4", "authors"], Cosine] = {}

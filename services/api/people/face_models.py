@@ -87,7 +87,7 @@ class LocalModels:
         """Return the vectors of the face that has these landmarks in a BGR picture."""
         from mosaicast.adapters.embedders import Face
 
-        return tuple(own.embed([Face(picture, landmarks)])[0] for own in self._embedders)
+        return tuple(own.embed([Face(picture, landmarks)]).vectors[0] for own in self._embedders)
 
     def nearest_of_crowd(self, vectors: Vectors) -> tuple[float, ...]:
         """Return the cosine of a face to the nearest mean of each network's crowd; -1 where a network has none."""

@@ -98,7 +98,7 @@ class PhotoEmbedder:
         if verdict != "ok":
             return None
         face = Face(picture, max(faces, key=lambda one: one.box.area).landmarks)
-        return [embedder.embed([face])[0] for embedder in self.embedders]
+        return [embedder.embed([face]).vectors[0] for embedder in self.embedders]
 
 
 def judge(picture: Picture, faces: Sequence[RawFace], policy: IdentityPolicy) -> Verdict:

@@ -4,13 +4,14 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
+from mosaicast.adapters.embedders import Embedded, Face
 from mosaicast.adapters.models import Registry, load
 from mosaicast.adapters.models.errors import ModelBrokenError
 from mosaicast.adapters.models.placement import recommended_batch
@@ -199,7 +200,12 @@ def test_bench_tells_what_a_gpu_says_otherwise_than_a_cpu(monkeypatch: pytest.Mo
     assert good.agreement.startswith("cosine 1.0000") or good.agreement.startswith("cosine 0.9999")
     assert good.batch in (1, 2)
     assert good.ms_each is not None
-    whole = DlibResnet._vectors
-    monkeypatch.setattr(DlibResnet, "_vectors", lambda self, chips: whole(self, chips) * (-1) ** self.in_batches)
+    whole = DlibResnet.embed
+
+    def turned_round_in_torch(self: DlibResnet, faces: Sequence[Face]) -> Embedded:
+        found = whole(self, faces)
+        return found._replace(vectors=found.vectors * (-1) ** self.in_batches)
+
+    monkeypatch.setattr(DlibResnet, "embed", turned_round_in_torch)
     wrong, *_ = list(models_bench.measured(settings))[1:]
     assert wrong.trouble == "its vectors are not a CPU's: set MOSAICAST_RECOGNITION__DEVICE=cpu"

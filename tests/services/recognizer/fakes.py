@@ -5,9 +5,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from mosaicast.adapters.embedders import Face
+from mosaicast.adapters.embedders import Embedded, Face
 from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.contracts.messages import Detections, FaceCrop, FaceDetection, StreamSpec, TimeBase
 from mosaicast.core.consents import FOREVER_MS
@@ -58,9 +57,10 @@ class GreyEmbedder(FakeEmbedder):
     def __init__(self) -> None:
         super().__init__(_seen)
 
-    def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        spans_a_face = np.array([[round(float(one.picture.mean())) > 0] for one in faces], np.float32)
-        return super().embed(faces) * spans_a_face
+    def embed(self, faces: Sequence[Face]) -> Embedded:
+        spans_a_face = np.array([round(float(one.picture.mean())) > 0 for one in faces], np.float32)
+        found = super().embed(faces)
+        return Embedded(found.vectors * spans_a_face[:, None], found.lengths * spans_a_face)
 
 
 def _seen(face: Face) -> Sequence[float]:

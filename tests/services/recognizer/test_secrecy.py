@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from prometheus_client import generate_latest
 
-from mosaicast.adapters.embedders import Face
+from mosaicast.adapters.embedders import Embedded, Face, Quality
 from mosaicast.adapters.embedders.cohort import CohortScorer
 from mosaicast.adapters.gallery.folder import Folder
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
@@ -55,9 +55,9 @@ class Planter:
         self.name, self.network = f"planter-{network}", network
         self.embedded: list[int] = []
 
-    in_batches = False
+    in_batches, quality = False, Quality()
 
-    def embed(self, faces: Sequence[Face]) -> np.ndarray:
+    def embed(self, faces: Sequence[Face]) -> Embedded:
         greys = [round(float(one.picture.mean())) for one in faces]
         self.embedded += greys
         vectors = np.stack([planted(grey, self.network) for grey in greys])
@@ -65,7 +65,7 @@ class Planter:
             raise InferenceError(f"no good: {vectors.tolist()}")
         if BUG in greys:
             raise ValueError(f"bug: {KEY!r} {vectors.tolist()} {vectors.tobytes().hex()}")
-        return vectors
+        return Embedded(vectors, np.ones(len(greys), np.float32))
 
 
 class EncodingProducer(FakeProducer):
