@@ -25,9 +25,10 @@ from mosaicast.adapters.detectors.centerface import CenterFace
 from mosaicast.adapters.detectors.centerface_torch import CenterFaceTorch
 from mosaicast.adapters.embedders import Face
 from mosaicast.adapters.embedders.aligned import ChipEmbedder
-from mosaicast.adapters.embedders.arcface import from_file
+from mosaicast.adapters.embedders.arcface import ArcFace, from_file
 from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
 from mosaicast.adapters.embedders.facenet import FacenetCasia
+from mosaicast.adapters.models import profile_of
 from mosaicast.adapters.models.agreement import farthest_side_px, least_cosine
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.models.placement import recommended_batch
@@ -159,6 +160,8 @@ def _makers(arcface: Path | None) -> dict[str, Callable[[str | None], ChipEmbedd
     makers: dict[str, Callable[[str | None], ChipEmbedder]] = {
         "dlib-resnet": lambda device: DlibResnet(runtime=runtime(device)),
         "facenet-casia": lambda device: FacenetCasia(runtime=runtime(device)),
+        "mobilefacenet-512": lambda device: ArcFace(profile_of("mobilefacenet-512"), "f32", runtime=runtime(device)),
+        "mobilefacenet-192": lambda device: ArcFace(profile_of("mobilefacenet-192"), "f32", runtime=runtime(device)),
     }
     if arcface is not None:
         makers["arcface"] = lambda device: from_file(arcface, runtime=runtime(device))

@@ -1,7 +1,8 @@
 """Makes the cohort that the recognizer holds faces against: `MOSAICAST_DATA=... python -m bench.make_cohort`.
 
 The faces of LFW and of the Korean public figures are embedded, and only the means of `MEANS` clusters are written: 16
-vectors a network, each of many people, nobody's template. See docs/adr/0004-crowd.md.
+vectors a network, each of many people, nobody's template. See docs/adr/0004-crowd.md. Networks that the file has already,
+in their version, are left as they are, unless they are named.
 """
 
 import argparse
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 
 from bench.recognition_data import Eye, FaceSet, korean, lfw
 from mosaicast.adapters.detectors.centerface import CenterFace
-from mosaicast.adapters.embedders import Embedder
+from mosaicast.adapters.embedders import Embedder, make_embedder
 from mosaicast.adapters.embedders.cohort import COHORT_FILE
-from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
-from mosaicast.adapters.embedders.facenet import FacenetCasia
+from mosaicast.adapters.models import load
+from mosaicast.adapters.models.registry import Placed
 
 Vectors = NDArray[np.float32]
 MEANS = 16
@@ -31,17 +32,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=COHORT_FILE)
     parser.add_argument("--cache", type=Path, default=Path(".cache/recognition"))
+    parser.add_argument("--networks", nargs="*", default=[], metavar="NAME", help="make these anew")
     arguments = parser.parse_args()
-    root = Path(os.environ["MOSAICAST_DATA"])
-    embedders: dict[str, Embedder] = {"dlib": DlibResnet(), "facenet": FacenetCasia()}
+    root, held = Path(os.environ["MOSAICAST_DATA"]), stored(arguments.out)
+    embedders = {
+        name: one for name, one in packaged().items() if name in arguments.networks or key(one) not in held
+    }
     eye = Eye(CenterFace(), embedders, arguments.cache)
-    sets = [korean(root, eye, lambda: None), *lfw(root, eye, lambda: None)]
-    cohorts = {}
+    sets = [korean(root, eye, lambda: None), *lfw(root, eye, lambda: None)] if embedders else []
     for column, embedder in embedders.items():
-        made = means(np.stack(list(pool(sets, column))))
-        cohorts[f"{embedder.name}|{embedder.version}"] = made
-        print(f"{embedder.name} {embedder.version}: {len(made)} means")
-    np.savez_compressed(arguments.out, **cast(Any, cohorts))
+        held[key(embedder)] = made = means(np.stack(list(pool(sets, column))))
+        print(f"{key(embedder)}: {len(made)} means")
+    np.savez_compressed(arguments.out, **cast(Any, held))
+
+
+def packaged() -> dict[str, Embedder]:
+    """Return the networks that the set-up brings, by name; in f32, which gives the same on every machine."""
+    names = [model.name for model in load() if model.role == "embedder" and isinstance(model.source, Placed)]
+    return {name: make_embedder(name, models_dir=Path(), precision="f32") for name in names}
+
+
+def stored(file: Path) -> dict[str, Vectors]:
+    """Return what the file has, by `key`."""
+    if not file.exists():
+        return {}
+    with np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def key(embedder: Embedder) -> str:
+    """Return what a network's means are called in the file."""
+    return f"{embedder.name}|{embedder.version}"
 
 
 def pool(sets: Sequence[FaceSet], column: str) -> Iterator[Vectors]:

@@ -2,13 +2,14 @@
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.folders import chosen_models_dir
 from services.cli.printing import err, print_json
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from services.cli.calibration.people import Reader
 
 ARCFACE = "arcface:"
+SHORT = {"dlib": "dlib-resnet", "facenet": "facenet-casia"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,13 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a parameter an option
     detection: Annotated[
         bool, typer.Option("--detection", help="Calibrate the detector by the boxes in FOLDER/annotations.json.")
     ] = False,
-    model: Annotated[str, typer.Option(help="dlib, facenet, both, or arcface:FILE.onnx.")] = "both",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A network of `mosaicast models list`, two with a comma between, both (which are asked by default), "
+            "or arcface:FILE.onnx."
+        ),
+    ] = "both",
     fmr: Annotated[float, typer.Option(help="False-match rate to stay below.")] = 0.001,
     smallest_face: Annotated[
         float, typer.Option(min=0, help="--detection: true faces below so many pixels count not.")
@@ -133,20 +141,19 @@ def make_embedders(model: str) -> "list[Embedder]":
     Raises:
         ModelError: one cannot be had here.
     """
+    from mosaicast.adapters.embedders import make_embedder
     from mosaicast.adapters.embedders.arcface import from_file
-    from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
-    from mosaicast.adapters.embedders.facenet import FacenetCasia
+    from mosaicast.adapters.models import load
+    from mosaicast.runtime.settings import RecognitionSettings
 
-    packaged: dict[str, Callable[[], list[Embedder]]] = {
-        "dlib": lambda: [DlibResnet()],
-        "facenet": lambda: [FacenetCasia()],
-        "both": lambda: [DlibResnet(), FacenetCasia()],
-    }
-    if model in packaged:
-        return packaged[model]()
-    if not model.startswith(ARCFACE):
-        raise typer.BadParameter(f"--model {model}: choose dlib, facenet, both or arcface:FILE.onnx")
-    return [from_file(Path(model.removeprefix(ARCFACE)), "check the path after `arcface:`")]
+    if model.startswith(ARCFACE):
+        return [from_file(Path(model.removeprefix(ARCFACE)), "check the path after `arcface:`")]
+    names = RecognitionSettings().networks if model == "both" else [SHORT.get(one, one) for one in model.split(",")]
+    known = [one.name for one in load() if one.role == "embedder"]
+    if not set(names) <= set(known):
+        choices = ", ".join([*known, *SHORT])
+        raise typer.BadParameter(f"--model {model}: choose of {choices}, or both, or arcface:FILE.onnx")
+    return [make_embedder(name, models_dir=chosen_models_dir(None)) for name in names]
 
 
 def _make_detector() -> "Detector":

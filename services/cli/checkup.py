@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from mosaicast.adapters.binding import bind, enrolled
 from mosaicast.adapters.database.storage import Storage, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, GalleryUnavailable, QdrantGallery
+from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import Vault, VaultError, read_key
 from mosaicast.core.holdings import Differences, binding, compare
 from mosaicast.runtime import rights
 from mosaicast.runtime.settings import Settings
+from services.cli.models import require_chosen
 from services.cli.printing import err
 
 Ask = Callable[[str], None]
@@ -160,7 +162,17 @@ def _people(stores: Stores) -> Iterator[Finding]:
     yield _counted("erasing", "left of people who are being erased", tuple(sorted(found.unfinished)), "the api goes on")
 
 
+def _networks(stores: Stores) -> Iterator[Finding]:
+    try:
+        require_chosen(stores.settings)
+    except ModelError as exc:
+        yield Finding("networks", False, str(exc))
+    else:
+        yield Finding("networks", True, "the networks of the settings are here, each with its checksum")
+
+
 CHECKS: dict[str, Callable[[Stores], Iterator[Finding]]] = {
+    "networks": _networks,
     "rights": _rights,
     "outbox": _outbox,
     "vault": _belongs,

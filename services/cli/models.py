@@ -146,11 +146,11 @@ def _bar(bars: "Progress", task: "TaskID") -> Callable[[int, int], None]:
 
 
 def _origin(model: "Model") -> str:
-    from mosaicast.adapters.models.registry import Download, Operator
+    from mosaicast.adapters.models.registry import Download, Npm, Operator
 
     source = model.source
     if isinstance(source, Operator):
         return f"your file {source.file}"
     if isinstance(source, Download):
         return f"download, {source.size / 1e6:.1f} MB"
-    return f"package {source.package}"
+    return f"npm package {source.package}" if isinstance(source, Npm) else f"package {source.package}"

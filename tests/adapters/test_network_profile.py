@@ -23,6 +23,8 @@ from mosaicast.pipeline.ports import Quality
 LABELS = {
     "dlib-resnet": ("dlib_resnet", "55533b28a958.1", "faces-dlib_resnet-55533b28a958.1"),
     "facenet-casia": ("facenet_casia", "704afe26766c.1", "faces-facenet_casia-704afe26766c.1"),
+    "mobilefacenet-512": ("mobilefacenet_512", "87aacdfe5751.1", "faces-mobilefacenet_512-87aacdfe5751.1"),
+    "mobilefacenet-192": ("mobilefacenet_192", "d8ba40c0127f.1", "faces-mobilefacenet_192-d8ba40c0127f.1"),
 }
 """Written down, not computed: galleries on people's disks have these names. Change one, and everybody must reindex."""
 

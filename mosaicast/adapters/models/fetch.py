@@ -13,7 +13,7 @@ from tenacity.wait import wait_base
 
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models.files import digest
-from mosaicast.adapters.models.registry import Download, Model
+from mosaicast.adapters.models.registry import Download, Model, Operator, Package, Placed
 
 ATTEMPTS = 5
 _WAIT = wait_exponential(multiplier=0.5, max=8.0)
@@ -54,14 +54,21 @@ def pull(
     """
     source = model.source
     if not isinstance(source, Download):
-        hint = getattr(source, "hint", "it comes with a Python package")
-        raise ModelUnavailableError(f"{model.name} is not downloaded: {hint}")
+        raise ModelUnavailableError(f"{model.name} is not downloaded: {_where_it_comes_from(source)}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with client or _client() as http:
             return _Pull(model.name, source, folder, progress or (lambda _done, _all: None), http).run(wait)
     except OSError as exc:
         raise DownloadError(f"{model.name}: {exc.filename or folder} cannot be written: {exc.strerror}") from exc
+
+
+def _where_it_comes_from(source: Package | Placed | Operator) -> str:
+    if isinstance(source, Operator):
+        return source.hint
+    if isinstance(source, Package):
+        return "it comes with a Python package"
+    return f"scripts/setup takes it out of the package {source.requirement}"
 
 
 def _client() -> httpx.Client:

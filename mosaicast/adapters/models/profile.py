@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mosaicast.adapters.models.files import require_finding
+from mosaicast.adapters.models.placement import Precision
 from mosaicast.adapters.models.registry import Alignment, Matching, Model, Normalisation, Role, load
 from mosaicast.pipeline.ports import Quality
 
@@ -64,6 +65,11 @@ class NetworkProfile:
     def dimension(self) -> int | None:
         """Numbers in its vectors; None: the file says."""
         return self.model.dimension
+
+    @property
+    def precision(self) -> Precision:
+        """What it computes in on a CPU."""
+        return self.model.precision
 
     @property
     def matching(self) -> Matching:

