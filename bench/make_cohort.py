@@ -1,8 +1,8 @@
 """Makes the cohort that the recognizer holds faces against: `MOSAICAST_DATA=... python -m bench.make_cohort`.
 
 The faces of LFW and of the Korean public figures are embedded, and only the means of `MEANS` clusters are written: 16
-vectors a network, each of many people, nobody's template. See docs/adr/0004-crowd.md. Networks that the file has already,
-in their version, are left as they are, unless they are named.
+vectors a network, each of many people, nobody's template. See docs/adr/0004-crowd.md. Networks that the file has
+already, in their version, are left as they are, unless they are named.
 """
 
 import argparse
@@ -35,9 +35,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="*", default=[], metavar="NAME", help="make these anew")
     arguments = parser.parse_args()
     root, held = Path(os.environ["MOSAICAST_DATA"]), stored(arguments.out)
-    embedders = {
-        name: one for name, one in packaged().items() if name in arguments.networks or key(one) not in held
-    }
+    embedders = {name: one for name, one in packaged().items() if name in arguments.networks or key(one) not in held}
     eye = Eye(CenterFace(), embedders, arguments.cache)
     sets = [korean(root, eye, lambda: None), *lfw(root, eye, lambda: None)] if embedders else []
     for column, embedder in embedders.items():
