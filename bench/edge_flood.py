@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -30,7 +31,7 @@ import imageio_ffmpeg
 
 from mosaicast.runtime.children import die_with_parent
 from mosaicast.runtime.ports import free_port
-from services.cli.edge import EdgeConfig, prepare
+from services.cli.edge import EdgeConfig, prepare, template
 from synthetic.publisher import Publisher
 
 FPS = 30
@@ -38,7 +39,8 @@ STAND_S = 12.0
 """Longer than the edge's time-out of a handshake."""
 MOST_MB = 200.0
 BLOCK = 64 * 1024
-LARGEST = 8 * 1024 * 1024 - 1
+LARGEST = int(re.findall(r"max_message (\d+)M;", template())[0]) * 1024 * 1024 - 1
+"""Bytes of the largest message that the edge takes."""
 
 
 @dataclass(frozen=True, slots=True)

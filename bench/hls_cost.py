@@ -103,14 +103,14 @@ def _mux(clip: Path) -> float:
         packets = [packet for packet in source.demux() if packet.pts is not None]
         sound = [packet for packet in packets if packet.stream.type == "audio"]
         media = {id(packet): _sound(packet) for packet in sound}
+        times_s = [float(packet.pts * packet.time_base) for packet in packets]
         files = HlsFiles("bench", HlsFolder(Path(folder)), 1)
         before = resource.getrusage(resource.RUSAGE_SELF)
         segmenter = Segmenter(lambda one: files.add(_segment(one)), int)
         segmenter.begin(source.streams.video[0], AudioFormat(_parameters(source), bytes(sound[0])))
-        segmenter.expect(0.0, broken=False)
-        for packet in packets:
-            time_s = float(packet.pts * packet.time_base)
+        for packet, time_s in zip(packets, times_s, strict=True):
             if packet.stream.type == "video":
+                segmenter.expect(time_s, broken=False)
                 segmenter.video(packet, time_s)
             else:
                 segmenter.audio(media[id(packet)], time_s)

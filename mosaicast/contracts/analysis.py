@@ -56,7 +56,8 @@ class FrameHeader(Message, frozen=True, kw_only=True):
 
 
 class SampledFrame(FrameHeader, frozen=True, kw_only=True):
-    """One decoded frame for analysis. The JPEG may be smaller than the source (at most 1280 wide), same shape."""
+    """One decoded frame for analysis. The JPEG may be smaller than the source (at most 1280 wide). It has the shape
+    that viewers see; one side is stretched where the source's pixels are not square."""
 
     detection_threshold: Annotated[float, Meta(ge=0.05, le=0.6)] = 0.2
     jpeg: Annotated[bytes, Meta(min_length=1)]
@@ -64,7 +65,7 @@ class SampledFrame(FrameHeader, frozen=True, kw_only=True):
 
 
 class FaceCrop(Message, frozen=True, kw_only=True):
-    """A square cut-out around a face for the recognizer; source = origin + crop / scale."""
+    """A cut-out around a face for the recognizer, square in what viewers see; source = origin + crop / scale."""
 
     jpeg: Annotated[bytes, Meta(min_length=1, max_length=200_000)]
     origin_x: float

@@ -33,6 +33,11 @@ class CodecParameters(Message, frozen=True, kw_only=True):
     """Whoever decodes the track turns its pictures by so much; then they are upright, and `width` x `height`. What is
     said of places in them (detections, verdicts, zones) is said of the upright picture."""
 
+    @property
+    def pixel_wh(self) -> tuple[int, int]:
+        """Width to height of one pixel."""
+        return (1, 1) if isinstance(self.sample_aspect, UnsetType) else self.sample_aspect
+
 
 class MediaPacket(Message, frozen=True, kw_only=True):
     """One encoded packet, or the end of an epoch.

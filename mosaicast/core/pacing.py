@@ -107,6 +107,8 @@ class Pacer:
         self._newest_s = -math.inf
         self._seen_s = self._settled_s = 0.0
         self._step_s = 0.0
+        self._reach_before_s = -math.inf
+        """How far `_reach_s` went before the newest packet came."""
         self._over = False
 
     def observe(self, time: MediaTime, now: float, lain_s: float = 0.0) -> None:
@@ -126,6 +128,7 @@ class Pacer:
             elapsed_s = 0.0
         elif media_s - self._newest_s - elapsed_s > self.policy.jump_s:
             self._jump(media_s, offset_s)
+        self._reach_before_s = self._reach_s
         self._take_step(media_s - self._newest_s)
         self._newest_s, self._seen_s = max(self._newest_s, media_s), now
         self._offsets.add(offset_s, now, self.policy.calm_s)
@@ -145,13 +148,29 @@ class Pacer:
         return tie_s + media_s + self.policy.delay_s
 
     def deadline(self, time: MediaTime) -> float:
-        """Return the monotonic second by which the frame at `time` leaves, whatever is known of it."""
-        return self.due(time) + (0.0 if self.reached(time) else self.policy.patience_s)
+        """Return the monotonic second by which the frame at `time` leaves, whatever is known of it.
+
+        One that had to wait for the newest packet is not late because that came after it was due.
+        """
+        due_s, needed_s = self.due(time), float(time) + self._needed_s
+        if self._over or self._reach_before_s >= needed_s:
+            return due_s
+        waits_until_s = due_s + self.policy.patience_s
+        return max(due_s, min(self._seen_s, waits_until_s)) if self._reach_s >= needed_s else waits_until_s
 
     def reached(self, time: MediaTime) -> bool:
         """Whether as much as a frame at `time` needs has come; at the end of the source nothing more is needed."""
-        needed_s = self.policy.delay_s - self.policy.room_s
-        return self._over or self._newest_s + self._step_s >= float(time) + needed_s
+        return self._over or self._reach_s >= float(time) + self._needed_s
+
+    @property
+    def _needed_s(self) -> float:
+        """How much of what follows a frame must have come when it leaves."""
+        return self.policy.delay_s - self.policy.room_s
+
+    @property
+    def _reach_s(self) -> float:
+        """How far the source has shown itself, in media time."""
+        return self._newest_s + self._step_s
 
     def silent_s(self, now: float) -> float:
         """Return for how long nothing has come; 0 before the first packet."""

@@ -4,7 +4,8 @@ from collections import deque
 from dataclasses import dataclass
 
 TARGET_S = 2
-"""EXT-X-TARGETDURATION while every segment rounds to it: keyframes come every 2 s. Players stay three of it behind."""
+"""EXT-X-TARGETDURATION, which must not change (RFC 8216, 6.2.1): keyframes come every 2 s. Players stay three of it
+behind."""
 WINDOW_S = 12.0
 """At least so much is in the list: three times the target are the least that RFC 8216 (6.2.2) asks for."""
 GRACE = 1
@@ -14,6 +15,11 @@ _APART_S, _BREAKS = 4, 10_000
 """EXT-X-DISCONTINUITY-SEQUENCE begins at another number in each run (two are `_APART_S` apart or more), for players
 keep the clock of a number; and it stays small, for hls.js keeps those clocks in an array that it walks from 0: at the
 number of today's second the page hangs. Once in 11 hours a run begins lower than the one before, with new segments."""
+
+
+def keeps_to_target(duration_s: float) -> bool:
+    """Return whether a segment's length, as it is written, rounds to the target duration or below (4.3.3.1)."""
+    return round(duration_s, 3) < TARGET_S + 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,6 @@ class Playlist:
     def __init__(self, first_sequence: int) -> None:
         self._sequence = first_sequence
         self._discontinuities = first_sequence // _APART_S % _BREAKS
-        self._target_s = TARGET_S
         self._entries: deque[Entry] = deque()
         self._leaving: deque[str] = deque()
         self._broken = False
@@ -49,14 +54,18 @@ class Playlist:
         """Append a segment, and return the names of those that are to be deleted now.
 
         A list that has ended begins anew with it.
+
+        Raises:
+            ValueError: the segment is longer than the target.
         """
+        if not keeps_to_target(entry.duration_s):
+            raise ValueError(f"a segment of {entry.duration_s} s, at a target of {TARGET_S} s")
         gone = self.clear() if self.ended else []
         self.ended = False
         # Also the first one: players may have seen the list of an earlier run.
         entry = Entry(entry.name, entry.duration_s, entry.began, entry.discontinuity or self._broken)
         self._broken = False
         self._entries.append(entry)
-        self._target_s = max(self._target_s, int(entry.duration_s + 0.5))
         while sum(one.duration_s for one in self._entries) - self._entries[0].duration_s >= WINDOW_S:
             self._leaving.append(self._drop().name)
         while len(self._leaving) > GRACE:
@@ -85,7 +94,7 @@ class Playlist:
         lines = [
             "#EXTM3U",
             "#EXT-X-VERSION:6",
-            f"#EXT-X-TARGETDURATION:{self._target_s}",
+            f"#EXT-X-TARGETDURATION:{TARGET_S}",
             f"#EXT-X-MEDIA-SEQUENCE:{self._sequence}",
             f"#EXT-X-DISCONTINUITY-SEQUENCE:{self._discontinuities}",
             "#EXT-X-INDEPENDENT-SEGMENTS",

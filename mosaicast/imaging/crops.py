@@ -20,6 +20,8 @@ LARGEST_SIDE = 160
 """Pixels; a chip of 150 px gains nothing from more, and the JPEG of it is 4 to 9 kB."""
 SHARPNESS_SIDE = 112
 """Every crop is measured at this size, so that one threshold fits near and far faces."""
+_WHOLE_PIXELS = 2
+"""Sizes of pictures are rounded, so that width and height are never scaled alike to the last digit."""
 _LARGEST_COORDINATE = 1e6
 """Beyond it float32 of OpenCV loses whole pixels; no source is that large (the contracts allow 16384)."""
 
@@ -78,6 +80,15 @@ def _cut(picture: Picture, left: float, top: float, scale: float, pixels: int) -
     if side > pixels:
         canvas = np.asarray(cv2.resize(canvas, (pixels, pixels), interpolation=cv2.INTER_AREA), np.uint8)
     return Crop(canvas, float(x), float(y), canvas.shape[0] / side)
+
+
+def stretched(picture: Picture, ratio: float) -> Picture:
+    """Return a picture so many times as high; as it is, if that makes less than a pixel or so."""
+    height, width = picture.shape[:2]
+    wanted = max(1, round(height * ratio))
+    if abs(wanted - height) <= _WHOLE_PIXELS:
+        return picture
+    return np.asarray(cv2.resize(picture, (width, wanted), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def sharpness(picture: Picture) -> float:

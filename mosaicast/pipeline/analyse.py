@@ -7,7 +7,7 @@ import numpy as np
 
 from mosaicast.contracts.messages import Detections, FaceCrop, FaceDetection, SampledFrame
 from mosaicast.core.types import Box
-from mosaicast.imaging.crops import crop_square, sharpness
+from mosaicast.imaging.crops import crop_square, sharpness, stretched
 from mosaicast.imaging.types import Landmarks, Picture
 from mosaicast.pipeline.errors import JpegError, ModelError
 from mosaicast.pipeline.ports import Detector, Jpeg, Over, RawFace, Reduction, Timed, untimed
@@ -32,7 +32,7 @@ class Job(NamedTuple):
     crops: bool
     """Cut every face out that is large enough, whatever it costs."""
     after_seq: int = -1
-    """Number of the frame of this epoch whose detections went out last; -1: none, or another instance's."""
+    """Number of the frame of this epoch whose detections go out before; -1: none do, or another instance's."""
 
 
 class Failure(NamedTuple):
@@ -174,8 +174,9 @@ def _crop(face: RawFace, jpeg: Jpeg, view: _View) -> tuple[FaceCrop | None, floa
     cut = crop_square(view.picture, Box(box.x1 * x, box.y1 * y, box.x2 * x, box.y2 * y))
     if cut is None:
         return None, 0.0
+    # Where the source's pixels are not square, a crop has them too: places in it are told with one scale.
     crop = FaceCrop(
-        jpeg=jpeg.encode(cut.picture, CROP_QUALITY),
+        jpeg=jpeg.encode(stretched(cut.picture, x / y), CROP_QUALITY),
         origin_x=cut.origin_x / x,
         origin_y=cut.origin_y / y,
         scale=cut.scale * x,

@@ -17,6 +17,9 @@ COLOURS = ("color_range", "color_primaries", "color_trc", _MATRIX)
 """What a frame says of its colours, as PyAV calls it."""
 _RGB, _UNSPECIFIED = 0, 2
 """AVCOL_SPC_RGB: no 4:2:0 picture has that matrix. AVCOL_SPC_UNSPECIFIED."""
+_SCALED = frozenset({_RGB, 1, _UNSPECIFIED, 4, 5, 6, 7, 9, 10})
+"""Matrices that FFmpeg's scaler knows. It refuses pictures of others (YCgCo, ICtCp), which have no JPEG then: nobody
+looks for faces in them, so all of them is mosaicked."""
 
 
 def to_yuv420(frame: Frame) -> Frame:
@@ -25,16 +28,25 @@ def to_yuv420(frame: Frame) -> Frame:
 
     A converted frame is a copy; otherwise it is the decoder's own.
     """
-    width, height = max(2, frame.width // 2 * 2), max(2, frame.height // 2 * 2)
+    width, height = even(frame.width, frame.height)
     if frame.format.name in _THE_SAME and (width, height) == (frame.width, frame.height):
         return frame
+    told = {name: getattr(frame, name) for name in COLOURS}
+    if told[_MATRIX] not in _SCALED:
+        setattr(frame, _MATRIX, _UNSPECIFIED)  # no matrix is needed: none is changed
     converted = frame.reformat(width=width, height=height, format=FORMAT)
     # The scaler names some matrices otherwise (BT.470BG as SMPTE 170M).
-    for name in COLOURS:
-        setattr(converted, name, getattr(frame, name))
-    if getattr(frame, _MATRIX) == _RGB:
+    for name, value in told.items():
+        setattr(frame, name, value)
+        setattr(converted, name, value)
+    if told[_MATRIX] == _RGB:
         setattr(converted, _MATRIX, _UNSPECIFIED)
     return converted
+
+
+def even(width: int, height: int) -> tuple[int, int]:
+    """Return the size that a frame of this size has as 4:2:0."""
+    return max(2, width // 2 * 2), max(2, height // 2 * 2)
 
 
 def paint(frame: Frame, plan: FramePlan, style: Style) -> None:

@@ -11,6 +11,7 @@ from mosaicast.core.fingerprint import fingerprint
 from mosaicast.core.sampling import Sampler, SamplingPolicy, SceneCutDetector
 from mosaicast.core.transitions import Transitions
 from mosaicast.core.types import MediaTime
+from mosaicast.imaging.jpeg_header import fitted
 from mosaicast.pipeline.errors import PictureError
 from mosaicast.pipeline.ports import PacketTimes, SourcePicture
 
@@ -184,7 +185,7 @@ class SourceEpoch:
             stream_id=self._stream_id, epoch=self.number, seq=self._seq, pts=seen.picture.pts,
             time_base=self._start.video.time_base, width=width, height=height, scene_cut=seen.begins_scene,
             fingerprint=fingerprint_, detection_threshold=self._settings.detection_threshold,
-            jpeg=seen.picture.jpeg(), read_ms=self._read_ms,
+            jpeg=seen.picture.jpeg(fitted((width, height), self._start.video.pixel_wh)), read_ms=self._read_ms,
         )  # fmt: skip
 
 

@@ -95,7 +95,7 @@ MEANINGS: Mapping[LogEvent, str] = {
     "gallery_unavailable": "The gallery does not answer the recognizer. Everybody is masked.",
     "guard_tripped": "A face that nothing explains went out. All of the stream is mosaicked for two seconds.",
     "hls_off": "Another compositor has the folder of HLS, or it can't be written. There is no HLS.",
-    "hls_store_failed": "A segment of HLS can't be written. HLS pauses; RTMP goes on.",
+    "hls_store_failed": "A file of HLS can't be written or deleted, here or on its edge. HLS pauses; RTMP goes on.",
     "leftover_erased": "What an interrupted enrollment or erasure had left is erased.",
     "leftovers_not_checked": "A store failed while leftovers were looked for. They are looked for again.",
     "log_differed": "Kafka and the database told different things of streams. What the database says was sent.",

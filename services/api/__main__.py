@@ -182,7 +182,7 @@ def _deps(
         reindexer=Reindexer(storage, vault, templates, enroller, lambda owner: announce(deps, owner)),
         edge=edge,
         board=StatusBoard(),
-        addresses=Addresses(settings.edge.public_rtmp_url, settings.edge.public_hls_url),
+        addresses=Addresses(settings.edge.public_rtmp_url, settings.edge.public_hls_url, settings.api.public_url),
         edge_token=settings.edge.token.get_secret_value(),
         media_dir=settings.media_dir,
         wall_ms=wall_ms,

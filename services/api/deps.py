@@ -29,14 +29,20 @@ class Edge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """How people reach the edge."""
+    """How people reach the edge, and the api."""
 
     rtmp_url: str
     hls_url: str
+    api_url: str | None = None
+    """None: nobody has said; who asks has some address."""
 
     def masked(self, stream_id: str) -> tuple[str, str]:
         """Return the RTMP and HLS addresses of a masked stream."""
         return f"{self.rtmp_url}/masked/{stream_id}", f"{self.hls_url}/{stream_id}.m3u8"
+
+    def watch(self, stream_id: str) -> str | None:
+        """Return the address of a stream's page for viewers; None: nobody has said how others reach the api."""
+        return None if self.api_url is None else f"{self.api_url}/watch/{stream_id}"
 
 
 class Readers:

@@ -47,6 +47,8 @@ class StreamStatus:
     """How it stands, in a state and its sentence."""
     latency_ms: float | None
     """From ingest's read to the push of the masked frame, median."""
+    behind_ms: float | None
+    """How long after the source has shown it a picture leaves now."""
     fps: float
     frames: FrameCounts
     tracks: Mapping[str, float]
@@ -142,12 +144,12 @@ class StatusBoard:
         counted = parts["compositor"].report.counters if "compositor" in parts else {}
         read = parts["ingest"].report.counters if "ingest" in parts else {}
         compositor, recognizer = fresh.get("compositor"), fresh.get("recognizer")
-        latency = compositor.gauges.get("end_to_end_ms") if compositor else None
         return StreamStatus(
             stream_id=stream.stream_id,
             name=stream.name,
             told=told,
-            latency_ms=latency if live else None,
+            latency_ms=_gauge(compositor, "end_to_end_ms") if live else None,
+            behind_ms=_gauge(compositor, "behind_ms") if live else None,
             fps=compositor.gauges.get("fps", 0.0) if compositor else 0.0,
             frames=_counts(read, counted),
             tracks=_tracks(recognizer) if live else {},
@@ -226,6 +228,10 @@ def _counts(read: dict[str, int], counted: dict[str, int]) -> FrameCounts:
         dropped=counted.get("dropped", 0),
         dropped_by_reason=by_reason,
     )
+
+
+def _gauge(report: StatusReport | None, name: str) -> float | None:
+    return report.gauges.get(name) if report else None
 
 
 def _visible(report: StatusReport | None, names: Mapping[str, str]) -> tuple[VisiblePerson, ...]:

@@ -41,13 +41,17 @@ class EdgeConfig:
     """On 127.0.0.1 only: where the door hands connections on to, with the client's address ahead of them."""
     http_port: int
     control_port: int
-    """On 127.0.0.1 only: statistics, cutting off publishers, health."""
+    """Statistics, cutting off publishers, health, HLS of a compositor on another machine."""
     hooks_url: str
     """The api's hooks, e.g. http://127.0.0.1:8000/hooks/edge."""
     token: str
     control_token: str
     """What the api presents to the control port: a proxy on this machine makes everybody a local address. Letters,
     digits, `-` and `_`."""
+    control_host: str = "127.0.0.1"
+    """Where the control port listens."""
+    hls_token: str = ""
+    """What a compositor on another machine presents to the control port, to write HLS here. Empty: nobody does."""
     memory_bytes: int = 208 * 1024**2
     """Virtual memory of nginx. Beyond it nginx gets none, and hangs up on whoever asked for most: RTMP clients that
     leave messages of megabytes unfinished, before any hook was asked (bench/edge_flood.py). A stream takes what its
@@ -99,11 +103,13 @@ def render(config: EdgeConfig, modules: Sequence[str]) -> str:
         "EDGE_HTTP_PORT": config.http_port,
         "EDGE_INNER_PORT": config.inner_port,
         "EDGE_SERVICES_PORT": config.services_port,
+        "EDGE_CONTROL_HOST": config.control_host,
         "EDGE_CONTROL_PORT": config.control_port,
         "EDGE_READY_PATH": READY_PATH,
         "EDGE_HOOKS_URL": config.hooks_url,
         "EDGE_TOKEN": quote(config.token, safe=""),
         "EDGE_CONTROL_TOKEN": config.control_token,
+        "EDGE_HLS_TOKEN": config.hls_token,
         "EDGE_WORKER_CONNECTIONS": _WORKER_CONNECTIONS,
     }
     return _PLACEHOLDER.sub(lambda found: str(values[found.group(1)]), template())

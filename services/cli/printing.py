@@ -30,8 +30,9 @@ err = _console(sys.stderr, stderr=True)
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON."""
+    """Print a value as JSON, at once: who reads it from a pipe waits for it while the command goes on."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    sys.stdout.flush()
 
 
 def print_table(*columns: str, rows: list[list[str]]) -> None:

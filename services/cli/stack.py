@@ -56,6 +56,8 @@ class StackOptions:
     """Where they reach RTMP; None: there, at `rtmp_port`."""
     public_hls_url: str | None = None
     """Where they reach HLS; None: there, at `http_port`."""
+    public_api_url: str | None = None
+    """Where they and operators reach the api; None: there, at `api_port`."""
     rtmp_port: int = 1935
     http_port: int = 8080
     api_port: int = 8000
@@ -205,10 +207,10 @@ class Stack:
         return self.options.bootstrap is None and self.options.kafka == "embedded"
 
     def _make_addresses(self, bootstrap: str) -> Addresses:
-        public, ports = self.options.public_host, self._ports
+        ports = self._ports
         metrics: dict[str, str] = {name: f"http://127.0.0.1:{ports[_private(name)]}/metrics" for name in SERVICES}
         return Addresses(
-            api_url=f"http://{public}:{ports['api']}",
+            api_url=self.options.public_api_url or f"http://{self.options.public_host}:{ports['api']}",
             publish_url=f"{self._rtmp_url}/live",
             rtmp_url=self._rtmp_url,
             hls_url=self._hls_url,
@@ -282,6 +284,8 @@ class Stack:
         }
         if options.media_dir is not None:
             environment["MOSAICAST_MEDIA_DIR"] = str(options.media_dir.resolve())
+        if options.public_api_url is not None:
+            environment["MOSAICAST_API__PUBLIC_URL"] = options.public_api_url
         if options.admin_token is not None:
             environment["MOSAICAST_API__ADMIN_TOKEN"] = options.admin_token
         return {**os.environ, **environment, **options.environment}

@@ -69,7 +69,7 @@ def streams_show(stream_id: StreamId, token: Token, api_url: ApiUrl = DEFAULT_UR
         ("state", found[0]["state"]),
         *([("reason", found[0]["reason"])] if found[0]["reason"] else []),
         ("Server", stream["publish_url"]),
-        ("page", f"{_seen_by_others(api_url, stream['publish_url'])}/watch/{stream['stream_id']}"),
+        ("page", _page(stream, api_url)),
         ("RTMP", stream["rtmp_url"]),
         ("HLS", stream["hls_url"]),
         *refused_at("it", found[0]),
@@ -124,10 +124,16 @@ def _print_stream(stream: dict[str, Any], api_url: str) -> None:
         ("Server", stream["publish_url"]),
         ("Stream Key", stream["stream_key"]),
         "Watch",
-        ("page", f"{_seen_by_others(api_url, stream['publish_url'])}/watch/{stream['stream_id']}"),
+        ("page", _page(stream, api_url)),
         ("RTMP", stream["rtmp_url"]),
         ("HLS", stream["hls_url"]),
     )
+
+
+def _page(stream: dict[str, Any], api_url: str) -> str:
+    """Return the address of the page for viewers: the api's word, or it is told nowhere and follows from ours."""
+    told = stream.get("watch_url")
+    return str(told) if told else f"{_seen_by_others(api_url, stream['publish_url'])}/watch/{stream['stream_id']}"
 
 
 def _seen_by_others(api_url: str, publish_url: str) -> str:

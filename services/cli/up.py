@@ -4,7 +4,7 @@ import ipaddress
 import socket
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ from services.cli.folders import DataDir, chosen_models_dir, settings_for
 from services.cli.printing import DEFAULT_URL, AsJson, complain, err, print_json, print_lines
 
 if TYPE_CHECKING:
-    from mosaicast.runtime.settings import Settings
+    from mosaicast.runtime.settings import Reached, Settings
     from services.cli.stack import Addresses, StackOptions
 
 EVERY_NETWORK = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what users say, and are asked about
@@ -43,6 +43,16 @@ PublicRtmpUrl = Annotated[
 ]
 
 
+PublicApiUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Where viewers and operators reach the API and its pages if a proxy is before it. By default "
+        "MOSAICAST_API__PUBLIC_URL, or --public-host with --api-port.",
+        show_default=False,
+    ),
+]
+
+
 def up(  # noqa: PLR0913, PLR0917 - a parameter an option
     data_dir: DataDir = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every network.")] = "127.0.0.1",
@@ -52,6 +62,7 @@ def up(  # noqa: PLR0913, PLR0917 - a parameter an option
     api_port: Annotated[int, typer.Option(min=0, max=65535, help="The API and its pages; 0: any free one.")] = 8000,
     public_hls_url: PublicHlsUrl = None,
     public_rtmp_url: PublicRtmpUrl = None,
+    public_api_url: PublicApiUrl = None,
     kafka: Annotated[bool, typer.Option("--kafka", help="Run a real Apache Kafka (`make setup-kafka`).")] = False,
     bootstrap: Annotated[str | None, typer.Option(help="Use the Apache Kafka at HOST:PORT.")] = None,
     media_dir: Annotated[Path | None, typer.Option(help="Allow files below it as sources.")] = None,
@@ -70,6 +81,7 @@ def up(  # noqa: PLR0913, PLR0917 - a parameter an option
         public_host=public_host or _name_of_this_machine(host),
         public_hls_url=_public_url("hls", public_hls_url, settings),
         public_rtmp_url=_public_url("rtmp", public_rtmp_url, settings),
+        public_api_url=_public_url("api", public_api_url, settings),
         rtmp_port=rtmp_port,
         http_port=http_port,
         api_port=api_port,
@@ -78,11 +90,13 @@ def up(  # noqa: PLR0913, PLR0917 - a parameter an option
         security=settings.kafka,
         media_dir=media_dir,
     )
+    if settings.hls.url is not None and options.public_hls_url is None:
+        raise typer.BadParameter("MOSAICAST_HLS__URL sends HLS to another machine: name it with --public-hls-url")
     _run(options, as_json)
 
 
-def _public_url(kind: Literal["hls", "rtmp"], given: str | None, settings: "Settings") -> str | None:
-    """Return where viewers reach HLS or RTMP: what was given, else what is set; None: neither.
+def _public_url(kind: "Reached", given: str | None, settings: "Settings") -> str | None:
+    """Return where others reach HLS, RTMP or the api: what was given, else what is set; None: neither.
 
     Raises:
         typer.BadParameter: what was given is no such address.
@@ -91,8 +105,8 @@ def _public_url(kind: Literal["hls", "rtmp"], given: str | None, settings: "Sett
 
     if given is None:
         edge = settings.edge
-        named = edge.public_hls_url if kind == "hls" else edge.public_rtmp_url
-        return named if f"public_{kind}_url" in edge.model_fields_set else None
+        named = {"hls": edge.public_hls_url, "rtmp": edge.public_rtmp_url, "api": settings.api.public_url}[kind]
+        return named if kind == "api" or f"public_{kind}_url" in edge.model_fields_set else None
     try:
         return public_url(kind, given)
     except ValueError as exc:

@@ -1,21 +1,18 @@
 """Composition root of the compositor: `python -m services.compositor`."""
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader
-from mosaicast.adapters.media.hls_folder import HlsFolder, HlsStoreError
 from mosaicast.contracts.topics import MEDIA, OUTGOING_FACES, STREAMS, VERDICTS, Topic
 from mosaicast.runtime import logs
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
-from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
 from mosaicast.runtime.sandbox import Access
 from mosaicast.runtime.settings import CompositorServiceSettings
 from services.compositor import entry
-from services.compositor.hls import HlsFiles, HlsOutput
+from services.compositor.hls_store import hls_maker
 from services.compositor.service import CompositorService
 from services.wiring import begin, count_bad, count_drops, health_server, kafka_config
 
@@ -56,7 +53,7 @@ def run(settings: CompositorServiceSettings, stop: StopEvent) -> None:
 
     kafka = kafka_config(settings, "compositor")
     producer = BusProducer(kafka, count_drops(metrics))
-    service = CompositorService(spawn, producer, metrics, settings.instance, make_hls=_hls_maker(settings))
+    service = CompositorService(spawn, producer, metrics, settings.instance, make_hls=hls_maker(settings, stop))
     health = health_server(settings, metrics, lambda: service.ready)
     health.start()
     on_bad = count_bad(metrics)
@@ -70,21 +67,6 @@ def run(settings: CompositorServiceSettings, stop: StopEvent) -> None:
         specs.close()
         producer.close()
         health.close()
-
-
-def _hls_maker(settings: CompositorServiceSettings) -> Callable[[str], HlsOutput | None]:
-    folder = HlsFolder(settings.hls_path)
-    try:
-        folder.claim()
-    except HlsStoreError as exc:
-        logs.get_logger(__name__).error("hls_off", folder=str(folder.root), error=str(exc))
-        return lambda _: None
-
-    def make(stream_id: str) -> HlsOutput:
-        # Numbers of segments go on from any earlier run without a record of it: there is less than one a second.
-        return HlsOutput(HlsFiles(stream_id, folder, first_sequence=wall_ms() // 1000), monotonic_s)
-
-    return make
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ class _Child:
 
     def _send_segment(self, made: HlsSegment) -> None:
         self._parent_pipe.send_segment(
-            Segment(made.revision, made.began_ms, made.duration_s, made.discontinuity, made.data)
+            Segment(made.revision, made.began_ms, made.duration_s, made.discontinuity, made.data, made.began_s)
         )
 
     def _on_spec(self, spec: StreamSpec) -> None:

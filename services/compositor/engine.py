@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import av
-from msgspec import UnsetType
 
 from mosaicast.adapters.media.encoder import VideoFormat
 from mosaicast.adapters.media.flv_audio import is_carried
@@ -19,7 +18,7 @@ from mosaicast.pipeline.paint import paint, to_yuv420
 from services.compositor.epoch import MANY_ASTRAY, EpochRun
 from services.compositor.guard import OutputGuard
 from services.compositor.output import OpenSink, Output
-from services.compositor.still import Painted, Still
+from services.compositor.still import AFTER_S, Painted, Still
 from services.compositor.wire import Outcome, Settled
 
 UNKNOWN_RATE = 30.0
@@ -172,7 +171,7 @@ class Engine:
             if isinstance(result, Lost):
                 self._lose(run.epoch, result)
             elif run.epoch == self._settled.epoch and result.index in self._settled.indexes:
-                continue
+                self._take_over(run, result, now)
             elif run.late_s(result.time, now) > LATE_S:
                 self._lose(run.epoch, Lost(result.index, "late"))
             else:
@@ -182,27 +181,39 @@ class Engine:
         frame = to_yuv420(ready.frame)
         plan = self.guard.planned(ready.plan, now)
         looked_at = self.guard.begin(frame, plan, now)
-        before = self._before(run, frame, plan, now) if looked_at is None else looked_at
-        paint(frame, plan, self._wanted.policy.style)
-        video = self._format(run, frame)
-        if not self._output.frame(frame, float(ready.time), now, video, self._audio_format(run)):
+        may_be_last = run.silent_s(now) > SUSPICIOUS_S
+        before = self._before(frame, plan) if looked_at is None and may_be_last else looked_at
+        painted = self._painted(run, ready, frame, plan, before)
+        if not self._output.frame(frame, float(ready.time), now, painted.video, self._audio_format(run)):
             self.note = masking.EDGE_REFUSES.says()
             self._lose(run.epoch, Lost(ready.index, "sink_unavailable"))
             return
-        bracket = run.line.bracket(ready.time) or ()
-        ids = frozenset(track.track_id for verdict in bracket for track in verdict.tracks if track.clear)
-        clear = () if before is None else self._clear(run, ready.time)
-        painted = Painted(frame, plan, FrameId(run.epoch, ready.index), ready.time, video, before, clear, ids)
         if looked_at is not None:
-            self.guard.sent(painted.id, frame, looked_at, clear, now)
-        self.still.left(painted)
+            self.guard.sent(painted, looked_at, now)
+        self.still.left(painted, now)
         self.note = self.guard.note(now) or self._sound_note(run) or self._lag_note(run)
         self._outcomes.append(self._shown(run, ready, plan, now))
 
-    def _before(self, run: EpochRun, frame: av.VideoFrame, plan: FramePlan, now: float) -> Luma | None:
+    def _take_over(self, run: EpochRun, ready: Ready, now: float) -> None:
+        """A child before us has sent this frame. If the source stands still, it may be the one that goes on."""
+        frame, plan = to_yuv420(ready.frame), self.guard.planned(ready.plan, now)
+        self.still.left(self._painted(run, ready, frame, plan, self._before(frame, plan)), now)
+
+    def _painted(
+        self, run: EpochRun, ready: Ready, frame: av.VideoFrame, plan: FramePlan, before: Luma | None
+    ) -> Painted:
+        """Paint a frame and return what is to be known of it, should it go on."""
+        paint(frame, plan, self._wanted.policy.style)
+        bracket = run.line.bracket(ready.time) or ()
+        ids = frozenset(track.track_id for verdict in bracket for track in verdict.tracks if track.clear)
+        clear = () if before is None else self._clear(run, ready.time)
+        frame_id = FrameId(run.epoch, ready.index)
+        return Painted(frame, plan, frame_id, ready.time, self._format(run, frame), before, clear, ids)
+
+    def _before(self, frame: av.VideoFrame, plan: FramePlan) -> Luma | None:
         """Return the luma of a frame that may be the last one for a while: then it is checked again and again."""
         checked = self.guard.on and plan.disposition is not Disposition.FULL_MOSAIC
-        return self.guard.luma(frame) if checked and run.silent_s(now) > SUSPICIOUS_S else None
+        return self.guard.luma(frame) if checked else None
 
     def _shown(self, run: EpochRun, ready: Ready, plan: FramePlan, now: float) -> Outcome:
         return Outcome(
@@ -217,14 +228,20 @@ class Engine:
 
     def _go_on(self, run: EpochRun, now: float) -> None:
         """Send the last picture again if the source stands still. It is no frame of the source: no book counts it."""
-        painted = self.still.due(run.stands_for_s(now), now) if not run.ended else None
-        if painted is None or not self._output.repeat(
-            painted.frame, run.media_s(now), now, painted.video, self._audio_format(run)
-        ):
+        stands_for_s = run.stands_for_s(now)
+        painted = self.still.due(stands_for_s, now) if not run.ended else None
+        if painted is None or not self._repeat(run, painted, now):
             return
         self.still.sent(now)
-        self.guard.again(painted.id, painted.frame, painted.before, painted.clear, now)
-        self.note = self.guard.note(now) or clocks.STANDS_STILL.says()
+        self.guard.again(painted, now)
+        if (tripped := self.guard.note(now)) or stands_for_s >= AFTER_S:
+            self.note = tripped or clocks.STANDS_STILL.says()
+
+    def _repeat(self, run: EpochRun, painted: Painted, now: float) -> bool:
+        # Pictures of a slow source leave as late as each other, for they wait in vain for what follows: between them
+        # time goes on with the clock. After others it goes on to what is due, which the next picture will be.
+        time_s = None if self.still.slow else run.media_s(now)
+        return self._output.repeat(painted.frame, time_s, now, painted.video, self._audio_format(run))
 
     def _veil(self) -> None:
         style = self._wanted.policy.style
@@ -246,7 +263,7 @@ class Engine:
             int(frame.color_primaries),
             int(frame.color_trc),
             int(frame.colorspace),
-            (1, 1) if isinstance(run.video.sample_aspect, UnsetType) else run.video.sample_aspect,
+            run.video.pixel_wh,
         )
 
     def _audio_format(self, run: EpochRun) -> AudioFormat | None:

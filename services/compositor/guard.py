@@ -15,6 +15,8 @@ from mosaicast.contracts.situations import masking
 from mosaicast.core.guard import Explanation, FrameId, Guard, GuardPolicy, Luma, SeenFace, Trip
 from mosaicast.core.timeline import FramePlan, full
 from mosaicast.core.types import Box, Disposition
+from mosaicast.imaging.jpeg_header import shown_wh
+from services.compositor.still import Painted
 from services.compositor.wire import OutgoingPicture, Tripped
 
 OUTGOING_PIXELS = 640 * 360
@@ -65,27 +67,24 @@ class OutputGuard:
         """Return the luma of a frame, as small as it is checked."""
         return _picture(frame).luma()
 
-    def again(
-        self, frame_id: FrameId, frame: av.VideoFrame, before: Luma | None, clear: tuple[Box, ...], now: float
-    ) -> None:
+    def again(self, painted: Painted, now: float) -> None:
         """Have a frame checked once more that goes on, if it is time for the next check."""
-        if before is not None and self._guard.due(now):
-            self.sent(frame_id, frame, before, clear, now)
+        if painted.before is not None and self._guard.due(now):
+            self.sent(painted, painted.before, now)
 
-    def sent(self, frame_id: FrameId, frame: av.VideoFrame, before: Luma, clear: tuple[Box, ...], now: float) -> None:
+    def sent(self, painted: Painted, before: Luma, now: float) -> None:
         """Have a frame checked that has gone out.
 
         Args:
             before: what `begin` returned.
-            clear: where people are who may be seen.
         """
         try:
-            jpeg, by = pictured(frame, before, clear)
+            jpeg, by = pictured(painted.frame, before, painted.clear, painted.video.sample_aspect)
         except PictureError:
             return
         if len(jpeg) <= LARGEST_OUTGOING_BYTES:
-            self._guard.keep(frame_id, by, now)
-            self._pictures.append(OutgoingPicture(*frame_id, *by.size_wh, self._guard.policy.least_score, jpeg))
+            self._guard.keep(painted.id, by, now)
+            self._pictures.append(OutgoingPicture(*painted.id, *by.size_wh, self._guard.policy.least_score, jpeg))
 
     def on_faces(self, seen: OutgoingFaces, now: float) -> None:
         """Hold what the detector saw against what may be seen."""
@@ -107,18 +106,22 @@ class OutputGuard:
         return taken
 
 
-def pictured(frame: av.VideoFrame, before: Luma, clear: tuple[Box, ...]) -> tuple[bytes, Explanation]:
-    """Return a painted frame as JPEG for the detector, and what may explain the faces in it.
+def pictured(
+    frame: av.VideoFrame, before: Luma, clear: tuple[Box, ...], pixel_wh: tuple[int, int] = (1, 1)
+) -> tuple[bytes, Explanation]:
+    """Return a painted frame as JPEG for the detector, in the shape that viewers see, and what may explain the faces in
+    it.
 
     Args:
         before: its luma before it was painted.
         clear: where people are who may be seen.
+        pixel_wh: width to height of one of its pixels.
 
     Raises:
         PictureError: it can't be converted.
     """
     picture = _picture(frame)
-    jpeg = picture.jpeg(outgoing_size(*picture.size_wh))
+    jpeg = picture.jpeg(outgoing_size(*shown_wh(picture.size_wh, pixel_wh)))
     return jpeg, Explanation(before, picture.luma(), clear, picture.size_wh)
 
 
@@ -126,8 +129,8 @@ def _picture(frame: av.VideoFrame) -> Picture:
     return Picture(frame, Fraction(1))
 
 
-def outgoing_size(width: int, height: int) -> tuple[int, int]:
-    """Return the size at which a frame is checked: `OUTGOING_PIXELS` at most, same shape."""
+def outgoing_size(width: Fraction | int, height: Fraction | int) -> tuple[int, int]:
+    """Return the size at which a frame is checked that is shown in this one: `OUTGOING_PIXELS` at most, same shape."""
     scale = min(1.0, math.sqrt(OUTGOING_PIXELS / (width * height)))
     return max(1, round(width * scale)), max(1, round(height * scale))
 

@@ -1,26 +1,29 @@
 """The HLS of one stream, in the parent: it owns the files, from the first segment until nothing is left.
 
-The child only cuts segments in memory and sends them; the disk is written by a thread of its own here. A disk that is
-slow, full or away stops the HLS of this stream and nothing else: no picture waits for it.
+The child only cuts segments in memory and sends them; they are written by a thread of its own here, to a disk or to an
+edge on another machine. A store that is slow, full or away stops the HLS of this stream and nothing else: no picture
+waits for it.
 """
 
 import contextlib
+import math
 import queue
 import secrets
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
 from mosaicast.adapters.media.hls_folder import PLAYLIST, HlsStoreError
 from mosaicast.contracts.messages import StreamSpec
-from mosaicast.contracts.situations import masking
-from mosaicast.core.playlist import Entry, Playlist
+from mosaicast.contracts.situations import Situation, masking
+from mosaicast.core.playlist import Entry, Playlist, keeps_to_target
 from mosaicast.runtime import logs
 from services.compositor.wire import Segment
 
 WAITING = 4
-"""Segments that may wait for the disk, 8 s of a stream; what comes then is left out."""
+"""Segments that may wait for the store, 8 s of a stream; what comes then is left out."""
 ENDED_S = 10.0
 """Files stay for so long after a source has ended, so that viewers are still there if the publisher reconnects."""
 STALLED_S = 60.0
@@ -34,7 +37,19 @@ LONGEST_PAUSE_S = 60.0
 _LOG = logs.get_logger(__name__)
 
 
-class Folder(Protocol):
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a store's users read when it does not work."""
+
+    fails: Situation
+    slow: Situation
+
+
+DISK = Words(masking.HLS_FAILS, masking.HLS_SLOW)
+EDGE = Words(masking.HLS_EDGE_FAILS, masking.HLS_EDGE_SLOW)
+
+
+class Store(Protocol):
     """Where files go. Every method raises HlsStoreError."""
 
     def write(self, stream_id: str, name: str, data: bytes) -> None:
@@ -71,26 +86,30 @@ class HlsFiles:
     def __init__(
         self,
         stream_id: str,
-        folder: Folder,
+        store: Store,
         first_sequence: int,
         new_name: Callable[[], str] = lambda: secrets.token_urlsafe(12),
     ) -> None:
-        self._stream_id, self._folder, self._new_name = stream_id, folder, new_name
+        self._stream_id, self._store, self._new_name = stream_id, store, new_name
         self._playlist = Playlist(first_sequence)
 
     def add(self, segment: Segment) -> None:
         """Write a segment, then the playlist that names it, then delete what is too old.
 
+        One that is longer than players were told is left out: ours makes none, but a child reads hostile media.
+
         Raises:
             HlsStoreError: it did not work; nothing is listed that is not there.
         """
+        if not keeps_to_target(segment.duration_s):
+            return self.leave_out()
         name = f"{self._new_name()}.ts"
-        self._folder.write(self._stream_id, name, segment.data)
+        self._store.write(self._stream_id, name, segment.data)
         began = datetime.fromtimestamp(segment.began_ms / 1000, UTC).isoformat(timespec="milliseconds")
         address = f"{self._stream_id}/{name}"
         gone = self._playlist.add(Entry(address, segment.duration_s, began, segment.discontinuity))
         self._write_playlist()
-        self._delete(gone)
+        return self._delete(gone)
 
     def leave_out(self) -> None:
         """A segment was not written: the next one is a break."""
@@ -120,32 +139,33 @@ class HlsFiles:
             HlsStoreError: something stays.
         """
         self._playlist.clear()
-        self._folder.remove(self._stream_id)
+        self._store.remove(self._stream_id)
 
     def _write_playlist(self) -> None:
-        self._folder.write(self._stream_id, PLAYLIST, self._playlist.text().encode())
+        self._store.write(self._stream_id, PLAYLIST, self._playlist.text().encode())
 
     def _delete(self, addresses: list[str]) -> None:
-        self._folder.delete(self._stream_id, [address.rpartition("/")[2] for address in addresses])
+        self._store.delete(self._stream_id, [address.rpartition("/")[2] for address in addresses])
 
 
 class HlsOutput:
-    """What the runner tells, done on a thread of its own. No method but `close` waits for the disk.
+    """What the runner tells, done on a thread of its own. No method but `close` waits for the store.
 
     Args:
         files: the files.
         clock: monotonic seconds.
+        words: what users read when the store does not work.
     """
 
-    def __init__(self, files: HlsFiles, clock: Callable[[], float]) -> None:
+    def __init__(self, files: HlsFiles, clock: Callable[[], float], words: Words = DISK) -> None:
         self.note = ""
         """A sentence for the user; empty when all is well."""
-        self._files, self._clock = files, clock
+        self._files, self._clock, self._words = files, clock, words
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._waiting = threading.Semaphore(WAITING)
         self._least_revision = 0
-        self._tripped_ms = -1
+        self._taken_back_s = -math.inf
         self._pause_s, self._retry_s = FIRST_PAUSE_S, 0.0
         self._unclean = False
         self._last_s: float | None = None
@@ -158,11 +178,11 @@ class HlsOutput:
 
     def on_segment(self, segment: Segment) -> None:
         """Take in a segment from the child."""
-        if segment.revision < self._least_revision or segment.began_ms <= self._tripped_ms:
+        if segment.revision < self._least_revision or segment.began_s <= self._taken_back_s:
             return
         self._last_s, self._ended_s = self._clock(), None
         if not self._waiting.acquire(blocking=False):
-            self.note = masking.HLS_SLOW.says()
+            self.note = self._words.slow.says()
             self._do(self._files.leave_out)
             return
         self._do(lambda: self._add(segment))
@@ -173,9 +193,13 @@ class HlsOutput:
         if self._last_s is not None:
             self._do(self._files.purge)
 
-    def purge_until(self, wall_ms: int) -> None:
-        """Delete all segments, and take none that began by then: they may show what should not have been seen."""
-        self._tripped_ms = max(self._tripped_ms, wall_ms)
+    def purge_until(self, now_s: float) -> None:
+        """Delete all segments, and take none that began by then: they may show what should not have been seen.
+
+        Args:
+            now_s: monotonic seconds, of the clock that the child has too.
+        """
+        self._taken_back_s = max(self._taken_back_s, now_s)
         if self._last_s is not None:
             self._do(self._files.purge)
 
@@ -199,7 +223,7 @@ class HlsOutput:
             self._do(self._files.remove)
 
     def close(self, timeout_s: float = 2.0) -> bool:
-        """Delete everything and stop. Waits at most `timeout_s` for a disk that hangs.
+        """Delete everything and stop. Waits at most `timeout_s` for a store that hangs.
 
         Returns: whether nothing stays. Otherwise `tick` tries again, and the next start sweeps.
         """
@@ -243,7 +267,7 @@ class HlsOutput:
 
     def _fail(self, exc: HlsStoreError) -> None:
         """Clear away what is there (players would take it for live) and pause."""
-        self.note = masking.HLS_FAILS.says(why=exc)
+        self.note = self._words.fails.says(why=exc)
         _LOG.error("hls_store_failed", error=str(exc), pause_s=self._pause_s)
         self._retry_s = self._clock() + self._pause_s
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)

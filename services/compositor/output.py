@@ -85,17 +85,18 @@ class Output:
         return True
 
     def repeat(
-        self, frame: av.VideoFrame, time_s: float, now: float, video: VideoFormat, audio: AudioFormat | None
+        self, frame: av.VideoFrame, time_s: float | None, now: float, video: VideoFormat, audio: AudioFormat | None
     ) -> bool:
-        """Send a frame once more, as of `time_s`; False: the push is away.
+        """Send a frame once more, as of `time_s`; None: as much later than the last one as it is by the clock.
 
         The next new one follows it: in the source's own time if that has gone on meanwhile; otherwise, with the sound
         that belongs to it, as much later as pictures were repeated.
+
+        Returns: False: the push is away.
         """
-        if self._offset_s is not None:
-            time_s = max(time_s, self._last_frame_s + now - self._sent_s - self._offset_s)
+        next_s = self._last_frame_s + now - self._sent_s - (self._offset_s or 0.0)
         self._repeated = False
-        self._repeated = self.frame(frame, time_s, now, video, audio)
+        self._repeated = self.frame(frame, next_s if time_s is None else max(time_s, next_s), now, video, audio)
         return self._repeated
 
     def takes(self, audio: AudioFormat | None) -> bool:

@@ -5,6 +5,8 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
+from msgspec.structs import replace
+
 from services.compositor.wire import (
     LARGEST_SEGMENT_BYTES,
     OutgoingPicture,
@@ -55,9 +57,7 @@ class ParentPipe:
             return
         broken = segment.discontinuity or self._lost
         self._lost = False
-        self._waiting.put(
-            encode_segment(Segment(segment.revision, segment.began_ms, segment.duration_s, broken, segment.data))
-        )
+        self._waiting.put(encode_segment(replace(segment, discontinuity=broken)))
 
     def send_picture(self, picture: OutgoingPicture) -> None:
         """Send a picture for the output guard, or lose it: it is a sample anyway."""

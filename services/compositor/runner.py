@@ -15,7 +15,7 @@ from mosaicast.core.restarts import Quarantine, RestartState
 from mosaicast.core.types import Disposition
 from mosaicast.runtime import logs
 from mosaicast.runtime.children import ChildProcess
-from mosaicast.runtime.clocks import wall_ms
+from mosaicast.runtime.clocks import monotonic_s
 from services.compositor.hls import HlsOutput, shows_less
 from services.compositor.ledger import Ledger
 from services.compositor.numbers import UnitNumbers
@@ -137,7 +137,7 @@ class StreamRunner:
         if self._hls is not None and shows_less(old, spec):
             self._hls.purge(spec.revision)
             # Two specs may have one revision: a consent that ends changes none. Older segments are left out anyway.
-            self._hls.purge_until(wall_ms())
+            self._hls.purge_until(monotonic_s())
         if self.quarantined and (old is None or old.publication != spec.publication):
             self.quarantined = False
             self._state.lifted()
@@ -279,7 +279,7 @@ class StreamRunner:
             for trip in report.trips:
                 self._on_guard(self.stream_id, trip)
             if report.trips and self._hls is not None:
-                self._hls.purge_until(wall_ms())
+                self._hls.purge_until(monotonic_s())
             if link is self._link:
                 heard, self._note, link.connecting = True, report.note, report.connecting
                 self.repeated, self.goes_on, self.behind_s = report.repeated, report.goes_on, report.behind_s

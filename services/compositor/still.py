@@ -1,4 +1,4 @@
-"""A source that stands still: its last picture goes on, as it was painted, until others come.
+"""A source that stands still, or sends a picture every few seconds: its last one goes on until another comes.
 
 Nothing is shown that was not shown before. Frames that came after it and of which too little was known left mosaicked;
 what goes on is the last one of which everything was known, if it is not older than they are by more than a moment.
@@ -17,7 +17,10 @@ from mosaicast.core.timeline import FramePlan, full
 from mosaicast.core.types import Box, Disposition, MediaTime, TrackId, Verdict
 
 AFTER_S = 3.1
-"""Without pictures for so long a source stands still: the slowest sources send one in two seconds."""
+"""Without pictures for so long a source stands still."""
+SLOW_S = 2.2
+"""Where the last two pictures are further apart, the last one goes on at once, until the next. A segment of HLS has to
+round to 2 s, and has to begin with a keyframe."""
 EVERY_S = 0.5
 """Between two repetitions: enough for players, and for keyframes to come in time."""
 RECENT_S = 4 * LEAD_S
@@ -56,15 +59,20 @@ class Still:
         self._known: Painted | None = None
         self._sent_s = -math.inf
         """When it was sent again last; before that, it does not go on."""
+        self._left_s = -math.inf
+        """When the last new one left."""
+        self.slow = False
+        """The last two pictures of the source are `SLOW_S` apart."""
 
     @property
     def goes_on(self) -> bool:
         """Whether a picture goes on now."""
         return self._sent_s > -math.inf
 
-    def left(self, painted: Painted) -> None:
+    def left(self, painted: Painted, now: float) -> None:
         """Another picture of the source has left."""
-        self._last, self._sent_s = painted, -math.inf
+        self.slow = self._last is not None and painted.time - self._last.time > SLOW_S
+        self._last, self._sent_s, self._left_s = painted, -math.inf, now
         if painted.plan.disposition is not Disposition.FULL_MOSAIC:
             self._known = painted
         elif painted.plan.full_reason not in _NOT_YET_KNOWN or self._is_old(painted.time):
@@ -78,9 +86,9 @@ class Still:
                 on, it does until the next one leaves.
             now: monotonic seconds.
         """
-        if now - self._sent_s < EVERY_S or (stands_for_s < AFTER_S and not self.goes_on):
-            return None
-        return self._known or self._last
+        is_time = now - self._sent_s >= EVERY_S
+        goes_on = self.goes_on or stands_for_s >= AFTER_S or (self.slow and now - self._left_s >= EVERY_S)
+        return (self._known or self._last) if is_time and goes_on else None
 
     def sent(self, now: float) -> None:
         """It was sent again."""
@@ -109,4 +117,5 @@ class Still:
     def forget(self) -> None:
         """Another reading of the source begins."""
         self._last = self._known = None
-        self._sent_s = -math.inf
+        self._sent_s = self._left_s = -math.inf
+        self.slow = False

@@ -100,6 +100,8 @@ class Segment(msgspec.Struct, frozen=True, array_like=True):
     discontinuity: bool
     """It does not follow from the segment before."""
     data: Annotated[bytes, msgspec.Meta(min_length=188, max_length=LARGEST_SEGMENT_BYTES)]
+    began_s: Seconds = 0.0
+    """When its first frame left, monotonic: whether it began before something was taken back. Wall clocks are set."""
 
 
 _TOPICS: dict[bytes, Topic[Any]] = {b"M": MEDIA, b"V": VERDICTS, b"S": STREAMS, b"G": OUTGOING_FACES}

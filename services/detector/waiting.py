@@ -58,7 +58,10 @@ class _Stream:
     taken_seq: int = -1
     waiting: deque[_Waiting] = field(default_factory=deque)
     dropped_seqs: set[int] = field(default_factory=set)
-    busy: bool = False
+    busy: int = 0
+    """Frames that a worker has; several of one batch."""
+    handed_seq: int = -1
+    """The newest of them."""
     published: MediaTime | None = None
     """Time of the newest frame whose detections went out."""
     published_seq: int = -1
@@ -135,7 +138,7 @@ class WaitingFrames:
         stream = self._streams.get(job.frame.stream_id)
         if stream is None:
             return
-        stream.busy = False
+        stream.busy = max(0, stream.busy - 1)
         if job.frame.epoch != stream.epoch:
             return
         if published:
@@ -166,7 +169,7 @@ class WaitingFrames:
             return stream
         if stream is not None:
             self._forget(frame.stream_id, "old_epoch")
-        busy = stream is not None and stream.busy
+        busy = 0 if stream is None else stream.busy
         fresh = _Stream(partition, frame.epoch, time_of(frame), busy=busy)
         if frame.seq > 0:
             # Somebody else analysed this epoch before; what he published last, and what was lost since, is unknown.
@@ -194,13 +197,15 @@ class WaitingFrames:
         if stream.in_hole(time_of(frame)):
             self._drop(frame, "after_lost_cut")
             return []
-        stream.busy = True
+        # The frame before it in this batch will be answered before it. If that fails, the readers see the hole.
+        after_seq = stream.handed_seq if stream.busy else stream.published_seq
+        stream.busy, stream.handed_seq = stream.busy + 1, frame.seq
         frame = replace(frame, scene_cut=frame.scene_cut or stream.cut_lost)
         due = stream.cropped is None or not 0 <= time_of(frame) - stream.cropped < CROPS_EVERY
         crops = frame.scene_cut or due or not stream.waiting
         if crops:
             stream.cropped = time_of(frame)
-        return [Job(frame, crops, stream.published_seq)]
+        return [Job(frame, crops, after_seq)]
 
     def _account(self, stream: _Stream, frame: SampledFrame) -> None:
         """A frame that never arrived may have been a scene cut."""

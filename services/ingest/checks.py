@@ -28,11 +28,16 @@ def _codec_violation(codec: CodecParameters, allowed: Allowed) -> str | None:
     return None
 
 
-def sample_violation(sample: SampledFrame, size_wh: tuple[int, int]) -> str | None:
-    """Return what is wrong with a sampled frame of an epoch with pictures of this size, None if nothing."""
+def sample_violation(sample: SampledFrame, size_wh: tuple[int, int], pixel_wh: tuple[int, int] = (1, 1)) -> str | None:
+    """Return what is wrong with a sampled frame of an epoch, None if nothing.
+
+    Args:
+        size_wh: of its pictures.
+        pixel_wh: width to height of one of their pixels.
+    """
     if (sample.width, sample.height) != size_wh:
         return "other_size"
     header = read_header(sample.jpeg)
     if header is None or not header.baseline:
         return "no_jpeg"
-    return None if (header.width, header.height) == fitted(size_wh) else "other_jpeg_size"
+    return None if (header.width, header.height) == fitted(size_wh, pixel_wh) else "other_jpeg_size"

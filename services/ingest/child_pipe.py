@@ -62,6 +62,7 @@ class ChildPipe:
         self._of_child: Counter[str] = Counter()
         self.epoch = job.epoch
         self.size_wh = (0, 0)
+        self._pixel_wh = (1, 1)
         self.note = ""
         """What the child says about a source that it reads; a sentence for the user."""
         self.codecs: tuple[CodecParameters, ...] = ()
@@ -151,7 +152,7 @@ class ChildPipe:
     def _violation_in(self, message: MediaPacket | SampledFrame) -> str | None:
         if isinstance(message, MediaPacket):
             return packet_violation(message, self._allowed)
-        return sample_violation(message, self.size_wh)
+        return sample_violation(message, self.size_wh, self._pixel_wh)
 
     def _tally_report(self, report: Report) -> None:
         counted = Counter(report.counters)
@@ -170,7 +171,7 @@ class ChildPipe:
         self.codecs = packet.codecs or self.codecs
         for codec in packet.codecs:
             if codec.track == "video":
-                self.size_wh = codec.width, codec.height
+                self.size_wh, self._pixel_wh = (codec.width, codec.height), codec.pixel_wh
         reason = self._refusal_of_packet(packet)
         self._count_frames(packet, reason)
         if packet.end_of_epoch:

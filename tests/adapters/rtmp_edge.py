@@ -28,6 +28,7 @@ class Edge:
         self.public_url = f"rtmp://127.0.0.1:{config.rtmp_port}/masked/s1"
         """Where viewers play."""
         self.config = config
+        self.hls_token = config.hls_token
         self._process, self._hooks = process, hooks
 
     def refuse(self) -> None:
@@ -40,9 +41,17 @@ class Edge:
         self._process.kill()
         self._process.wait(START_S)
 
+    def start_again(self) -> None:
+        """Start it on the same ports, after it was killed."""
+        self._process = _start(self.config)
+
     def freeze(self) -> None:
         """Let it take connections and bytes, and answer nothing."""
         os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self._process.pid, signal.SIGCONT)
 
 
 class _Hooks(ThreadingHTTPServer):
@@ -74,26 +83,36 @@ def _serve_hooks(connection: "Connection[Any, Any]") -> None:
 
 
 @contextmanager
-def running_edge(folder: Path) -> Iterator[Edge]:
+def running_edge(folder: Path, *, hls_folder: Path | None = None, hls_token: str = "h") -> Iterator[Edge]:
     """Run an edge. Raises EdgeMissingError without nginx."""
     find_nginx()
     hooks = ForkServer().spawn(_serve_hooks, name="hooks")
-    port = free_port()
     assert hooks.connection.poll(START_S)
     config = EdgeConfig(
-        folder=folder, hls_folder=folder / "hls", host="127.0.0.1", rtmp_port=port, services_port=free_port(),
-        inner_port=free_port(), http_port=free_port(), control_port=free_port(), control_token="c",
-        hooks_url=f"http://127.0.0.1:{hooks.connection.recv()}", token="t",
+        folder=folder, hls_folder=hls_folder or folder / "segments", host="127.0.0.1", rtmp_port=free_port(),
+        services_port=free_port(), inner_port=free_port(), http_port=free_port(), control_port=free_port(),
+        control_token="c", hooks_url=f"http://127.0.0.1:{hooks.connection.recv()}", token="t", hls_token=hls_token,
     )  # fmt: skip
-    process = subprocess.Popen(die_with_parent(prepare(config)), stderr=subprocess.DEVNULL)
     try:
-        _await_port(port, process)
-        yield Edge(process, config, hooks)
+        edge = Edge(_start(config), config, hooks)
+        try:
+            yield edge
+        finally:
+            edge.kill()
     finally:
-        process.kill()
-        process.wait(START_S)
         hooks.kill()
         hooks.stop()
+
+
+def _start(config: EdgeConfig) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(die_with_parent(prepare(config)), stderr=subprocess.DEVNULL)
+    try:
+        _await_port(config.rtmp_port, process)
+    except BaseException:
+        process.kill()
+        process.wait(START_S)
+        raise
+    return process
 
 
 def _await_port(port: int, process: "subprocess.Popen[bytes]") -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from mosaicast.adapters.media.encoder import KEYFRAME_S, VideoFormat
 from mosaicast.adapters.media.flv_audio import is_carried
@@ -71,6 +72,22 @@ def test_sound_is_untouched_and_at_its_time(tmp_path: Path, sound: Sound) -> Non
     assert len(seen.video) == 60
     with av.open(str(tmp_path / "out.flv")) as container:
         assert sum(f.samples for f in container.decode(audio=0)) > 80 * 1000, "a player can decode it"
+
+
+@pytest.mark.parametrize("broken", [b"\xff" * 300, b"\xff\xf1\x50\x80"])
+def test_a_packet_that_is_no_sound_costs_no_picture(tmp_path: Path, sound: Sound, broken: bytes) -> None:
+    """FFmpeg gave up the push at a first packet that begins like ADTS; the next push began with the next such one."""
+    sink = FlvSink(str(tmp_path / "out.flv"), VIDEO, sound.format)
+    sink.write_frame(frame(0), 0.0)
+    sink.write_audio(replace(sound.packets[0], data=broken), 0.0)
+    for number in range(1, 30):
+        sink.write_frame(frame(number), number / RATE)
+    for packet in sound.packets[1:20]:
+        sink.write_audio(packet, float(packet.time))
+    sink.close()
+    seen = read(tmp_path / "out.flv")
+    assert len(seen.video) == 30
+    assert [data for _, data in seen.audio] == [packet.data for packet in sound.packets[1:20]]
 
 
 def test_without_an_audio_format_sound_is_left_out(tmp_path: Path, sound: Sound) -> None:

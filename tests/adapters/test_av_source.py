@@ -298,6 +298,17 @@ def test_jpegs_fit_and_keep_their_shape(size_wh: tuple[int, int], expected: tupl
     assert fitted(size_wh) == expected
 
 
+@pytest.mark.parametrize(
+    ("size_wh", "pixel_wh", "expected"),
+    [((480, 360), (4, 3), (640, 360)), ((720, 576), (64, 45), (1024, 576)), ((1440, 1080), (4, 3), (1280, 720)),
+     ((960, 1080), (2, 1), (1280, 720)), ((1280, 360), (1, 2), (1280, 720)), ((8, 8192), (1, 65535), (1, 2560))],
+)  # fmt: skip
+def test_jpegs_have_the_shape_that_viewers_see(
+    size_wh: tuple[int, int], pixel_wh: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert fitted(size_wh, pixel_wh) == expected
+
+
 def test_a_cut_is_seen_through_the_codec(tmp_path: Path) -> None:
     events = read_file(make_clip(tmp_path / "clip.flv", cut_at=20, keyframe_every=60))
     detector = SceneCutDetector()

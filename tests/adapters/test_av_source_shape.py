@@ -69,6 +69,13 @@ def test_square_pixels_are_not_told(tmp_path: Path) -> None:
     assert starts(read_file(made_wide(tmp_path / "one.flv", clip, "1/1")))[0].video.sample_aspect is UNSET
 
 
+@pytest.mark.parametrize("aspect", ["4/1", "1/100", "65535/1"])
+def test_a_shape_that_nobody_means_is_not_told(tmp_path: Path, aspect: str) -> None:
+    """Viewers see what was looked at: the picture as it is stored."""
+    clip = make_clip(tmp_path / "a.flv", audio=False)
+    assert starts(read_file(made_wide(tmp_path / "wide.flv", clip, aspect)))[0].video.sample_aspect is UNSET
+
+
 @pytest.mark.parametrize("b_frames", [0, 2])
 def test_another_shape_of_pixels_begins_another_epoch(tmp_path: Path, b_frames: int) -> None:
     clip = make_clip(tmp_path / "a.ts", audio=False, b_frames=b_frames)
@@ -103,6 +110,18 @@ def test_a_picture_that_is_stored_turned_is_upright_for_analysis_and_for_viewers
         assert fingerprint(picture.thumbnail()) == fingerprint_of(frame)
         expected = np.rot90(stored[picture.pts].luma(), degrees // 90)
         assert np.array_equal(picture.luma(), expected), "counterclockwise, as players turn it"
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_picture_may_have_odd_sides(tmp_path: Path, degrees: int) -> None:
+    """Each keyframe began another epoch, and no picture was ever looked at."""
+    clip = make_clip(tmp_path / "a.flv", audio=False, size_wh=(321, 181), pixel_format="yuv444p")
+    events = read_file(turned_by_sei(tmp_path / "b.flv", clip, degrees))
+    (start,) = starts(events)
+    size_wh = (180, 320) if degrees in (90, 270) else (320, 180)
+    assert (start.video.width, start.video.height) == size_wh
+    assert [picture.size_wh for picture in pictures(events)] == [size_wh] * 45
+    assert {(frame.width, frame.height) for _, frame in decoded(events)} == {size_wh}
 
 
 def test_a_turn_in_the_middle_begins_another_epoch(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_list_says_which_precision_a_network_may_run_in_unless_one_is_asked_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("mosaicast.adapters.models.runtime.on_cpu", lambda precision: asked.append(precision))
+    monkeypatch.setattr("mosaicast.adapters.models.runtime.on_cpu", asked.append)
     monkeypatch.setattr("mosaicast.adapters.embedders.factory._made", lambda network, _: network)
     for name in ("dlib-resnet", "facenet-casia", "mobilefacenet-512", "mobilefacenet-192"):
         make_embedder(name, models_dir=tmp_path)

@@ -1,5 +1,6 @@
 """Sound as it comes over RTMP: none, late, ending, of any codec, without its header, changing, on another clock."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -133,19 +134,67 @@ def test_the_header_may_come_later(tmp_path: Path, aac: Path) -> None:
     assert in_step(onsets_s(events), [2.0, 3.0])
 
 
-def test_aac_with_a_header_on_each_frame_is_heard(tmp_path: Path, aac: Path) -> None:
-    def with_adts(tag: Tag) -> Tag:
-        length = len(tag.body) - 2 + 7
-        head = bytes([0xFF, 0xF1, 0x50, 0x80 | length >> 11, length >> 3 & 0xFF, (length & 7) << 5 | 0x1F, 0xFC])
-        return tag._replace(body=tag.body[:2] + head + tag.body[2:])
+def with_adts(tag: Tag) -> Tag:
+    length = len(tag.body) - 2 + 7
+    head = bytes([0xFF, 0xF1, 0x50, 0x80 | length >> 11, length >> 3 & 0xFF, (length & 7) << 5 | 0x1F, 0xFC])
+    return tag._replace(body=tag.body[:2] + head + tag.body[2:])
 
-    tags = [
-        with_adts(tag) if tag.kind == SOUND else tag for tag in tags_of(aac) if tag.kind != SOUND or not tag.is_header
-    ]
+
+def without_header(aac: Path) -> list[Tag]:
+    return [tag for tag in tags_of(aac) if tag.kind != SOUND or not tag.is_header]
+
+
+def test_aac_with_a_header_on_each_frame_is_heard(tmp_path: Path, aac: Path) -> None:
+    tags = [with_adts(tag) if tag.kind == SOUND else tag for tag in without_header(aac)]
     with live(write_flv(tmp_path / "a.flv", tags)) as source:
         events = list(source.events())
         assert source.note == ""
     assert in_step(onsets_s(events), [1.0, 2.0, 3.0])
+
+
+def test_several_frames_with_headers_in_one_tag_are_heard(tmp_path: Path, aac: Path) -> None:
+    tags = without_header(aac)
+    sound = [with_adts(tag) for tag in tags if tag.kind == SOUND]
+    pairs = [one._replace(body=one.body + two.body[2:]) for one, two in zip(sound[::2], sound[1::2], strict=False)]
+    tags = sorted([*(tag for tag in tags if tag.kind != SOUND), *pairs], key=lambda tag: tag.at_ms)
+    with live(write_flv(tmp_path / "a.flv", tags)) as source:
+        events = list(source.events())
+        assert source.note == ""
+    assert in_step(onsets_s(events), [1.0, 2.0, 3.0])
+    times = [packet.times.pts for packet in sound_of(events)]
+    assert times == sorted(set(times))
+
+
+@pytest.mark.parametrize("damage", [lambda body: body[:-1], lambda _: b"\xff" * 300, lambda _: b"\xff"])
+def test_what_begins_like_a_header_and_is_no_whole_frame_is_not_passed_on(
+    tmp_path: Path, aac: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    """The muxer of FLV gives up a push whose first sound begins so: viewers saw nothing at all."""
+    tags = [
+        tag._replace(body=tag.body[:2] + damage(with_adts(tag).body[2:])) if tag.kind == SOUND else tag
+        for tag in without_header(aac)
+    ]
+    header = next(tag for tag in tags_of(aac) if tag.kind == SOUND and tag.is_header)
+    with live(write_flv(tmp_path / "a.flv", [tags[0], header.at(tags[1].at_ms), *tags[1:]])) as source:
+        events = list(source.events())
+        assert source.note == "No sound: the aac that comes can't be decoded; send AAC."
+    assert sound_of(events) == []
+    assert sum(isinstance(event, Picture) for event in events) == PICTURES
+
+
+@pytest.mark.parametrize("rate", [44_100, 768_001, 16_777_215])
+def test_aac_whose_header_writes_its_rate_out_is_heard_if_it_is_a_common_one_and_costs_nothing_else(
+    tmp_path: Path, aac: Path, rate: int
+) -> None:
+    """HLS has no place for such a header, and a rate of megahertz was a breach of contract: the child was put down."""
+    bits = f"{2:05b}{15:04b}{rate:024b}{2:04b}000"
+    header = b"\xaf\x00" + int(bits, 2).to_bytes(5, "big")
+    tags = [tag._replace(body=header) if tag.kind == SOUND and tag.is_header else tag for tag in tags_of(aac)]
+    with live(write_flv(tmp_path / "a.flv", tags)) as source:
+        events = list(source.events())
+    assert sum(isinstance(event, Picture) for event in events) == PICTURES
+    assert {packet.parameters.extradata for packet in sound_of(events) if packet.parameters} <= {lc_config(44_100, 2)}
+    assert in_step(onsets_s(events) if rate == 44_100 else [], [1.0, 2.0, 3.0] if rate == 44_100 else [])
 
 
 @pytest.mark.parametrize(

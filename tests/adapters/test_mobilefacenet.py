@@ -82,10 +82,9 @@ def test_another_picture_of_a_person_is_more_alike_than_another_person(embedder:
     assert own.min() > load().get(embedder.name).matching.floor > strangers.max() + 0.2
 
 
-def test_what_is_hardly_a_face_has_a_short_vector(embedder: ArcFace) -> None:
-    """The length is taken for how much of a face the network saw: a blur, a dark face and no face have less of it."""
-    blurred = cv2.GaussianBlur(ASTRONAUT, (0, 0), 8)
-    shown = [ASTRONAUT, blurred, ASTRONAUT // 12, np.ascontiguousarray(ASTRONAUT[::-1])]
+def test_what_is_no_face_has_a_vector_too_short_to_count(embedder: ArcFace) -> None:
+    """The length is how much of a face the network saw; a place without one, at landmarks like a face's, has little."""
+    shown = [ASTRONAUT, np.ascontiguousarray(ASTRONAUT[::-1]), np.ascontiguousarray(ASTRONAUT[:, ::-1])]
     clear, *others = embedder.embed([Face(picture, EYES_NOSE_MOUTH) for picture in shown]).lengths
     quality = embedder.quality
     assert quality.votes_from is not None

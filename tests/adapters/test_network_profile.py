@@ -68,8 +68,8 @@ def test_from_what_looks_count_stands_in_the_list_and_goes_with_the_network(tmp_
     measured = Quality(votes_from=1.0, clear_from=1.2, like_before=0.3, like_own=0.6)
     (tmp_path / "registry.toml").write_text(
         FILE.read_text("utf-8").replace(
-            'dimension = 128\n',
-            'dimension = 128\nquality = { votes_from = 1.0, clear_from = 1.2, like_before = 0.3, like_own = 0.6 }\n',
+            "dimension = 128\n",
+            "dimension = 128\nquality = { votes_from = 1.0, clear_from = 1.2, like_before = 0.3, like_own = 0.6 }\n",
             1,
         ),
         "utf-8",

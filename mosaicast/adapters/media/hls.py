@@ -6,7 +6,7 @@ Nothing here touches a disk or a socket: a segment is handed on whole, and whoev
 import io
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
@@ -18,6 +18,7 @@ from mosaicast.adapters.media.flv_audio import audio_template
 from mosaicast.adapters.media.sink import AudioFormat
 from mosaicast.contracts.messages import MediaPacket
 from mosaicast.core.transport_stream import without_absent_sound
+from mosaicast.runtime.clocks import monotonic_s
 
 _OPTIONS = {
     # Shorter than any group of pictures: FFmpeg cuts at every keyframe, and we decide where those are.
@@ -28,11 +29,14 @@ _OPTIONS = {
 }
 _TICKS = 90_000
 """A second in MPEG-TS."""
+_TICK_S = Fraction(1, _TICKS)
 _ERRORS = (av.FFmpegError, OSError, ValueError)
 _FIRST_STEP_S = 1 / 30
 """How long a frame is shown when no other tells."""
-_LONGEST_S = 10.0
-"""A pause longer than this is never part of a segment, however slow the source is."""
+_MOST_HELD_BACK = 8
+"""Pictures in the encoder; x264 holds one back, for it waits for the time of the next."""
+_LONGEST_S = LONGEST_GROUP_S + 0.05
+"""A segment is never longer: all of them round to the target duration, which must not change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class HlsSegment:
     """Its times, tracks or formats do not continue those of the segment before."""
     revision: int
     """Of the stream's spec, when it began."""
+    began_s: float = 0.0
+    """The same moment, monotonic: what is taken back is decided by it, for wall clocks are set."""
 
 
 Emit = Callable[[HlsSegment], None]
@@ -58,11 +64,12 @@ class Segmenter:
     Args:
         emit: told of every finished segment.
         wall_ms: wall time in milliseconds.
+        now_s: monotonic seconds, of a clock that all processes of this machine share.
     """
 
-    def __init__(self, emit: Emit, wall_ms: Callable[[], int]) -> None:
+    def __init__(self, emit: Emit, wall_ms: Callable[[], int], now_s: Callable[[], float] = monotonic_s) -> None:
         self.revision = 0
-        self._emit, self._wall_ms = emit, wall_ms
+        self._emit, self._wall_ms, self._now_s = emit, wall_ms, now_s
         self._video: Stream | None = None
         self._audio: AudioFormat | None = None
         self._muxer: _Muxer | None = None
@@ -73,6 +80,8 @@ class Segmenter:
         """Pictures before this one are left out: the encoder may hold one back that was painted before `forget`."""
         self._break_s: float | None = None
         """This picture does not follow from the one before."""
+        self._expected: deque[_Cut] = deque(maxlen=_MOST_HELD_BACK)
+        """Pictures that the encoder was given: under which spec, and when."""
 
     def expect(self, time_s: float, *, broken: bool) -> bool:
         """A frame is about to be encoded: return whether it has to be a keyframe.
@@ -83,6 +92,7 @@ class Segmenter:
         """
         if broken:
             self._break_s = time_s
+        self._expected.append(_Cut(time_s, self._wall_ms(), self._now_s(), self.revision))
         if self._video is None or self._muxer is not None or self._resume_s is not None:
             return False
         self._resume_s = time_s
@@ -99,6 +109,7 @@ class Segmenter:
         self._video, self._audio = video, audio
         self._step_s = _FIRST_STEP_S
         self._last_s = self._resume_s = self._break_s = None
+        self._expected.clear()
 
     def video(self, packet: av.Packet, time_s: float) -> None:
         """Take in a picture, in the order of `expect` but later: the encoder holds one back. The packet is ours."""
@@ -144,14 +155,18 @@ class Segmenter:
         if self._muxer is None:
             self._open(time_s)
         if self._muxer is not None:
-            self._muxer.cut(time_s, self._wall_ms(), self.revision)
+            self._muxer.cut(self._cut_at(time_s))
         self._key_s = time_s
 
+    def _cut_at(self, time_s: float) -> "_Cut":
+        """Return when the picture left and by which spec it was painted: before the encoder gave it back."""
+        while len(self._expected) > 1 and self._expected[0].time_s < time_s:
+            self._expected.popleft()
+        return replace(self._expected[0], time_s=time_s)
+
     def _pauses(self, time_s: float) -> bool:
-        """Whether nothing came for so long that the segment would say that it is longer than its pictures are."""
-        pause_s = time_s - (self._last_s or 0.0)
-        too_long = time_s - self._key_s > LONGEST_GROUP_S + 0.05
-        return (too_long and pause_s > 1.5 * self._step_s) or pause_s > _LONGEST_S
+        """Whether nothing came for so long that the segment would be longer than any may be."""
+        return time_s - self._key_s > _LONGEST_S
 
     def _open(self, time_s: float) -> None:
         if self._video is None or self._resume_s is None or time_s < self._resume_s:
@@ -165,7 +180,8 @@ class Segmenter:
 
     def _finish(self) -> None:
         if self._muxer is not None:
-            self._muxer.close((self._last_s or 0.0) + min(self._step_s, LONGEST_GROUP_S))
+            end_s = (self._last_s or 0.0) + self._step_s
+            self._muxer.close(min(end_s, self._key_s + _LONGEST_S))
         self._muxer = None
 
 
@@ -175,6 +191,8 @@ class _Cut:
 
     time_s: float
     wall_ms: int
+    at_s: float
+    """Monotonic."""
     revision: int
 
 
@@ -196,14 +214,15 @@ class _Muxer:
         if audio is not None:
             self._template, template = audio_template(audio.parameters, audio.first_packet)
             self._audio = self._container.add_stream_from_template(template)
+        self._container.start_encoding()  # what MPEG-TS has no place for shows now, not at a picture
 
     @property
     def has_audio(self) -> bool:
         return self._audio is not None
 
-    def cut(self, time_s: float, wall_ms: int, revision: int) -> None:
+    def cut(self, cut: _Cut) -> None:
         """The packet that follows begins a segment."""
-        self._cuts.append(_Cut(time_s, wall_ms, revision))
+        self._cuts.append(cut)
 
     def video(self, packet: av.Packet) -> None:
         packet.stream = self._video
@@ -213,9 +232,10 @@ class _Muxer:
         assert self._audio is not None
         raw = av.Packet(packet.data)
         raw.stream = self._audio
-        raw.time_base = Fraction(1, _TICKS)
+        raw.time_base = _TICK_S
         raw.pts = raw.dts = round(time_s * _TICKS)
-        raw.duration = round(packet.time_base.seconds(packet.duration) * _TICKS)
+        base = packet.time_base
+        raw.duration = round(packet.duration * base.num * _TICKS / base.den)
         self._container.mux(raw)
 
     def close(self, end_s: float) -> None:
@@ -248,7 +268,7 @@ class _Muxer:
         data, sounds = without_absent_sound(data)
         broken = sounds != self._sounded  # the first one too: nothing is before it
         self._sounded = sounds
-        self._emit(HlsSegment(data, duration_s, cut.wall_ms, broken, cut.revision))
+        self._emit(HlsSegment(data, duration_s, cut.wall_ms, broken, cut.revision, cut.at_s))
 
 
 class _File(io.RawIOBase):

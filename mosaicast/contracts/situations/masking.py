@@ -39,3 +39,15 @@ HLS_SLOW = Situation(
     "HLS pauses: its disk is too slow; RTMP goes on.",
     "Give `hls/` a faster disk ([HLS on disk](../operations.md#hls-on-disk)). It is tried again by itself.",
 )
+HLS_EDGE_FAILS = Situation(
+    "live",
+    "HLS pauses: its edge does not take it ({why}); RTMP goes on.",
+    "HLS goes to an edge on another machine ([what goes wrong there](../how-to/second-edge.md#what-goes-wrong)). It is "
+    "tried again by itself.",
+)
+HLS_EDGE_SLOW = Situation(
+    "live",
+    "HLS pauses: the way to its edge is too slow; RTMP goes on.",
+    "HLS goes to an edge on another machine ([what goes wrong there](../how-to/second-edge.md#what-goes-wrong)): the "
+    "way there needs as much bandwidth as the streams together. It is tried again by itself.",
+)

@@ -30,11 +30,13 @@ class EdgeInnerSettings(EdgeTokenSettings):
     """Where services reach the media server."""
 
 
-_SCHEMES = {"rtmp": ("rtmp", "rtmps"), "hls": ("http", "https")}
+Reached = Literal["rtmp", "hls", "api"]
+"""What others reach at an address."""
+_SCHEMES = {"rtmp": ("rtmp", "rtmps"), "hls": ("http", "https"), "api": ("http", "https")}
 
 
-def public_url(kind: Literal["rtmp", "hls"], url: str) -> str:
-    """Return the address under which viewers reach RTMP or HLS, without a slash at its end.
+def public_url(kind: Reached, url: str) -> str:
+    """Return the address under which others reach RTMP, HLS or the api, without a slash at its end.
 
     Raises:
         ValueError: it is none; the text says what is wanted.
@@ -78,6 +80,21 @@ class ControlSettings(Block):
     """Secret that the api presents to `/stat` and `/control`."""
 
 
+class HlsSettings(Block):
+    """Where HLS goes."""
+
+    url: str | None = None
+    """Control port of an edge on another machine, e.g. http://10.0.0.5:8081, that takes it by PUT and DELETE. Without
+    it HLS is written to `data_dir`/hls, and an edge on this machine serves it."""
+    token: SecretStr = SecretStr("")
+    """Secret that the compositor presents there."""
+
+    @field_validator("url")
+    @classmethod
+    def _reaches_edge(cls, url: str | None) -> str | None:
+        return None if url is None else public_url("hls", url)
+
+
 class ApiSettings(Block):
     """The HTTP API."""
 
@@ -85,8 +102,15 @@ class ApiSettings(Block):
     """Address to listen on."""
     port: int = 8000
     """Port to listen on."""
+    public_url: str | None = None
+    """Where viewers and operators reach it if a proxy is before it, e.g. https://live.example.org."""
     admin_token: SecretStr | None = None
     """Token of the administrator. Without it one is made at the first start and printed once."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _reaches_api(cls, url: str | None) -> str | None:
+        return None if url is None else public_url("api", url)
 
 
 class QdrantSettings(Block):

@@ -20,6 +20,7 @@ from mosaicast.runtime.settings.blocks import (
     EdgePublicSettings,
     EdgeSettings,
     GuardSettings,
+    HlsSettings,
     MediaSettings,
     QdrantSettings,
     RecognitionSettings,
@@ -156,6 +157,8 @@ class CompositorServiceSettings(DataSettings):
     """What the media of strangers may be."""
     guard: GuardSettings = GuardSettings()
     """The output guard."""
+    hls: HlsSettings = HlsSettings()
+    """Where HLS goes."""
 
     @property
     def hls_path(self) -> Path:

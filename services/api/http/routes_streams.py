@@ -194,6 +194,7 @@ def _out(stream: Stream, deps: Deps) -> StreamOut:
         publish_url=f"{deps.addresses.rtmp_url}/live",
         rtmp_url=rtmp_url,
         hls_url=hls_url,
+        watch_url=deps.addresses.watch(stream.stream_id),
         publishing=stream.publication is not None,
         panic=stream.panic,
         policy=_policy(stream.policy),

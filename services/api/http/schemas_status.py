@@ -31,6 +31,7 @@ _STREAM: dict[str, Any] = {
     "state": "live",
     "reason": "",
     "latency_ms": 1044.0,
+    "behind_ms": 1000.0,
     "fps": 30.0,
     "frames": _FRAMES,
     "tracks": {"clear": 1.0, "masked": 2.0},
@@ -96,6 +97,12 @@ class StreamStatus(BaseModel):
     state: StreamState
     reason: str = Field(description="The sentence of the state (docs/reference/states.md); empty when all is well.")
     latency_ms: float | None = Field(description="From ingest's read to the push of the masked frame, median.")
+    behind_ms: float | None = Field(
+        default=None,
+        description="How long after the source has shown it a picture leaves now: the set delay, and more where the "
+        "way from the source has become longer. Also while the source stands still, when `latency_ms` speaks of its "
+        "last pictures.",
+    )
     fps: float
     frames: FrameCounts
     tracks: dict[str, float] = Field(description="Faces now: `clear`, `masked`, and masked ones by reason.")

@@ -57,6 +57,7 @@ _STREAM: dict[str, Any] = {
     "publish_url": "rtmp://127.0.0.1:1935/live",
     "rtmp_url": "rtmp://127.0.0.1:1935/masked/sQ3zWx1kPm8Tn5aLd",
     "hls_url": "http://127.0.0.1:8080/hls/sQ3zWx1kPm8Tn5aLd.m3u8",
+    "watch_url": "http://127.0.0.1:8000/watch/sQ3zWx1kPm8Tn5aLd",
     "publishing": False,
     "panic": False,
     "policy": _POLICY,
@@ -132,6 +133,9 @@ class StreamOut(BaseModel):
     publish_url: str = Field(description="OBS: Settings, Stream, Server.", examples=["rtmp://127.0.0.1:1935/live"])
     rtmp_url: str = Field(description="Where viewers watch.")
     hls_url: str = Field(description="Where browsers watch.")
+    watch_url: str | None = Field(
+        default=None, description="The page for viewers; null: `MOSAICAST_API__PUBLIC_URL` is not set."
+    )
     publishing: bool
     panic: bool
     policy: PolicyBody

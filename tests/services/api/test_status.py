@@ -19,6 +19,7 @@ COUNTERS = {
     "dropped.seek": 1,
     "guard_trips": 2,
 }
+GAUGES = {"fps": 29.5, "end_to_end_ms": 1060.0, "behind_ms": 2200.0}
 
 
 def report(desk: Desk, stream_id: str, service: Any, state: Any = "live", **more: Any) -> None:
@@ -45,7 +46,7 @@ def live(desk: Desk) -> str:
     stream_id = str(created["stream_id"])
     desk.publish(created["stream_key"])
     report(desk, stream_id, "ingest", counters={"frames_ingested": 104})
-    report(desk, stream_id, "compositor", counters=COUNTERS, gauges={"fps": 29.5, "end_to_end_ms": 1060.0})
+    report(desk, stream_id, "compositor", counters=COUNTERS, gauges=GAUGES)
     report(desk, stream_id, "recognizer", gauges={"tracks_clear": 1.0, "tracks_masked": 2.0, "tracks_unknown": 2.0})
     return stream_id
 
@@ -57,6 +58,7 @@ def test_a_live_stream_with_its_frames_faces_and_addresses(desk: Desk, live: str
         "state": "live",
         "reason": "",
         "latency_ms": 1060.0,
+        "behind_ms": 2200.0,
         "fps": 29.5,
         "frames": {
             "ingested": 104, "clear": 40, "masked": 50, "full_mosaic": 6, "dropped": 4,
@@ -88,7 +90,7 @@ def test_silent_parts_are_not_believed_but_what_they_counted_stays(desk: Desk, l
     desk.now_ms += YOUNG_MS + 1
     stale = seen(desk)
     assert told(desk) == ("starting", "The service that reads the source (ingest) does not report.")
-    assert (stale["latency_ms"], stale["fps"], stale["tracks"]) == (None, 0.0, {})
+    assert (stale["latency_ms"], stale["behind_ms"], stale["fps"], stale["tracks"]) == (None, None, 0.0, {})
     assert (stale["frames"]["ingested"], stale["frames"]["clear"]) == (104, 40)
     report(desk, live, "ingest")
     assert told(desk) == ("starting", "The service that masks (compositor) does not report.")

@@ -12,6 +12,7 @@ from mosaicast.adapters.database.storage import Storage
 from mosaicast.contracts.messages import Source, Zone
 from mosaicast.core.mask_policy import MaskPolicy
 from mosaicast.core.types import Style
+from services.api.deps import Addresses
 from services.api.secrets import digest
 from tests.services.api.fakes import Desk, problem
 
@@ -24,6 +25,7 @@ def test_a_new_stream_is_shown_announced_and_listed_oldest_first(desk: Desk) -> 
     assert first["publish_url"] == "rtmp://edge.test/live"
     assert first["rtmp_url"] == f"rtmp://edge.test/masked/{stream_id}"
     assert first["hls_url"] == f"http://edge.test/hls/{stream_id}.m3u8"
+    assert first["watch_url"] is None, "nobody has said how others reach the api"
     assert (first["publishing"], first["panic"], first["policy"]["style"]) == (False, False, "mosaic")
     told = desk.producer.newest(stream_id)
     assert told is not None
@@ -31,6 +33,14 @@ def test_a_new_stream_is_shown_announced_and_listed_oldest_first(desk: Desk) -> 
     listed = desk.admin.get("/v1/streams").json()["streams"]
     assert [s["stream_id"] for s in listed] == [stream_id, second["stream_id"]]
     assert listed[0] == desk.admin.get(f"/v1/streams/{stream_id}").json()
+
+
+def test_behind_a_proxy_the_page_for_viewers_is_named(desk: Desk) -> None:
+    desk.addresses = Addresses("rtmp://edge.test", "https://a.test/hls", "https://a.test")
+    desk.build()
+    created = desk.create()
+    assert created["watch_url"] == f"https://a.test/watch/{created['stream_id']}"
+    assert desk.admin.get(f"/v1/streams/{created['stream_id']}").json()["watch_url"] == created["watch_url"]
 
 
 def test_a_key_is_shown_once_and_only_its_hash_is_kept(desk: Desk) -> None:

@@ -281,7 +281,7 @@ class Pictured:
     def thumbnail(self) -> NDArray[np.uint8]:
         return self.world.thumbnail(self.number)
 
-    def jpeg(self) -> bytes:
+    def jpeg(self, size_wh: tuple[int, int]) -> bytes:
         return _FLAT_JPEG + b"%08d" % self.number
 
 

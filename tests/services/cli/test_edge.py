@@ -55,7 +55,7 @@ def test_every_placeholder_is_filled_in_and_explained(config: edge.EdgeConfig) -
     used = set(re.findall(r"\$\{(\w+)\}", edge.template()))
     explained = set(re.findall(r"^#   (EDGE_\w+) +\w", edge.template(), re.MULTILINE))
     assert used == explained
-    assert len(used) == 15
+    assert len(used) == 17
     assert "${" not in edge.render(config, ["/module.so"]).replace("${EDGE_...}", "")
 
 
@@ -74,6 +74,24 @@ def test_envsubst_fills_the_template_in_as_we_do(config: edge.EdgeConfig) -> Non
     filled = re.sub(r"\$\{(EDGE_[A-Z_]+)\}", lambda found: values[found.group(1)], edge.template() + marks)
     assert done.stdout == filled
     assert "$binary_remote_addr" in done.stdout
+
+
+def test_an_edge_on_another_machine_runs_with_what_its_page_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "second-edge.md").read_text()
+    values = dict(re.findall(r"^ +(EDGE_[A-Z_]+)='?([^'\n]*)'?$", page, re.MULTILINE))
+    assert values.keys() == set(re.findall(r"\$\{(EDGE_\w+)\}", edge.template()))
+    nginx, modules = edge.find_nginx()
+    values |= {
+        "EDGE_MODULES": " ".join(f"load_module {module};" for module in modules),  # where they are here
+        "EDGE_FOLDER": str(tmp_path),
+        "EDGE_CONTROL_HOST": "127.0.0.1",
+        **{name: str(free_port()) for name in values if name.endswith("_PORT")},
+    }
+    text = re.sub(r"\$\{(EDGE_[A-Z_]+)\}", lambda found: values[found.group(1)], edge.template())
+    (tmp_path / "nginx.conf").write_text(text)
+    command = [nginx, "-t", "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_a_missing_template_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -245,9 +245,20 @@ def test_what_the_api_answers_is_understood(api: Api, schema: str, arguments: tu
 def test_a_stream_comes_with_what_obs_and_viewers_need_on_lines_of_their_own(
     api: Api, publish_url: str, page: str
 ) -> None:
-    api.answers = [(201, {**shown("StreamCreated"), "publish_url": publish_url})]
+    api.answers = [(201, {**shown("StreamCreated"), "publish_url": publish_url, "watch_url": None})]
     lines = run(api, "streams", "create", "Main square").output.splitlines()
     port = api.url.rpartition(":")[2]
     assert f"  Server      {publish_url}" in lines
     assert "  Stream Key  the-key-that-OBS-is-given" in lines
     assert f"  page        {page.format(port=port)}" in lines
+
+
+@pytest.mark.parametrize(
+    ("schema", "arguments"), [("StreamCreated", ("create", "Main square")), ("StreamOut", ("show", "s1"))]
+)
+def test_behind_a_proxy_the_page_is_where_the_api_says(api: Api, schema: str, arguments: tuple[str, ...]) -> None:
+    page = "https://live.example.org/watch/s1"
+    stream = {**shown(schema), "stream_id": "s1", "watch_url": page}
+    api.answers = [(200, stream), (200, {"streams": [STREAM]})]
+    lines = run(api, "streams", *arguments).output.splitlines()
+    assert [line.split() for line in lines if line.strip().startswith("page")] == [["page", page]]

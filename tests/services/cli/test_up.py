@@ -95,6 +95,44 @@ def test_without_a_proxy_viewers_are_told_of_the_edge(monkeypatch: pytest.Monkey
     assert publish == f"{rtmp}/live"
 
 
+def shown_page(options: StackOptions | None) -> tuple[str, str | None]:
+    """Return where the api is said to be, and what it is told of that."""
+    assert options is not None
+    stack = Stack(options)
+    told = stack._environment("127.0.0.1:1").get("MOSAICAST_API__PUBLIC_URL")
+    return stack._make_addresses("127.0.0.1:1").api_url, told
+
+
+def test_behind_a_proxy_pages_are_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, told = shown_page(set_up(monkeypatch, tmp_path, *FREE)[0])
+    assert re.fullmatch(r"http://live\.example\.org:\d+", own)
+    assert told is None, "who asks the api has a better address"
+    monkeypatch.setenv("MOSAICAST_API__PUBLIC_URL", "https://set.example.org/")
+    set_url = "https://set.example.org"
+    assert shown_page(set_up(monkeypatch, tmp_path, *FREE)[0]) == (set_url, set_url)
+    options, _ = set_up(monkeypatch, tmp_path, *FREE, "--public-api-url", "https://given.example.org")
+    assert shown_page(options) == ("https://given.example.org", "https://given.example.org")
+    lines = said(capsys, "https://given.example.org")
+    assert "  page        https://given.example.org/watch/STREAM_ID" in lines
+    assert "  status      https://given.example.org/status" in lines
+
+
+def test_hls_that_goes_elsewhere_has_an_address_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MOSAICAST_HLS__URL", "http://10.0.0.5:8081")
+    monkeypatch.setenv("MOSAICAST_HLS__TOKEN", "hush")
+    options, done = set_up(monkeypatch, tmp_path, *FREE)
+    assert (options, done.exit_code) == (None, 2)
+    assert "--public-hls-url" in done.output
+    given = ("--public-hls-url", "https://hls.example.org/hls")
+    options, _ = set_up(monkeypatch, tmp_path, *FREE, *given)
+    assert shown_addresses(options)[1] == "https://hls.example.org/hls"
+    assert options is not None
+    environment = Stack(options)._environment("127.0.0.1:1")
+    assert environment["MOSAICAST_HLS__URL"] == "http://10.0.0.5:8081"
+
+
 def test_behind_a_proxy_viewers_are_told_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MOSAICAST_EDGE__PUBLIC_HLS_URL", "https://set.example.org/hls/")
     monkeypatch.setenv("MOSAICAST_EDGE__PUBLIC_RTMP_URL", "rtmps://set.example.org:1936")
@@ -117,12 +155,14 @@ def test_behind_a_proxy_viewers_are_told_of_it(monkeypatch: pytest.MonkeyPatch, 
         ("--public-hls-url", "https://"),
         ("--public-hls-url", "https://live.example.org/hls?a=b"),
         ("--public-rtmp-url", "https://live.example.org"),
+        ("--public-api-url", "live.example.org"),
     ],
 )
 def test_what_is_no_address_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str, url: str) -> None:
     options, done = set_up(monkeypatch, tmp_path, *FREE, option, url)
     assert (options, done.exit_code) == (None, 2)
-    monkeypatch.setenv("MOSAICAST_EDGE__" + option[2:].replace("-", "_").upper(), url)
+    name = "API__PUBLIC_URL" if option == "--public-api-url" else "EDGE__" + option[2:].replace("-", "_").upper()
+    monkeypatch.setenv(f"MOSAICAST_{name}", url)
     options, done = set_up(monkeypatch, tmp_path, *FREE)
     assert options is None
     assert "begins with" in str(done.exception)
@@ -140,14 +180,16 @@ def test_a_second_one_is_refused_until_the_first_has_ended(tmp_path: Path) -> No
     held, over = spawn.Event(), spawn.Event()
     first = spawn.Process(target=hold, args=(folder, held, over))
     first.start()
-    assert held.wait(60)
-    with (
-        pytest.raises(CommandError, match=rf"runs on .* already \(process {first.pid}\): .*--data-dir"),
-        claimed(folder),
-    ):
-        pass
-    over.set()
-    first.join()
+    try:
+        assert held.wait(240)
+        with (
+            pytest.raises(CommandError, match=rf"runs on .* already \(process {first.pid}\): .*--data-dir"),
+            claimed(folder),
+        ):
+            pass
+    finally:
+        over.set()
+        first.join()
     with claimed(folder):
         pass
 

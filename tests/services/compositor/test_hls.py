@@ -10,6 +10,7 @@ import pytest
 from mosaicast.adapters.media.hls_folder import PLAYLIST, HlsFolder, HlsStoreError
 from mosaicast.contracts.messages import Policy, Source, StreamSpec, Zone
 from mosaicast.contracts.situations import masking
+from mosaicast.core.playlist import TARGET_S
 from services.compositor.hls import (
     ENDED_S,
     FIRST_PAUSE_S,
@@ -65,15 +66,20 @@ class Rig:
         self.now = 50.0
         self.hls = HlsOutput(HlsFiles(STREAM, self.disk, FIRST), lambda: self.now)
         self.number = 0
+        self.wall_clock_set_by_ms = 0
 
     @property
     def wall_ms(self) -> int:
-        return 1_700_000_000_000 + self.number
+        return 1_700_000_000_000 + self.number + self.wall_clock_set_by_ms
+
+    @property
+    def began_s(self) -> float:
+        return 1000.0 + self.number
 
     def segment(self, *, revision: int = 1, discontinuity: bool = False, wait: bool = True) -> bytes:
         self.number += 1
         data = f"{self.number:04}".encode() * 47
-        self.hls.on_segment(Segment(revision, self.wall_ms, 2.0, discontinuity, data))
+        self.hls.on_segment(Segment(revision, self.wall_ms, 2.0, discontinuity, data, self.began_s))
         if wait:
             self.done()
         return data
@@ -125,7 +131,7 @@ def test_what_the_guard_may_have_seen_a_face_in_is_gone_and_so_is_the_segment_in
     for _ in range(3):
         rig.segment()
     before = rig.listing
-    rig.hls.purge_until(rig.wall_ms + 1)
+    rig.hls.purge_until(rig.began_s + 1)
     rig.done()
     assert rig.pictures == set()
     rig.segment()  # it had begun
@@ -134,6 +140,21 @@ def test_what_the_guard_may_have_seen_a_face_in_is_gone_and_so_is_the_segment_in
     assert rig.pictures == {fresh}
     assert list(follows(before, rig.listing)) == []
     assert [item.discontinuity for item in rig.listing.items] == [True]
+
+
+@pytest.mark.parametrize("set_by_ms", [-3_600_000, -10_000, 3_600_000])
+def test_a_wall_clock_that_is_set_shows_nothing_that_was_taken_back_and_keeps_nothing_away(
+    rig: Rig, set_by_ms: int
+) -> None:
+    """One that went back an hour kept HLS away for as long; one that went back seconds showed what had been purged."""
+    rig.segment()
+    rig.hls.purge_until(rig.began_s + 1)
+    rig.done()
+    rig.segment()  # it had begun, by a clock that was ahead
+    rig.wall_clock_set_by_ms = set_by_ms
+    assert rig.pictures == set()
+    fresh = rig.segment()
+    assert rig.pictures == {fresh}
 
 
 def test_what_is_taken_back_is_gone_at_once_and_only_newer_segments_are_taken(rig: Rig) -> None:
@@ -219,6 +240,19 @@ def test_a_full_disk_is_told_in_a_sentence_cleared_and_tried_again_with_back_off
     assert rig.listing.items[0].discontinuity
     assert rig.listing.sequence > FIRST
     assert rig.hls.note == ""
+
+
+def test_a_segment_that_is_too_long_is_no_part_of_the_list(rig: Rig) -> None:
+    """Ours never are; a child that hostile media has taken over may say so."""
+    first = rig.segment()
+    rig.hls.on_segment(Segment(1, rig.wall_ms + 1, 30.0, False, b"G" * 188))
+    rig.done()
+    assert rig.pictures == {first}
+    rig.number += 1
+    last = rig.segment()
+    assert rig.pictures == {first, last}
+    assert [item.discontinuity for item in rig.listing.items] == [False, True]
+    assert rig.listing.target_s == TARGET_S
 
 
 def test_a_disk_that_hangs_holds_nobody_and_the_gap_is_marked(rig: Rig) -> None:

@@ -8,7 +8,7 @@ import pytest
 from mosaicast.adapters.media.hls_folder import PLAYLIST, HlsFolder
 from mosaicast.contracts.messages import StreamSpec
 from mosaicast.core.consents import FOREVER_MS
-from mosaicast.runtime.clocks import wall_ms
+from mosaicast.runtime.clocks import monotonic_s
 from services.compositor.hls import ENDED_S, GONE_S, HlsFiles, HlsOutput
 from services.compositor.runner import StreamRunner
 from services.compositor.wire import Report, Segment, Tripped, encode_report, encode_segment
@@ -31,9 +31,9 @@ class Stage:
         self.runner.on_spec(state)
         self.runner.on_media(packet(0, key=True), self.now)
 
-    def cuts(self, mark: bytes, revision: int = 1, began_ms: int = 1_000) -> bytes:
+    def cuts(self, mark: bytes, revision: int = 1, began_s: float = 0.0) -> bytes:
         data = mark * 188
-        self.spawn.last.connection.say(encode_segment(Segment(revision, began_ms, 2.0, False, data)))
+        self.spawn.last.connection.say(encode_segment(Segment(revision, 1_000, 2.0, False, data, began_s)))
         self.tick()
         return data
 
@@ -72,11 +72,11 @@ def test_what_may_not_be_seen_any_more_is_deleted_and_newer_segments_go_on(
     stage.runner.on_spec(spec(2, **{"visible_until": {"ann": FOREVER_MS}, **change}))
     assert stage.hls.settle()
     assert stage.pictures == set()
-    stage.cuts(b"b", revision=1, began_ms=wall_ms() + 1)
+    stage.cuts(b"b", revision=1, began_s=monotonic_s() + 1)
     assert stage.pictures == set(), "cut before the child knew"
     stage.cuts(b"d", revision=2)
     assert stage.pictures == set(), "two specs may bear one revision: it began before the change"
-    fresh = stage.cuts(b"c", revision=2, began_ms=wall_ms() + 1)
+    fresh = stage.cuts(b"c", revision=2, began_s=monotonic_s() + 1)
     assert stage.pictures == {fresh}
 
 
@@ -89,7 +89,7 @@ def test_a_trip_of_the_guard_deletes_what_may_show_a_bare_face(stage: Stage) -> 
     assert stage.pictures == set()
     stage.cuts(b"b")
     assert stage.pictures == set(), "it began before the trip"
-    fresh = stage.cuts(b"c", began_ms=wall_ms() + 1)
+    fresh = stage.cuts(b"c", began_s=monotonic_s() + 1)
     assert stage.pictures == {fresh}
 
 

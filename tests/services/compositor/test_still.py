@@ -7,16 +7,17 @@ import msgspec
 import numpy as np
 import pytest
 
-from mosaicast.contracts.messages import MediaPacket, OutgoingFace, OutgoingFaces, WireTrack
+from mosaicast.contracts.messages import MediaPacket, OutgoingFace, OutgoingFaces, VerdictMessage, WireTrack
 from mosaicast.contracts.situations import clocks
 from mosaicast.core.consents import FOREVER_MS
 from mosaicast.core.types import Box, Reason
 from services.compositor import still
 from services.compositor.engine import Engine
+from services.compositor.wire import Settled
 from tests.adapters.av_clips import make_clip
 from tests.services.compositor.media import distinct, packets, spec, verdicts
 from tests.services.compositor.rig import DROPPED, FULL, MASKED, Rig, end_of, videos
-from tests.services.compositor.test_engine_holes import feed_ann
+from tests.services.compositor.test_engine_holes import feed_ann, with_ann
 
 SILENCE_S = 10.0
 NOTE = clocks.STANDS_STILL.says()
@@ -212,6 +213,54 @@ def test_a_new_reading_of_the_source_repeats_nothing_of_the_old_one(rig: Rig, me
     rig.engine.on_media(msgspec.structs.replace(media[0], epoch=2), rig.now)
     rig.drain(0.9)  # before its first picture leaves
     assert rig.engine.still.repeated == told
+
+
+def taken_over(rig: Rig, media: list[MediaPacket], said: dict[int, VerdictMessage], looks_per_s: float = 0.0) -> None:
+    """Have another child begin while the source stands still: it is given what the one before was given."""
+    spec_of_before = rig.engine._spec
+    shown = frozenset(outcome.index for outcome in rig.outcomes)
+    rig.engine = Engine(rig._open, lambda: rig.wall_ms, looks_per_s)
+    assert spec_of_before is not None
+    rig.engine.on_spec(spec_of_before)
+    rig.engine.on_settled(Settled(1, shown))
+    for packet in media:
+        rig.engine.on_media(packet, rig.now)
+    for verdict in said.values():
+        rig.engine.on_verdict(verdict, rig.now)
+
+
+def test_the_picture_goes_on_after_the_child_that_sent_it_has_died(rig: Rig, media: list[MediaPacket]) -> None:
+    first, _ = halves(media)
+    rig.feed(first, STRANGER, of=media)
+    rig.drain(5.0)
+    assert rig.engine.still.goes_on
+    seen, told = rig.frames[-1].luma, len(rig.outcomes)
+    said = {pts: one for pts, one in verdicts(media, STRANGER).items() if pts <= max(p.pts for p in first)}
+    taken_over(rig, first, said, looks_per_s=1.0)
+    rig.drain(6.0)
+    assert rig.engine.still.goes_on
+    assert len(rig.outcomes) == told, "no frame is told twice"
+    assert rig.sinks[-1].frames
+    assert all(np.array_equal(frame.luma, seen) for frame in rig.sinks[-1].frames), "the same picture, masked as it was"
+    assert rig.engine.guard.take_pictures(), "it is checked again"
+
+
+def test_what_another_child_has_shown_clear_is_covered_if_it_may_not_be_seen_any_more(
+    rig: Rig, media: list[MediaPacket]
+) -> None:
+    first, _ = halves(media)
+    rig.engine.on_spec(spec(2, visible_until={"ann": 5_000}))
+    feed_ann(rig, first)
+    rig.drain(5.0)
+    seen = rig.frames[-1].luma
+    rig.wall_ms = 5_000
+    taken_over(rig, first, {pts: with_ann(said) for pts, said in verdicts(first).items()})
+    rig.drain(6.0)
+    assert rig.engine.still.goes_on
+    masked = rig.sinks[-1].frames[-1].luma
+    changed = np.abs(masked.astype(int) - seen.astype(int))
+    assert changed[50:120, 100:160].mean() > 5.0
+    assert not changed[:, 200:].any(), "nothing else is covered"
 
 
 def test_a_source_that_ended_does_not_go_on(rig: Rig, clip: Path) -> None:

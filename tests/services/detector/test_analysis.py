@@ -88,6 +88,30 @@ def test_a_crop_shows_its_part_of_the_source(
     np.testing.assert_allclose(crop[middle, middle, :2] * 16.0, source, atol=40)
 
 
+@pytest.mark.parametrize("size_wh", [(1280, 1440), (2560, 480)], ids=["pressed together", "pressed flat"])
+@pytest.mark.parametrize("size", [40, 150])
+def test_where_pixels_are_not_square_places_and_crops_are_still_the_sources(
+    fake_detector: Callable[..., Any],
+    make_face: Callable[..., Any],
+    big: Callable[..., Any],
+    size: int,
+    size_wh: tuple[int, int],
+) -> None:
+    """The JPEG has the shape that viewers see, and the detector looks at that."""
+    detector = fake_detector([make_face(300, 100, 300 + size, 100 + size)])
+    width, height = size_wh
+    face = answered(detector, big(width=width, height=height)).faces[0]
+    across, down = width / 640, height / 360
+    assert face.box == pytest.approx((300 * across, 100 * down, (300 + size) * across, (100 + size) * down))
+    assert face.crop is not None
+    crop = jpeg.decode(face.crop.jpeg)
+    x, y = crop.shape[1] // 2, crop.shape[0] // 2
+    source = face.crop.origin_x + x / face.crop.scale, face.crop.origin_y + y / face.crop.scale
+    np.testing.assert_allclose(source, face.box.centre, atol=8)
+    in_jpeg = source[0] * 1280 / width, source[1] * 720 / height
+    np.testing.assert_allclose(crop[y, x, :2] * 8.0, in_jpeg, atol=20)
+
+
 def test_a_crop_of_a_small_face_comes_from_the_whole_picture(
     fake_detector: Callable[..., Any], make_face: Callable[..., Any], big: Callable[..., Any]
 ) -> None:

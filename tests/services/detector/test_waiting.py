@@ -71,6 +71,36 @@ def test_a_batch_takes_one_of_each_stream_before_a_second(make_frame: MakeFrame)
     assert [(job.frame.stream_id, job.frame.seq) for job in jobs] == [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2)]
 
 
+def test_frames_of_one_stream_in_one_batch_follow_one_another(make_frame: MakeFrame) -> None:
+    """Both sides of a scene cut come at once, and a GPU takes them in one run. Their verdicts said that one was missing
+    between them: half a second of full mosaic, and everybody's track anew."""
+    waiting = filled([make_frame(0)])
+    serve(waiting)
+    for seq in (1, 2, 3):
+        waiting.offer(make_frame(seq, scene_cut=seq == 2), 0, 0.0)
+    assert [(job.frame.seq, job.after_seq) for job in serve(waiting, limit=16)] == [(1, 0), (2, 1), (3, 2)]
+    waiting.offer(make_frame(4), 0, 0.0)
+    assert [job.after_seq for job in serve(waiting)] == [3]
+
+
+def test_after_a_frame_of_a_batch_that_failed_there_is_a_hole(make_frame: MakeFrame) -> None:
+    waiting = filled([make_frame(0), make_frame(1), make_frame(2)])
+    first, second = waiting.take(2)
+    waiting.finish(first, published=False)
+    waiting.finish(second, published=True)
+    assert second.after_seq == first.frame.seq, "which nobody has seen"
+    assert [(job.frame.seq, job.after_seq) for job in serve(waiting)] == [(2, 1)]
+
+
+def test_a_stream_is_with_its_worker_until_all_its_frames_of_a_batch_are_done(make_frame: MakeFrame) -> None:
+    waiting = filled([make_frame(seq) for seq in range(3)])
+    first, second = waiting.take(2)
+    waiting.finish(first, published=True)
+    assert waiting.take(1) == [], "another worker would be faster with it than this one with the second"
+    waiting.finish(second, published=True)
+    assert seqs(waiting.take(1)) == [2]
+
+
 def test_the_oldest_are_dropped_and_counted_and_only_of_the_stream_that_is_behind(make_frame: MakeFrame) -> None:
     waiting = filled([make_frame(0, stream_id="calm"), *(make_frame(seq) for seq in range(10))], per_stream=3)
     assert waiting.depth == 4

@@ -216,7 +216,7 @@ class FakePicture:
     def thumbnail(self) -> NDArray[np.uint8]:
         return np.random.default_rng(self._scene).integers(0, 255, (36, 64)).astype(np.uint8)
 
-    def jpeg(self) -> bytes:
+    def jpeg(self, size_wh: tuple[int, int]) -> bytes:
         if self._broken:
             raise PictureError("no JPEG")
         return b"jpeg"

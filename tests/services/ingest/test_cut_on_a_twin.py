@@ -33,7 +33,7 @@ class Pictured:
     def thumbnail(self) -> np.ndarray:
         return SCENES[self.scene]
 
-    def jpeg(self) -> bytes:
+    def jpeg(self, size_wh: tuple[int, int]) -> bytes:
         return _FLAT_JPEG
 
 

@@ -2,7 +2,17 @@
 
 import pytest
 
-from mosaicast.core.aac import LC, PS, SBR, AacConfig, lc_config, parse_config, unwrap_adts
+from mosaicast.core.aac import (
+    LC,
+    PS,
+    SBR,
+    AacConfig,
+    begins_like_adts,
+    lc_config,
+    parse_config,
+    unwrap_adts,
+    with_listed_rate,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,7 +24,7 @@ from mosaicast.core.aac import LC, PS, SBR, AacConfig, lc_config, parse_config, 
         (b"\x11\x88\x56\xe5\x00", AacConfig(LC, 48000, 1)),
         (b"\x2b\x92\x08\x00", AacConfig(SBR, 22050, 2)),
         (b"\xeb\x8a\x08\x00", AacConfig(PS, 22050, 1)),
-        (b"\x17\x80\x5d\xc0\x10", AacConfig(LC, 48000, 2)),
+        (b"\x17\x80\x5d\xc0\x10", AacConfig(LC, 48000, 2, rate_is_listed=False)),
         (b"\x12\x00", AacConfig(LC, 44100, 0)),
         (b"\x11\xb8", AacConfig(LC, 48000, 8)),
         (b"\x16\x90", None),
@@ -30,6 +40,21 @@ def test_a_config_tells_type_rate_and_channels(config: bytes, expected: AacConfi
     assert parse_config(config) == expected
 
 
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (b"\x17\x80\x5d\xc0\x10", b"\x11\x90"),
+        (b"\x17\x80\x5d\xc0\x12\xb7\x28", b"\x11\x92\xb7\x28"),
+        (b"\x12\x10", b"\x12\x10"),
+        (b"\x17\x80\x5d\xc1\x10", b"\x17\x80\x5d\xc1\x10"),
+        (b"", b""),
+    ],
+    ids=["written out", "with an extension behind it", "listed already", "a rate that is not in the list", "empty"],
+)
+def test_a_rate_that_is_written_out_is_told_by_its_index(config: bytes, expected: bytes) -> None:
+    assert with_listed_rate(config) == expected
+
+
 @pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (48000, 1), (7350, 1)])
 def test_what_is_made_is_read_back(rate: int, channels: int) -> None:
     config = parse_config(lc_config(rate, channels))
@@ -43,6 +68,7 @@ def test_what_our_encoder_does_not_make_is_not_simple() -> None:
     assert not AacConfig(LC, 48000, 6).is_simple
     assert not AacConfig(LC, 48000, 0).is_common
     assert not AacConfig(42, 48000, 2).is_common, "xHE-AAC: no browser plays it"
+    assert not AacConfig(LC, 48000, 2, rate_is_listed=False).is_common, "MPEG-TS can't carry it"
 
 
 def adts(size: int, *, channels: int = 2, checksum: bool = False) -> bytes:
@@ -65,11 +91,27 @@ def adts(size: int, *, channels: int = 2, checksum: bool = False) -> bytes:
 def test_an_adts_frame_gives_its_config_and_the_bare_frame(checksum: bool) -> None:
     found = unwrap_adts(adts(100, checksum=checksum))
     assert found is not None
-    assert (parse_config(found[0]), found[1]) == (AacConfig(LC, 44100, 2), b"x" * 100)
+    assert (parse_config(found[0]), found[1]) == (AacConfig(LC, 44100, 2), [b"x" * 100])
+
+
+def test_several_adts_frames_are_as_many_bare_ones() -> None:
+    found = unwrap_adts(adts(100) + adts(20) + adts(3))
+    assert found is not None
+    assert [len(frame) for frame in found[1]] == [100, 20, 3]
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\xff\xf1", adts(0), adts(50) + b"x", adts(50)[:-1], b"\x21" + adts(50)[1:], adts(50, channels=0)]
-)
+    "data",
+    [b"", b"\xff\xf1", adts(0), adts(50) + b"x", adts(50)[:-1], b"\x21" + adts(50)[1:], adts(50, channels=0),
+     adts(50) + adts(50, channels=1)],
+)  # fmt: skip
 def test_what_is_no_whole_adts_frame_is_none(data: bytes) -> None:
     assert unwrap_adts(data) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "does"),
+    [(b"", False), (b"\xff", False), (adts(5), True), (b"\xff" * 9, True), (b"\xff\xef", False), (b"\x21\x10", False)],
+)
+def test_what_begins_like_adts(data: bytes, does: bool) -> None:
+    assert begins_like_adts(data) is does

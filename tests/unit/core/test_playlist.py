@@ -1,10 +1,11 @@
 """The playlist: numbers only rise, nothing is listed that is gone, breaks are marked."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaicast.core.playlist import GRACE, WINDOW_S, Entry, Playlist
-from tests.adapters.hls_rules import Listing, follows, parse
+from mosaicast.core.playlist import GRACE, WINDOW_S, Entry, Playlist, keeps_to_target
+from tests.adapters.hls_rules import Listing, by_itself, follows, parse
 
 DATE = "2026-01-01T00:00:00.000+00:00"
 
@@ -72,13 +73,24 @@ def test_an_end_is_told_and_a_stream_that_comes_back_begins_anew() -> None:
     assert (names(listing), listing.ended, listing.sequence) == (["s/3.ts"], False, 3)
 
 
-def test_a_segment_longer_than_the_target_raises_it_for_good() -> None:
+@pytest.mark.parametrize("duration_s", [0.001, 1.4, 2.0, 2.4994])
+def test_the_target_is_the_same_whatever_is_listed(duration_s: float) -> None:
     playlist = Playlist(0)
-    targets = []
-    for number, duration_s in enumerate((2.4, 4.6, 2.0)):
-        playlist.add(entry(number, duration_s))
-        targets.append(parse(playlist.text()).target_s)
-    assert targets == [2, 5, 5]
+    before = parse(playlist.text())
+    playlist.add(entry(0, duration_s))
+    listing = parse(playlist.text())
+    assert [*by_itself(listing), *follows(before, listing)] == []
+
+
+@pytest.mark.parametrize("duration_s", [2.4996, 2.5, 4.6, 60.0])
+def test_a_segment_that_is_longer_than_the_target_is_none(duration_s: float) -> None:
+    playlist = Playlist(0)
+    playlist.add(entry(0))
+    before = playlist.text()
+    assert not keeps_to_target(duration_s)
+    with pytest.raises(ValueError, match="target"):
+        playlist.add(entry(1, duration_s))
+    assert playlist.text() == before
 
 
 STEPS = st.lists(st.sampled_from(["add", "break", "clear", "lost", "end"]), max_size=60)

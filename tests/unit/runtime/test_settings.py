@@ -165,6 +165,7 @@ def test_kafkas_password_comes_from_a_secret_file_too(monkeypatch: pytest.Monkey
 SECRETS: dict[str, Collection[str]] = {
     "MOSAICAST_EDGE__TOKEN": {"api", "ingest", "compositor"},
     "MOSAICAST_CONTROL__TOKEN": {"api"},
+    "MOSAICAST_HLS__TOKEN": {"compositor"},
     "MOSAICAST_API__ADMIN_TOKEN": {"api"},
     "MOSAICAST_QDRANT__API_KEY": {"api", "recognizer"},
     "MOSAICAST_VAULT__KEY": {"api", "recognizer"},
