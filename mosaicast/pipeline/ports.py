@@ -51,8 +51,8 @@ class SourcePicture(Protocol):
     def thumbnail(self) -> NDArray[np.uint8]:
         """Return its luma, uint8 [36, 64]. Raises PictureError."""
 
-    def jpeg(self) -> bytes:
-        """Return it as JPEG, at most 1280 wide. Raises PictureError."""
+    def jpeg(self, size_wh: tuple[int, int]) -> bytes:
+        """Return it as JPEG of this size. Raises PictureError."""
 
 
 # --- analyse --------------------------------------------------------------------------------------------------
@@ -125,12 +125,12 @@ class Embedded(NamedTuple):
     vectors: NDArray[np.float32]
     """[n, dimension], each of length 1; zeros, which are like nobody, where the landmarks span no face."""
     lengths: NDArray[np.float32]
-    """[n]: the length of the network's raw vector, before it was brought to 1: how much of a face it saw. It grows with
-    a frontal view, light and sharpness, and compares within one network only. 0 where there is no face."""
+    """[n]: the length of the network's raw vector, before it was brought to 1: how much of a face it saw. It compares
+    within one network only, and not all networks see less in a blurred or dark face. 0 where there is no face."""
 
 
 class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """From what a network's looks count, measured on its own vectors; None: nobody measured it: no such rule holds."""
+    """From what a network's looks count, measured on its own vectors; None: not measured, so no such rule holds."""
 
     votes_from: float | None = None
     """Raw length below which a look has no vote for anybody."""
