@@ -51,8 +51,8 @@ class SourcePicture(Protocol):
     def thumbnail(self) -> NDArray[np.uint8]:
         """Return its luma, uint8 [36, 64]. Raises PictureError."""
 
-    def jpeg(self) -> bytes:
-        """Return it as JPEG, at most 1280 wide. Raises PictureError."""
+    def jpeg(self, size_wh: tuple[int, int]) -> bytes:
+        """Return it as JPEG of this size. Raises PictureError."""
 
 
 # --- analyse --------------------------------------------------------------------------------------------------
