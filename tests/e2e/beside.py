@@ -57,7 +57,8 @@ class Beside:
     def play(self, plays: Sequence[Play]) -> None:
         """Begin them as soon as there is room, and return at once.
 
-        Those with a browser wait for each other, and large ones fit only while little else runs: they begin first.
+        Those with a browser wait for each other, and large ones fit only while little else runs: they begin first, and
+        what is small fills the room beside them.
         """
         self._queue = sorted(plays, key=lambda play: (not play.browser, -play.room))
         for number in range(ROOM):
@@ -106,15 +107,15 @@ class Beside:
                 self._changed.notify_all()
 
     def _next(self) -> Play | None:
-        """Wait until there is room for the first play that needs no browser or gets one; None: none is left."""
+        """Wait until one fits, and take the first that does; None: none is left."""
         with self._changed:
             while self._queue:
-                play = next((play for play in self._queue if self._browser or not play.browser), None)
-                if play is not None and play.room <= self._room:
-                    self._queue.remove(play)
-                    self._room -= play.room
-                    self._browser &= not play.browser
-                    return play
+                for play in self._queue:
+                    if play.room <= self._room and self._browser >= play.browser:
+                        self._queue.remove(play)
+                        self._room -= play.room
+                        self._browser &= not play.browser
+                        return play
                 self._changed.wait()
         return None
 

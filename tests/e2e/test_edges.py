@@ -138,7 +138,7 @@ def settled(session: Session, stream: LiveStream) -> tuple[str, str]:
 
 
 @NEEDS_PLAYER
-@beside(3, browser=True)
+@beside(2, browser=True)
 def test_hls_plays_in_a_browser(quick_session: Session, owner: str, pair_clip: Path, tmp_path: Path) -> None:
     stream = quick_session.create("browser", owner=owner)
     with chromium((900, 600)) as page:
