@@ -30,7 +30,7 @@ import av
 import imageio_ffmpeg
 
 from mosaicast.runtime.children import die_with_parent
-from mosaicast.runtime.ports import free_port
+from mosaicast.runtime.ports import free_ports
 from services.cli.edge import EdgeConfig, prepare, template
 from synthetic.publisher import Publisher
 
@@ -224,10 +224,10 @@ def running_edge(folder: Path) -> Iterator[tuple[int, int]]:
     ours, theirs = Pipe()
     hooks = Process(target=_serve_hooks, args=(theirs,), daemon=True)
     hooks.start()
-    port, control_port = free_port(), free_port()
+    port, control_port, *others = free_ports(5)
     config = EdgeConfig(
-        folder=folder, hls_folder=folder / "hls", host="127.0.0.1", rtmp_port=port, services_port=free_port(),
-        inner_port=free_port(), http_port=free_port(), control_port=control_port,
+        folder=folder, hls_folder=folder / "hls", host="127.0.0.1", rtmp_port=port, services_port=others[0],
+        inner_port=others[1], http_port=others[2], control_port=control_port,
         hooks_url=f"http://127.0.0.1:{ours.recv()}", token="t", control_token="c",
     )  # fmt: skip
     process = subprocess.Popen(die_with_parent(prepare(config)), stderr=subprocess.DEVNULL)

@@ -1,6 +1,6 @@
 """What viewers saw when something failed: the tests of faults write it down, this makes docs/failures.md of it.
 
-MOSAICAST_FAILURES=/tmp/failures .venv/bin/python -m pytest tests/e2e/test_faults.py tests/e2e/test_chaos.py
+MOSAICAST_FAILURES=/tmp/failures .venv/bin/python -m pytest tests/e2e/test_{faults,chaos,stepping}.py
 .venv/bin/python -m bench.failures /tmp/failures > docs/failures.md
 """
 
@@ -27,13 +27,14 @@ ON_THEIR_WAY_S = 1.5
 """Frames that arrive so soon after a fault were on their way before: the delay is 1 s."""
 _HEAD = """# What viewers see when something fails
 
-Made by the tests (`tests/e2e/test_faults.py`, `tests/e2e/test_chaos.py`) with `python -m bench.failures`, from
-broadcasts at 640 x 360 and 30 frames a second, delay 1 s, that a viewer watched over RTMP; an oracle that knows where
-each face is judged every frame that came out. Recovery is counted from the fault (from its end, where it lasts) until
-frames are painted by regions again for a second. What is on its way when a fault comes is not counted, so 1.5 s may
-mean that there was nothing to recover from. "Seen again" is the enrolled person, who must be recognised anew after some
-faults. A stranger is clear if under 90 % of the face is masked. Lost frames are those of the whole broadcast.
-The machine has two cores; all runs but one of each row were beside a process that burns one of them, and other work.
+Made by the tests (`test_faults.py`, `test_chaos.py`, `test_stepping.py` in `tests/e2e`) with
+`python -m bench.failures`, from broadcasts at 640 x 360 and 30 frames a second, delay 1 s, that a viewer watched over
+RTMP; an oracle that knows where each face is judged every frame that came out. Recovery is counted from the fault (from
+its end, where it lasts) until frames are painted by regions again for a second. What is on its way when a fault comes
+is not counted, so 1.5 s may mean that there was nothing to recover from. "Seen again" is the enrolled person, who must
+be recognised anew after some faults. A stranger is clear if under 90 % of the face is masked. Lost frames are those of
+the whole broadcast. The machine has two cores; all runs but one of each row were beside a process that burns one of
+them, and other work.
 
 | fault | broker | what viewers saw | recovery, median | worst | seen again | runs | frames lost | clear strangers |
 |---|---|---|---|---|---|---|---|---|

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from bench import peers
 from mosaicast.adapters.media.encoder import VideoFormat
-from mosaicast.runtime.ports import free_port
+from mosaicast.runtime.ports import free_ports
 from services.cli.client import ApiClient
 from synthetic import presets
 from synthetic.cast import jpeg, load_cast
@@ -165,7 +165,7 @@ def _snapshot(api: ApiClient, pid: int) -> tuple[int, float]:
 @contextmanager
 def _running(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", ApiClient, dict[str, int]]]:
     """Run `mosaicast up` as a user does; its process tree is all of our CPU, the embedded broker included."""
-    ports = {"rtmp": free_port(), "http": free_port(), "api": free_port()}
+    ports = dict(zip(("rtmp", "http", "api"), free_ports(3), strict=True))
     command = [sys.executable, "-m", "services.cli.main", "up", "--data-dir", str(folder / "data")]
     command += [part for name, port in ports.items() for part in (f"--{name}-port", str(port))]
     environment = {**os.environ, "MOSAICAST_API__ADMIN_TOKEN": TOKEN}

@@ -8,8 +8,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -19,7 +19,9 @@ from synthetic.session import wait_until
 
 Name = Literal["chromium", "firefox"]
 CHROMIUM, FIREFOX = "/usr/bin/chromium", "/usr/bin/firefox-esr"
-START_S = 60.0
+SIZE_WH = (900, 700)
+START_S = 180.0
+"""A browser that gets what others leave of the cores takes a minute and more."""
 _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
     "--disable-sync",
@@ -83,21 +85,57 @@ class _Chromium:
         self._page.screenshot(path=str(path))
 
 
-class _Firefox:
+class _Talk:
+    """Questions to Firefox and its answers, and what the consoles of its pages have to find fault with."""
+
     def __init__(self, socket: Any) -> None:
-        self.complaints: list[str] = []
+        self.complaints: dict[str, list[str]] = {}
+        """Of each page that is open."""
         self._socket, self._ids = socket, count(1)
-        self._ask("session.new", {"capabilities": {}})
-        self._ask("session.subscribe", {"events": ["log.entryAdded"]})
-        self._context = self._ask("browsingContext.getTree", {})["contexts"][0]["context"]
+
+    def ask(self, method: str, params: dict[str, Any]) -> Any:
+        number = next(self._ids)
+        self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
+        while True:
+            said = json.loads(self._socket.recv(timeout=START_S))
+            if said.get("method") == "log.entryAdded" and said["params"]["level"] == "error":
+                self.complaints.setdefault(said["params"]["source"]["context"], []).append(str(said["params"]["text"]))
+            if said.get("id") == number:
+                assert said["type"] == "success", said
+                return said["result"]
+
+
+class _Tabs:
+    """The tabs of a Firefox."""
+
+    def __init__(self, socket: Any) -> None:
+        self._talk = _Talk(socket)
+        self._talk.ask("session.new", {"capabilities": {}})
+        self._talk.ask("session.subscribe", {"events": ["log.entryAdded"]})
+
+    @contextmanager
+    def tab(self, size_wh: tuple[int, int] = SIZE_WH) -> Iterator[Page]:
+        """Open one."""
+        context = self._talk.ask("browsingContext.create", {"type": "tab"})["context"]
+        viewport = {"width": size_wh[0], "height": size_wh[1]}
+        self._talk.ask("browsingContext.setViewport", {"context": context, "viewport": viewport})
+        try:
+            yield _Firefox(self._talk, context)
+        finally:
+            self._talk.ask("browsingContext.close", {"context": context})
+
+
+class _Firefox:
+    def __init__(self, talk: _Talk, context: str) -> None:
+        self._talk, self._context = talk, context
+        self.complaints = talk.complaints.setdefault(context, [])
 
     def open(self, url: str) -> None:
-        self._ask("browsingContext.navigate", {"context": self._context, "url": url, "wait": "interactive"})
+        self._ask("browsingContext.navigate", url=url, wait="interactive")
 
     def evaluate(self, expression: str) -> Any:
-        target = {"context": self._context}
-        request = {"expression": _as_json(expression), "target": target, "awaitPromise": True}
-        answer = self._ask("script.evaluate", request)
+        request = {"expression": _as_json(expression), "target": {"context": self._context}, "awaitPromise": True}
+        answer = self._talk.ask("script.evaluate", request)
         assert answer["type"] == "success", answer
         return json.loads(answer["result"]["value"])
 
@@ -105,27 +143,13 @@ class _Firefox:
         box = self.evaluate(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({_box(selector)})")
         mouse: list[dict[str, Any]] = [{"type": "pointerMove", "x": round(box[0]), "y": round(box[1])}]
         mouse += [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]
-        action = {"type": "pointer", "id": "mouse", "actions": mouse}
-        self._ask("input.performActions", {"context": self._context, "actions": [action]})
+        self._ask("input.performActions", actions=[{"type": "pointer", "id": "mouse", "actions": mouse}])
 
     def screenshot(self, path: Path) -> None:
-        answer = self._ask("browsingContext.captureScreenshot", {"context": self._context})
-        path.write_bytes(base64.b64decode(answer["data"]))
+        path.write_bytes(base64.b64decode(self._ask("browsingContext.captureScreenshot")["data"]))
 
-    def resize(self, size_wh: tuple[int, int]) -> None:
-        viewport = {"width": size_wh[0], "height": size_wh[1]}
-        self._ask("browsingContext.setViewport", {"context": self._context, "viewport": viewport})
-
-    def _ask(self, method: str, params: dict[str, Any]) -> Any:
-        number = next(self._ids)
-        self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
-        while True:
-            said = json.loads(self._socket.recv(timeout=START_S))
-            if said.get("method") == "log.entryAdded" and said["params"]["level"] == "error":
-                self.complaints.append(str(said["params"]["text"]))
-            if said.get("id") == number:
-                assert said["type"] == "success", said
-                return said["result"]
+    def _ask(self, method: str, **params: Any) -> Any:
+        return self._talk.ask(method, {"context": self._context, **params})
 
 
 def _as_json(expression: str) -> str:
@@ -136,13 +160,15 @@ def _box(selector: str) -> str:
     return f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
 
 
-@contextmanager
-def chromium(size_wh: tuple[int, int] = (900, 700), **context: Any) -> Iterator[Page]:
-    """Open Chromium with an empty page.
+Open = Callable[..., AbstractContextManager[Page]]
+"""Opens an empty page in a browser that runs; takes the page's size, CSS pixels, as `size_wh`."""
 
-    Args:
-        size_wh: of the page, CSS pixels.
-        context: more for Playwright's context, such as `color_scheme`.
+
+@contextmanager
+def running_chromium() -> Iterator[Open]:
+    """Run Chromium. Each page has a context of its own, for which Playwright takes more, such as `color_scheme`.
+
+    Meanwhile this thread has an event loop: whatever needs one of its own runs in another.
 
     Raises:
         playwright.sync_api.Error: Chromium is not there or does not start.
@@ -151,14 +177,23 @@ def chromium(size_wh: tuple[int, int] = (900, 700), **context: Any) -> Iterator[
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
-        context["viewport"] = {"width": size_wh[0], "height": size_wh[1]}
-        yield _Chromium(browser.new_context(**context).new_page())
+
+        @contextmanager
+        def page(size_wh: tuple[int, int] = SIZE_WH, **context: Any) -> Iterator[Page]:
+            context["viewport"] = {"width": size_wh[0], "height": size_wh[1]}
+            opened = browser.new_context(**context)
+            try:
+                yield _Chromium(opened.new_page())
+            finally:
+                opened.close()
+
+        yield page
         browser.close()
 
 
 @contextmanager
-def firefox(folder: Path, size_wh: tuple[int, int] = (900, 700)) -> Iterator[Page]:
-    """Open Firefox with an empty page, and a profile of its own below `folder`.
+def running_firefox(folder: Path) -> Iterator[Open]:
+    """Run Firefox with a profile of its own below `folder`. Each page is a tab.
 
     Raises:
         OSError: it is not there.
@@ -180,12 +215,24 @@ def firefox(folder: Path, size_wh: tuple[int, int] = (900, 700)) -> Iterator[Pag
             wait_until(lambda: door.exists() and door.stat().st_size > 0, START_S, "Firefox listens")
             port = json.loads(door.read_text())["ws_port"]
             with connect(f"ws://127.0.0.1:{port}/session", max_size=None, proxy=None) as socket:
-                page = _Firefox(socket)
-                page.resize(size_wh)
-                yield page
+                yield _Tabs(socket).tab
         finally:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def chromium(size_wh: tuple[int, int] = SIZE_WH, **context: Any) -> Iterator[Page]:
+    """Open Chromium with an empty page; see `running_chromium`."""
+    with running_chromium() as opened, opened(size_wh, **context) as page:
+        yield page
+
+
+@contextmanager
+def firefox(folder: Path, size_wh: tuple[int, int] = SIZE_WH) -> Iterator[Page]:
+    """Open Firefox with an empty page; see `running_firefox`."""
+    with running_firefox(folder) as opened, opened(size_wh) as page:
+        yield page
 
 
 @contextmanager

@@ -1,15 +1,18 @@
 """A whole Mosaicast on free ports, with a synthetic cast: what the demo, the bench and the end-to-end tests run on."""
 
+import contextlib
+import http.client
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.cli.client import ApiClient
@@ -22,6 +25,7 @@ from synthetic.publisher import Publisher
 from synthetic.viewer import SeenFrame, Viewer, ViewerError
 
 _POLL_S = 0.05
+_ASK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Session:
 
     def __init__(self, stack: Stack, api: ApiClient, folder: Path) -> None:
         self.stack, self.api, self._folder = stack, api, folder
+        self._photos = count(1)
 
     def create(self, name: str, source: dict[str, str] | None = None, *, owner: str = "default") -> LiveStream:
         """Create a stream."""
@@ -60,7 +65,7 @@ class Session:
 
     def enroll(self, name: str, person: Person, *, owner: str = "default") -> str:
         """Enroll a person from the photograph and return the person's id."""
-        path = self._folder / f"{name}.jpg"
+        path = self._folder / f"{name}-{next(self._photos)}.jpg"  # one may be read while the next is written
         path.write_bytes(jpeg(person.photo))
         return str(self.api.enroll(name, [path], owner=owner)["person_id"])
 
@@ -229,7 +234,18 @@ def wait_until(true: Callable[[], bool], timeout_s: float, what: str) -> float:
     return time.monotonic() - start_s
 
 
+def text_at(url: str) -> str:
+    """Return what a plain HTTP address answers, whatever its status. Without a client library, as in `runtime.probes`.
+
+    Raises:
+        OSError: nobody answers there.
+    """
+    parts = urlsplit(url)
+    with contextlib.closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_ASK_S)) as connection:
+        connection.request("GET", parts.path)
+        return connection.getresponse().read().decode()
+
+
 def _samples(url: str, name: str) -> list[tuple[dict[str, str], float]]:
-    text = httpx.get(url, timeout=5.0, trust_env=False).text
-    families = text_string_to_metric_families(text)
+    families = text_string_to_metric_families(text_at(url))
     return [(sample.labels, sample.value) for family in families for sample in family.samples if sample.name == name]

@@ -20,6 +20,14 @@ os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 TESTS = Path(__file__).parent
 TIERS = ("unit", "adapters", "services", "e2e")
+LONGEST = (
+    "services/api/test_watch_page.py", "services/chaos/test_chaos.py", "adapters/test_kafka_server.py",
+    "adapters/test_kafka_security.py", "adapters/test_bus_suite.py", "services/cli/test_calibrate_real.py",
+    "adapters/test_kafka_pictures.py", "services/api/test_people_leftovers.py", "services/api/test_paging.py",
+    "adapters/test_edge_doors.py",
+)  # fmt: skip
+"""Files that take longest begin first where several processes share the tests: else one of them is left alone with one
+at the end."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -27,6 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its tier, which is its folder; first, so that `-m unit` can choose by it."""
     for item in items:
         item.add_marker(tier(item.path))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        rank = {TESTS / name: number for number, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 def tier(path: Path) -> str:

@@ -16,7 +16,7 @@ from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.adapters.kafka.folder import purge_leftovers
 from mosaicast.adapters.kafka.server import KafkaServer
 from mosaicast.runtime.clocks import monotonic_s
-from mosaicast.runtime.ports import free_port, require_free
+from mosaicast.runtime.ports import free_ports, require_free
 from mosaicast.runtime.probes import answers
 from mosaicast.runtime.processes import ManagedProcess, ProcessSpec
 from mosaicast.runtime.settings import KafkaSettings, Service, environment_for, foreign
@@ -162,16 +162,18 @@ class Stack:
 
     def _choose_ports(self) -> dict[str, int]:
         options = self.options
-        return {
-            "rtmp": require_free(options.host, options.rtmp_port, "--rtmp-port"),
-            "http": require_free(options.host, options.http_port, "--http-port"),
-            "api": require_free(options.host, options.api_port, "--api-port"),
-            "control": free_port(),
-            "rtmp-services": free_port(),
-            "rtmp-inner": free_port(),
-            # Of the api this is the port of its metrics alone: what it serves is for the public.
-            **{_private(service): free_port() for service in SERVICES},
+        asked = {
+            "rtmp": (options.rtmp_port, "--rtmp-port"),
+            "http": (options.http_port, "--http-port"),
+            "api": (options.api_port, "--api-port"),
         }
+        given = {name: require_free(options.host, port, option) for name, (port, option) in asked.items() if port}
+        # Of the api there is a port of its metrics alone: what it serves is for the public.
+        ours = ("control", "rtmp-services", "rtmp-inner", *(_private(service) for service in SERVICES))
+        chosen = [name for name in (*asked, *ours) if name not in given]
+        # All at once: who is asked again and again may name one port twice.
+        free = [port for port in free_ports(len(chosen) + len(given)) if port not in given.values()]
+        return given | dict(zip(chosen, free, strict=False))
 
     def _start_broker(self, progress: Progress) -> str:
         folder = self.options.data_dir / "kafka"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mosaicast.runtime.children import ChildProcess, ForkServer, die_with_parent
-from mosaicast.runtime.ports import free_port
+from mosaicast.runtime.ports import free_ports
 from services.cli.edge import EdgeConfig, find_nginx, prepare
 
 START_S = 30.0
@@ -87,10 +87,11 @@ def running_edge(folder: Path, *, hls_folder: Path | None = None, hls_token: str
     """Run an edge. Raises EdgeMissingError without nginx."""
     find_nginx()
     hooks = ForkServer().spawn(_serve_hooks, name="hooks")
+    ports = free_ports(5)
     assert hooks.connection.poll(START_S)
     config = EdgeConfig(
-        folder=folder, hls_folder=hls_folder or folder / "segments", host="127.0.0.1", rtmp_port=free_port(),
-        services_port=free_port(), inner_port=free_port(), http_port=free_port(), control_port=free_port(),
+        folder=folder, hls_folder=hls_folder or folder / "segments", host="127.0.0.1", rtmp_port=ports[0],
+        services_port=ports[1], inner_port=ports[2], http_port=ports[3], control_port=ports[4],
         control_token="c", hooks_url=f"http://127.0.0.1:{hooks.connection.recv()}", token="t", hls_token=hls_token,
     )  # fmt: skip
     try:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import stat
 import subprocess
 import sys
 import threading
@@ -37,7 +36,7 @@ from mosaicast.contracts.topics import (
 )
 from tests.adapters.bus_tools import change, reading, within_limit
 from tests.adapters.examples import FOUND, FRAME, LEFT, PACKET, REPORT, SPEC, VERDICT
-from tests.files import files_under
+from tests.files import files_under, rights_under
 
 PROMISE_MS = 12_000
 """Retention of the picture topics in this file: as tight as the broker's own checks allow."""
@@ -184,7 +183,7 @@ def test_a_start_deletes_what_a_kill_left(tmp_path: Path) -> None:
 
 def modes(folder: Path) -> set[int]:
     """Return the rights of a folder and of all in it."""
-    return {stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
+    return set(rights_under(folder).values())
 
 
 # --- the folder alone ---------------------------------------------------------------------------------------

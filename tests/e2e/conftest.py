@@ -5,16 +5,18 @@ whatever it killed or took away must have healed before the next begins.
 """
 
 import os
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 
 from mosaicast.adapters.kafka.server import missing
 from mosaicast.core.allowed import LIVE_CODECS as DEFAULT_CODECS
+from mosaicast.runtime import probes
 from services.cli.client import ApiClient
 from services.cli.stack import SERVICES, Stack, StackOptions
 from synthetic import presets
@@ -24,7 +26,9 @@ from synthetic.oracle import Oracle, SourceClip
 from synthetic.processes import children_of
 from synthetic.scene import Script
 from synthetic.session import Session, wait_until
+from tests.e2e.beside import Beside, on_kafka
 from tests.e2e.brokers import BrokerStack
+from tests.e2e.field.playing import Field
 
 TOKEN = "end-to-end-administrator"
 BROKERS = [
@@ -32,27 +36,57 @@ BROKERS = [
     pytest.param("real", id="kafka", marks=pytest.mark.kafka),
 ]
 MakeClip = Callable[[str, Script], Path]
+OVER: pytest.StashKey[Future[None]] = pytest.StashKey()
+"""The end of a test that runs beside others."""
 
 
 FPS = 15
 """Of every broadcast here: half of a usual one's, so that a busy machine keeps up."""
 LIVE_CODECS = f"{DEFAULT_CODECS},hevc,av1"
 """Enhanced RTMP too, as an operator may let it in."""
+PROBE_S = 5.0
+BESIDE_S = 1500.0
+"""What runs beside others is over within so long on any machine, its turn included."""
 HEALED_S = 60.0
 """Every part answers again, and nothing of a deleted stream runs, within so long on any machine."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start each broker's product once, the real Kafka's last; tests with a product of their own come after its."""
-    items.sort(key=place)
+    """Start each broker's product once, the real Kafka's last; tests with a product of their own come after its.
+
+    Of a product's the tests beside each other come first.
+    """
+    items.sort(key=lambda item: place(item) if item.get_closest_marker("e2e") else (False, False, False))
 
 
-def place(item: pytest.Item) -> tuple[bool, bool]:
-    if item.get_closest_marker("e2e") is None:
-        return (False, False)
+def place(item: pytest.Item) -> tuple[bool, bool, bool]:
     own = not {"session", "quick_session"} & set(getattr(item, "fixturenames", ()))
-    return (item.get_closest_marker("kafka") is not None, own)
+    return (on_kafka(item), own, item.get_closest_marker("beside") is None)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Say what must run in one process, for a machine that runs two products at once (scripts/test)."""
+    item.add_marker(pytest.mark.xdist_group(group(item)))
+    if item.get_closest_marker("beside") is not None:
+        item.add_marker(pytest.mark.timeout(BESIDE_S))
+
+
+def group(item: pytest.Item) -> str:
+    """Return the tests that share a product; those beside each other take as long as all others, and start another."""
+    kafka, own, alone = place(item)
+    if own or kafka:
+        return item.path.stem if own else "kafka"
+    return "embedded" if alone else "beside"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Wait for a test that runs beside others; the call of any other is pytest's own."""
+    over = pyfuncitem.stash.get(OVER, None)
+    if over is not None:
+        over.result()
+    return over is not None or None
 
 
 def light(script: Script) -> Script:
@@ -67,12 +101,13 @@ def people() -> Mapping[str, Person]:
 
 @pytest.fixture(scope="session")
 def make_clip(tmp_path_factory: pytest.TempPathFactory, people: Mapping[str, Person]) -> MakeClip:
-    folder = tmp_path_factory.mktemp("clips")
+    folder, making = tmp_path_factory.mktemp("clips"), threading.Lock()
 
     def make(name: str, script: Script) -> Path:
         path = folder / f"{name}.flv"
-        if not path.exists():
-            write_clip(path, script, people)
+        with making:
+            if not path.exists():
+                write_clip(path, script, people)
         return path
 
     return make
@@ -91,6 +126,12 @@ def pair_oracle(pair_clip: Path) -> Oracle:
     return Oracle([SourceClip.load(pair_clip)], ["astronaut"])
 
 
+@pytest.fixture(scope="session")
+def two_clip(make_clip: MakeClip) -> Path:
+    """One who may be enrolled, and one who stays a stranger."""
+    return make_clip("two", light(presets.small(["astronaut", "admiral"], seconds=16)))
+
+
 class Products:
     """Runs one product at a time, the one of the broker that was asked for last."""
 
@@ -100,7 +141,7 @@ class Products:
         self.session: Session | None = None
         self.kept: set[str] = set()
         """Streams that go on from test to test."""
-        self._busy = False
+        self.beside = Beside(make_folder, self.of)
 
     def of(self, broker: str) -> Session:
         if self.session is None or self._broker != broker:
@@ -109,18 +150,12 @@ class Products:
             self._broker = broker
         return self.session
 
-    @contextmanager
-    def busy(self) -> Iterator[None]:
-        """Broadcasts of several tests at once delete their streams themselves; nothing is tidied meanwhile."""
-        self._busy = True
-        yield
-        self._busy = False
-
     def tidy(self) -> None:
-        if self.session is not None and not self._busy:
+        if self.session is not None and not self.beside.at_work:
             tidy(self.session, self.kept)
 
     def stop(self) -> None:
+        self.beside.stop()
         self.session = None
         self.kept.clear()
         self._running.close()
@@ -146,9 +181,23 @@ def quick_session(products: Products) -> Session:
     return products.of("embedded")
 
 
+@pytest.fixture(scope="session")
+def owner(quick_session: Session, people: Mapping[str, Person]) -> str:
+    """Whose streams show the enrolled one, for tests that change nothing about her."""
+    quick_session.enroll("Eileen", people["astronaut"], owner="eileens")
+    return "eileens"
+
+
+@pytest.fixture(scope="session")
+def field(quick_session: Session, tmp_path_factory: pytest.TempPathFactory) -> Field:
+    return Field(quick_session, tmp_path_factory.mktemp("field"))
+
+
 @pytest.fixture(autouse=True)
-def as_it_was(products: Products) -> Iterator[None]:
-    """The next test finds a product without streams in which every part answers."""
+def as_it_was(request: pytest.FixtureRequest, products: Products) -> Iterator[None]:
+    """The next test finds a product without streams in which every part answers, but for those beside each other."""
+    if request.node.get_closest_marker("beside") is not None:
+        request.node.stash[OVER] = products.beside.of(request)
     yield
     products.tidy()
 
@@ -164,10 +213,7 @@ def tidy(session: Session, kept: Collection[str] = ()) -> None:
 
 def answers(stack: Stack, name: str) -> bool:
     url = stack.process(name).spec.health_url
-    try:
-        return url is None or httpx.get(url, timeout=5.0, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
+    return url is None or probes.answers(url, PROBE_S)
 
 
 def stream_children(stack: Stack) -> list[int]:

@@ -5,19 +5,17 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 
 from synthetic import presets
 from synthetic.browsers import chromium
-from synthetic.cast import Person
 from synthetic.oracle import Oracle, SourceClip
 from synthetic.publisher import Publisher
-from synthetic.session import LiveStream, LiveWatch, Session, wait_until
+from synthetic.session import LiveStream, LiveWatch, Session, text_at, wait_until
+from tests.e2e.beside import beside
 from tests.e2e.conftest import FPS, MakeClip, light
 from tests.player import NEEDS_PLAYER
 
@@ -29,15 +27,8 @@ SECOND_NUMBER = 2000
 ENDED = {"refused", "ended", "quarantined", "error"}
 
 
-@pytest.fixture(scope="module")
-def owner(quick_session: Session, people: Mapping[str, Person]) -> str:
-    quick_session.enroll("Eileen", people["astronaut"], owner="edges")
-    return "edges"
-
-
 def sequence(stream: LiveStream) -> int:
-    text = httpx.get(stream.hls_url, timeout=5.0, trust_env=False).text
-    found = re.search(r"#EXT-X-MEDIA-SEQUENCE:(\d+)", text)
+    found = re.search(r"#EXT-X-MEDIA-SEQUENCE:(\d+)", text_at(stream.hls_url))
     return int(found.group(1)) if found else -1
 
 
@@ -45,6 +36,7 @@ def of_the_second(watch: LiveWatch) -> int:
     return sum(seen.kind == "clean" and (seen.number or 0) >= SECOND_NUMBER for seen in watch.sightings())
 
 
+@beside(2)
 def test_a_publisher_that_was_killed_comes_back_in_another_size(
     quick_session: Session, owner: str, make_clip: MakeClip
 ) -> None:
@@ -69,17 +61,20 @@ def test_a_publisher_that_was_killed_comes_back_in_another_size(
     assert report.order_violations == (), "no old frame after a new one"
 
 
+@beside()
 def test_a_wrong_key_is_refused(quick_session: Session, pair_clip: Path) -> None:
     with Publisher(pair_clip, f"{quick_session.stack.addresses.publish_url}/wrong-key") as publisher:
         assert publisher.wait(REFUSED_S) not in {None, 0}
 
 
+@beside()
 def test_nobody_publishes_masked_pictures_but_the_compositor(quick_session: Session, pair_clip: Path) -> None:
     stream = quick_session.create("forged")
     with Publisher(pair_clip, stream.rtmp_url) as publisher:
         assert publisher.wait(REFUSED_S) not in {None, 0}
 
 
+@beside(2)
 def test_nobody_plays_raw_pictures(quick_session: Session, owner: str, pair_clip: Path, pair_oracle: Oracle) -> None:
     stream = quick_session.create("raw", owner=owner)
     with quick_session.publish(pair_clip, stream):
@@ -92,6 +87,7 @@ def test_nobody_plays_raw_pictures(quick_session: Session, owner: str, pair_clip
             assert guess.report().frames == 0
 
 
+@beside(2)
 def test_a_second_publisher_is_refused_and_does_the_first_no_harm(
     quick_session: Session, owner: str, pair_clip: Path, pair_oracle: Oracle
 ) -> None:
@@ -108,19 +104,15 @@ def test_a_second_publisher_is_refused_and_does_the_first_no_harm(
     assert report.freezes == 0
 
 
-@pytest.fixture(scope="module")
-def malformed() -> list[str]:
-    if "MOSAICAST_DATA" not in os.environ:
-        pytest.skip("MOSAICAST_DATA does not name the shared data folder")
-    root = Path(os.environ["MOSAICAST_DATA"]) / "malformed"
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-
-
 @pytest.mark.data
+@pytest.mark.skipif("MOSAICAST_DATA" not in os.environ, reason="MOSAICAST_DATA does not name the shared data folder")
+@beside(2)
 def test_every_malformed_source_ends_in_a_clear_state_and_hurts_nobody(
-    quick_session: Session, malformed: list[str]
+    quick_session: Session,
 ) -> None:
     session = quick_session
+    root = Path(os.environ["MOSAICAST_DATA"]) / "malformed"
+    malformed = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
     pids = {name: session.stack.process(name).pid for name in ("api", "ingest", "detector", "recognizer", "compositor")}
     states: dict[str, tuple[str, str]] = {}
     for start in range(0, len(malformed), BATCH):
@@ -146,6 +138,7 @@ def settled(session: Session, stream: LiveStream) -> tuple[str, str]:
 
 
 @NEEDS_PLAYER
+@beside(2, browser=True)
 def test_hls_plays_in_a_browser(quick_session: Session, owner: str, pair_clip: Path, tmp_path: Path) -> None:
     stream = quick_session.create("browser", owner=owner)
     with chromium((900, 600)) as page:

@@ -1,29 +1,14 @@
 """What people send and what they watch with: the table of tests/e2e/field, a few rows at a time on one product."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from synthetic.session import Session
-from tests.e2e.conftest import Products
+from tests.e2e.beside import beside
 from tests.e2e.field import rows_clocks, rows_codecs, rows_page, rows_sound, rows_words
 from tests.e2e.field.playing import Field
 from tests.e2e.field.rows import Row
 from tests.player import HAS_PLAYER, NEEDS_PLAYER
 
 ROWS: tuple[Row, ...] = (*rows_sound.ROWS, *rows_clocks.ROWS, *rows_codecs.ROWS, *rows_words.ROWS, *rows_page.ROWS)
-
-
-@pytest.fixture(scope="module")
-def field(
-    request: pytest.FixtureRequest, quick_session: Session, products: Products, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Field]:
-    with products.busy(), Field(quick_session, tmp_path_factory.mktemp("field")) as field:
-        wanted = {item.name for item in request.session.items}
-        for row in ROWS:
-            if f"test_field[{row.name}]" in wanted and playable(row):
-                field.begin(row)
-        yield field
 
 
 def test_rows_have_names_of_their_own() -> None:
@@ -34,12 +19,14 @@ def playable(row: Row) -> bool:
     return HAS_PLAYER or not row.browser
 
 
-@pytest.mark.parametrize(
-    "row", [pytest.param(row, id=row.name, marks=() if playable(row) else (NEEDS_PLAYER,)) for row in ROWS]
-)
-@pytest.mark.timeout(1200)
+def parameter(row: Row) -> object:
+    marks = [beside(2, browser=True) if row.browser else beside()]
+    return pytest.param(row, id=row.name, marks=marks if playable(row) else [*marks, NEEDS_PLAYER])
+
+
+@pytest.mark.parametrize("row", [parameter(row) for row in ROWS])
 def test_field(field: Field, row: Row) -> None:
-    live = field.played(row)
+    live = field.play(row)
     live.hls_watch.check()
     assert live.rtmp.tracks == row.tracks, live.summary()
     assert live.hls.tracks == row.tracks, live.summary()

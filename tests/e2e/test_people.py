@@ -1,4 +1,4 @@
-"""People on a live stream: nobody is taken for somebody else, and what is said about them counts at once.
+"""People on a live stream: what is said about them counts at once, and without a gallery nobody is seen.
 
 What is judged is what a viewer of the masked stream sees: which frames, in which order. How soon is measured, by
 `python -m bench.enroll_latency`: a busy machine is slower than any bound that would be worth a promise.
@@ -10,17 +10,17 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from synthetic import presets
 from synthetic.cast import Person
-from synthetic.encounters import ENCOUNTERS
 from synthetic.oracle import Oracle, SourceClip
 from synthetic.session import LiveStream, LiveWatch, Session, Sighting, wait_until
-from tests.e2e.conftest import FPS, MakeClip, light
+from tests.e2e.beside import beside
+from tests.e2e.conftest import FPS
+from tests.e2e.watching import runs_clear
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -31,59 +31,7 @@ HEEDED_S = 6.0
 captured before the answer, and they must be masked too."""
 LATE_S = 2.0
 """A frame arrives by the delay and up to so long after it was captured, on any machine."""
-LEAST_SEEN = 0.8
-"""Share of the frames in calm spans that must show the enrolled person: a re-check may fail now and then, and before a
-stranger takes the place from one frame to the next, up to 0.9 s are masked in retrospect."""
 HEALS_S = 150.0
-HARDEST = ("swap", "cross", "take_over_at_the_heels", "cut_within_a_shot")
-
-
-@pytest.fixture(scope="module")
-def encounter_owner(quick_session: Session, people: Mapping[str, Person]) -> str:
-    quick_session.enroll("Eileen", people[ENROLLED], owner="encounters")
-    return "encounters"
-
-
-def scene(name: str) -> object:
-    """The hardest always, their easier variants when asked for: each takes half a minute."""
-    wanted = name in HARDEST or "MOSAICAST_ALL_SCENES" in os.environ
-    reason = "an easier variant; MOSAICAST_ALL_SCENES=1 runs it"
-    return pytest.param(name, marks=pytest.mark.skipif(not wanted, reason=reason))
-
-
-@pytest.mark.parametrize("name", [scene(name) for name in ENCOUNTERS])
-def test_nobody_is_taken_for_the_enrolled_person(
-    quick_session: Session, encounter_owner: str, make_clip: MakeClip, name: str
-) -> None:
-    encounter = ENCOUNTERS[name](ENROLLED, STRANGER)
-    encounter = replace(encounter, script=light(encounter.script))
-    clip = make_clip(name, encounter.script)
-    stream = quick_session.create(name, owner=encounter_owner)
-    frames = encounter.script.frame_count
-    with (
-        quick_session.publish(clip, stream),
-        LiveWatch(stream.rtmp_url, Oracle([SourceClip.load(clip)], [ENROLLED])) as watch,
-    ):
-        wait_until(lambda: runs_clear(watch), HEALS_S, "the enrolled person is seen")
-        start_s = time.monotonic()
-        wait_until(lambda: len(watch.sightings(start_s)) >= frames, 120, "the whole clip")
-        report = watch.report()
-        calm = [
-            seen.clear
-            for seen in watch.sightings(start_s)
-            if seen.number is not None and encounter.is_calm(seen.number)
-        ]
-    quick_session.api.delete(f"/v1/streams/{stream.stream_id}")
-    assert report.leaks == ()
-    assert report.order_violations == ()
-    assert len(calm) >= 2 * FPS
-    assert sum(calm) / len(calm) >= LEAST_SEEN
-
-
-def runs_clear(watch: LiveWatch, since_s: float = 0.0) -> bool:
-    """Whether the newest 15 frames show the enrolled person; those that came late, all mosaic, say nothing."""
-    newest = [seen for seen in watch.sightings(since_s) if seen.number is not None][-FPS:]
-    return len(newest) == FPS and all(seen.clear for seen in newest)
 
 
 @dataclass(frozen=True)
@@ -135,11 +83,7 @@ def on_air(
     session.api.delete(f"/v1/streams/{stream.stream_id}")
 
 
-@pytest.fixture(scope="module")
-def two_clip(make_clip: MakeClip) -> Path:
-    return make_clip("two", light(presets.small([ENROLLED, STRANGER], seconds=16)))
-
-
+@beside(4)
 def test_what_is_said_about_a_person_counts_on_the_frames_that_wait_and_on_no_other_stream(
     quick_session: Session, people: Mapping[str, Person], two_clip: Path
 ) -> None:

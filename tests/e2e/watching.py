@@ -1,4 +1,4 @@
-"""An oracle that keeps the frames on which somebody showed."""
+"""What several tests ask of a viewer, and an oracle that keeps the frames on which somebody showed."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,14 @@ from numpy.typing import NDArray
 
 from synthetic.following import FollowingOracle
 from synthetic.oracle import Judgement, Kind
+from synthetic.session import LiveWatch
+from tests.e2e.conftest import FPS
+
+
+def runs_clear(watch: LiveWatch, since_s: float = 0.0) -> bool:
+    """Whether the newest 15 frames show the enrolled person; those that came late, all mosaic, say nothing."""
+    newest = [seen for seen in watch.sightings(since_s) if seen.number is not None][-FPS:]
+    return len(newest) == FPS and all(seen.clear for seen in newest)
 
 
 class KeepingOracle(FollowingOracle):

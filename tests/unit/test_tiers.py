@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST, TESTS
+
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
 TIERS = ("unit", "adapters", "services", "e2e")
 WAIT_S = 120
@@ -41,3 +43,7 @@ def collect(root: Path, folders: tuple[str, ...], *arguments: str) -> subprocess
     )
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments, "tests"]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=WAIT_S, check=False)
+
+
+def test_the_files_that_begin_first_are_there() -> None:
+    assert [name for name in LONGEST if not (TESTS / name).is_file()] == []

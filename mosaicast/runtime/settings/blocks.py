@@ -159,12 +159,12 @@ class RecognitionSettings(Block):
     After a change the people who are enrolled stay masked until `mosaicast reindex` has run.
     """
 
-    first: str = "dlib-resnet"
+    first: str = "mobilefacenet-512"
     """Network that looks at every candidate."""
     first_floor: float | None = Field(default=None, ge=0.2, le=1.0)
     """Cosine from which a face may be the person. Without it the measured one, or .97 for a network that nobody
     measured. `mosaicast calibrate` recommends one for your pictures."""
-    second: str = "facenet-casia"
+    second: str = "mobilefacenet-192"
     """Network that must say the same before anybody is seen; `none`: the first decides alone."""
     second_floor: float | None = Field(default=None, ge=0.2, le=1.0)
     """As `FIRST_FLOOR`, for the second network."""

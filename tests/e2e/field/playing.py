@@ -1,7 +1,6 @@
-"""Plays rows of the table, a few at a time, on one product."""
+"""Plays rows of the table on one product; tests/e2e/beside.py has several play at once."""
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,9 @@ from tests.e2e.field.rows import Live, Row, watching
 from tests.e2e.flv_publisher import TagPublisher, in_real_time
 from tests.flv_tags import read_tags
 
-AT_ONCE = 4
-"""Rows side by side: so many small streams leave two cores something."""
-
 
 class Field:
-    """Plays rows in the background, in their order; `played` waits for one. A context manager.
+    """Plays rows, several at once.
 
     Args:
         session: whose product.
@@ -28,27 +24,11 @@ class Field:
 
     def __init__(self, session: Session, folder: Path) -> None:
         self._session, self._folder = session, folder
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="row")
-        self._browser = threading.Semaphore(1)
         self._inputs: dict[int, Path] = {}
         self._making = threading.Lock()
-        self._rows: dict[str, Future[Live]] = {}
 
-    def __enter__(self) -> "Field":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def begin(self, row: Row) -> None:
-        """Play a row when its turn comes."""
-        self._rows[row.name] = self._pool.submit(self._play, row)
-
-    def played(self, row: Row) -> Live:
-        """Wait for a row and return what was seen of it; raises what went wrong."""
-        return self._rows[row.name].result()
-
-    def _play(self, row: Row) -> Live:
+    def play(self, row: Row) -> Live:
+        """Play a row and return what was seen of it."""
         stream = self._session.create(row.name, owner="field")
         live, watchers = watching(self._session, stream, self._folder)
         try:
@@ -70,8 +50,7 @@ class Field:
             live.until(lambda: live.rtmp.tracks >= row.tracks, f"{sorted(row.tracks)}")
         live.until(lambda: live.said(row.state, row.sentence), f"{row.state}: {row.sentence}")
         if row.browser:
-            with self._browser:
-                live.page = page_of(live, row.browser, row.looks)
+            live.page = page_of(live, row.browser, row.looks)
 
     def _publisher(self, row: Row, live: Live) -> AbstractContextManager[Any]:
         path = self._input(row)

@@ -101,9 +101,9 @@ class Desk:
     now_s: float = 100.0
     ready: bool = True
 
-    def build(self) -> None:
-        """Build the app; again after a change of what it is made of."""
-        self.deps = Deps(
+    def make_deps(self) -> Deps:
+        """Make what the app is made of."""
+        return Deps(
             storage=self.storage,
             outbox=OutboxSender(self.storage, self.producer, lambda: self.now_ms),
             templates=cast("Any", Unused()),
@@ -119,6 +119,10 @@ class Desk:
             monotonic_s=lambda: self.now_s,
             readers=Readers(self.longest_s),
         )
+
+    def build(self) -> None:
+        """Build the app; again after a change of what it is made of."""
+        self.deps = self.make_deps()
         self.app: FastAPI = create_app(self.deps, self.metrics, ready=lambda: self.ready)
         self.anyone = Client(self.app)
         self.admin = Client(self.app, {"Authorization": f"Bearer {ADMIN_TOKEN}"})

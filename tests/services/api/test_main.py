@@ -2,7 +2,6 @@
 
 import os
 import signal
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ from mosaicast.adapters.kafka import BusProducer, KafkaConfig, StateReader
 from mosaicast.adapters.kafka.embedded_broker import EmbeddedBroker
 from mosaicast.contracts.messages import StreamSpec
 from mosaicast.contracts.topics import STREAMS
-from mosaicast.runtime.ports import free_port
+from mosaicast.runtime.ports import free_ports
 from tests.adapters.bus_tools import LIMIT_S, within_limit
+from tests.files import rights_under
 from tests.services.api.fakes import ADMIN_TOKEN
 
 ROOT = Path(__file__).parents[3]
@@ -36,7 +36,7 @@ def test_it_ends_ghosts_tells_of_panic_and_keeps_metrics_and_files_to_itself(
     ghost = StreamSpec(stream_id="ghost", owner_id="town", revision=7)
     assert producer.send_confirmed(STREAMS, ghost).result(LIMIT_S)
     producer.close()
-    port, metrics_port = free_port(), free_port()
+    port, metrics_port = free_ports(2)
     data = tmp_path / "data"
     process = subprocess.Popen(
         [sys.executable, "-m", "services.api"],
@@ -72,8 +72,7 @@ def test_it_ends_ghosts_tells_of_panic_and_keeps_metrics_and_files_to_itself(
         assert http.get("/metrics").status_code == 404
         counted = httpx.get(f"http://127.0.0.1:{metrics_port}/metrics", trust_env=False).text
         assert 'mosaicast_http_requests_total{method="POST",route="/v1/streams",status="201"} 1.0' in counted
-        open_to_others = [path for path in (data, *data.rglob("*")) if stat.S_IMODE(path.stat().st_mode) & 0o077]
-        assert open_to_others == []
+        assert [path for path, rights in rights_under(data).items() if rights & 0o077] == []
         assert (data / "mosaicast.db").exists()
         assert (data / "vault" / "vault-id").exists()
         http.close()

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from services.api.deps import Addresses
 from services.api.http import watch
 from services.api.http.app import create_app
 from services.api.watching import WORDS
-from synthetic.browsers import Name, Page, browser, chromium, firefox
+from synthetic.browsers import Name, Open, Page, running_chromium, running_firefox
 from synthetic.session import wait_until
 from tests.player import NEEDS_PLAYER
 from tests.services.api.fakes import Desk
@@ -50,7 +52,7 @@ class Stage:
         desk.build()
         desk.deps = replace(desk.deps, wall_ms=wall_ms)
         desk.app = create_app(desk.deps, desk.metrics, ready=lambda: True)
-        created = desk.create()
+        created = aside(desk.create)
         self._desk, self._key, self.folder = desk, created["stream_key"], folder
         self.stream_id = str(created["stream_id"])
         self.broadcast = Broadcast(folder / "hls", self.stream_id)
@@ -78,9 +80,6 @@ class Stage:
     def show(self, page: Page) -> None:
         page.open(f"{self.url}/watch/{self.stream_id}")
 
-    def make(self, *parts: Part) -> list[HlsSegment]:
-        return programme(self.folder, parts)
-
 
 @pytest.fixture
 def stage(desk: Desk, tmp_path: Path) -> Iterator[Stage]:
@@ -92,10 +91,33 @@ def stage(desk: Desk, tmp_path: Path) -> Iterator[Stage]:
         yield stage
 
 
-@pytest.fixture(scope="module")
-def long(tmp_path_factory: pytest.TempPathFactory) -> list[HlsSegment]:
+@cache
+def made(*parts: Part) -> list[HlsSegment]:
+    """Make a programme once for both browsers."""
+    with TemporaryDirectory() as folder:
+        return programme(Path(folder), parts)
+
+
+@pytest.fixture
+def long() -> list[HlsSegment]:
     """Two minutes with sound: no busy machine is late for them."""
-    return programme(tmp_path_factory.mktemp("long"), [Part(120)])
+    return made(Part(120))
+
+
+Browsers = Callable[[Name], Open]
+
+
+@pytest.fixture(scope="module")
+def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
+    """Each is started when it is first wanted, and runs for all tests here: a start is seconds of CPU."""
+    with ExitStack() as running:
+
+        @cache
+        def start(name: Name) -> Open:
+            folder = tmp_path_factory.mktemp(name)
+            return running.enter_context(running_chromium() if name == "chromium" else running_firefox(folder))
+
+        yield start
 
 
 def until(page: Page, expression: str, what: str) -> None:
@@ -119,8 +141,10 @@ def keep(page: Page, name: str, folder: Path) -> None:
 
 
 @BOTH
-def test_a_stream_with_sound_plays_near_the_live_edge(stage: Stage, name: Name, long: list[HlsSegment]) -> None:
-    with browser(name, stage.folder) as page:
+def test_a_stream_with_sound_plays_near_the_live_edge(
+    stage: Stage, browsers: Browsers, name: Name, long: list[HlsSegment]
+) -> None:
+    with browsers(name)() as page:
         stage.live(long, there=4)
         stage.show(page)
         until(page, f"{SHOWN} === 'live'", "it is live")
@@ -138,10 +162,10 @@ def test_a_stream_with_sound_plays_near_the_live_edge(stage: Stage, name: Name, 
 
 
 @BOTH
-def test_a_stream_without_sound_plays_and_says_so(stage: Stage, name: Name) -> None:
-    made = stage.make(Part(120, sound=False))
-    with browser(name, stage.folder) as page:
-        stage.live(made)
+def test_a_stream_without_sound_plays_and_says_so(stage: Stage, browsers: Browsers, name: Name) -> None:
+    silent = made(Part(120, sound=False))
+    with browsers(name)() as page:
+        stage.live(silent)
         stage.show(page)
         until(page, f"{NOTES}.includes({WORDS['silent']!r})", "it says that there is no sound")
         plays_on(page)
@@ -151,10 +175,10 @@ def test_a_stream_without_sound_plays_and_says_so(stage: Stage, name: Name) -> N
 
 @BOTH
 @pytest.mark.parametrize("fps", [1.0, 3.0])
-def test_a_few_pictures_a_second_play(stage: Stage, name: Name, fps: float) -> None:
-    made = stage.make(Part(120, fps=fps, sound=fps == 3.0))
-    with browser(name, stage.folder) as page:
-        stage.live(made)
+def test_a_few_pictures_a_second_play(stage: Stage, browsers: Browsers, name: Name, fps: float) -> None:
+    slow = made(Part(120, fps=fps, sound=fps == 3.0))
+    with browsers(name)() as page:
+        stage.live(slow)
         stage.show(page)
         until(page, f"{SHOWN} === 'live'", "it is live")
         plays_on(page, 6.0)
@@ -162,10 +186,10 @@ def test_a_few_pictures_a_second_play(stage: Stage, name: Name, fps: float) -> N
 
 
 @BOTH
-def test_sound_that_comes_and_goes_is_followed(stage: Stage, name: Name) -> None:
-    made = stage.make(Part(12, sound=False), Part(24), Part(100, sound=False))
-    with browser(name, stage.folder) as page:
-        stage.live(made, there=2)
+def test_sound_that_comes_and_goes_is_followed(stage: Stage, browsers: Browsers, name: Name) -> None:
+    changing = made(Part(12, sound=False), Part(24), Part(100, sound=False))
+    with browsers(name)() as page:
+        stage.live(changing, there=2)
         stage.show(page)
         until(page, f"{NOTES}.includes({WORDS['silent']!r})", "first there is no sound")
         page.evaluate("window.same = true")
@@ -177,8 +201,10 @@ def test_sound_that_comes_and_goes_is_followed(stage: Stage, name: Name) -> None
 
 
 @BOTH
-def test_an_end_is_told_and_a_new_beginning_plays(stage: Stage, name: Name, long: list[HlsSegment]) -> None:
-    with browser(name, stage.folder) as page:
+def test_an_end_is_told_and_a_new_beginning_plays(
+    stage: Stage, browsers: Browsers, name: Name, long: list[HlsSegment]
+) -> None:
+    with browsers(name)() as page:
         stage.show(page)
         until(page, f"{SHOWN} === 'waiting'", "nobody is there yet")
         page.evaluate("window.same = true")
@@ -195,8 +221,10 @@ def test_an_end_is_told_and_a_new_beginning_plays(stage: Stage, name: Name, long
 
 
 @BOTH
-def test_after_a_stall_it_is_near_the_live_edge_again(stage: Stage, name: Name, long: list[HlsSegment]) -> None:
-    with browser(name, stage.folder) as page:
+def test_after_a_stall_it_is_near_the_live_edge_again(
+    stage: Stage, browsers: Browsers, name: Name, long: list[HlsSegment]
+) -> None:
+    with browsers(name)() as page:
         stage.live(long)
         stage.show(page)
         until(page, f"{SHOWN} === 'live'", "it plays")
@@ -208,8 +236,8 @@ def test_after_a_stall_it_is_near_the_live_edge_again(stage: Stage, name: Name, 
         plays_on(page, 2.0)
 
 
-def test_what_is_wrong_is_told_in_a_viewers_words(stage: Stage) -> None:
-    with chromium() as page:
+def test_what_is_wrong_is_told_in_a_viewers_words(stage: Stage, browsers: Browsers) -> None:
+    with browsers("chromium")() as page:
         stage.show(page)
         until(page, f"{MESSAGE} === {WORDS['waiting']!r}", "nobody publishes")
         stage.live([])
@@ -225,19 +253,19 @@ def test_what_is_wrong_is_told_in_a_viewers_words(stage: Stage) -> None:
         until(page, f"{MESSAGE} === {WORDS['gone']!r}", "deleted")
 
 
-def test_a_picture_that_cannot_be_reached_is_told(desk: Desk, tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_reached_is_told(desk: Desk, browsers: Browsers, tmp_path: Path) -> None:
     stage = Stage(desk, tmp_path, "http://127.0.0.1:9/hls")
-    with serving(desk.app) as stage.url, chromium() as page:
+    with serving(desk.app) as stage.url, browsers("chromium")() as page:
         stage.live([])
         stage.show(page)
         until(page, f"{MESSAGE} === {WORDS['hidden']!r}", "the edge is not there")
 
 
 def test_without_hls_js_a_browser_that_plays_hls_plays(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, long: list[HlsSegment]
+    stage: Stage, browsers: Browsers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, long: list[HlsSegment]
 ) -> None:
     monkeypatch.setattr(watch, "player_folder", lambda: tmp_path)
-    with chromium() as page:
+    with browsers("chromium")() as page:
         stage.live(long)
         stage.show(page)
         until(page, f"{SHOWN} === 'live'", "it plays")
@@ -246,10 +274,10 @@ def test_without_hls_js_a_browser_that_plays_hls_plays(
 
 
 def test_a_browser_that_can_do_nothing_names_the_addresses(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    stage: Stage, browsers: Browsers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(watch, "player_folder", lambda: tmp_path)
-    with firefox(stage.folder) as page:
+    with browsers("firefox")() as page:
         stage.show(page)
         until(page, f"{MESSAGE} === {WORDS['unable']!r}", "it can't")
         page.evaluate("(document.querySelector('details').open = true, 1)")
@@ -257,8 +285,8 @@ def test_a_browser_that_can_do_nothing_names_the_addresses(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone(stage: Stage, scheme: str, long: list[HlsSegment]) -> None:
-    with chromium((360, 740), color_scheme=scheme, device_scale_factor=2, has_touch=True) as page:
+def test_it_fits_a_phone(stage: Stage, browsers: Browsers, scheme: str, long: list[HlsSegment]) -> None:
+    with browsers("chromium")((360, 740), color_scheme=scheme, device_scale_factor=2, has_touch=True) as page:
         stage.live(long)
         stage.show(page)
         until(page, f"{SHOWN} === 'live'", "it plays")
@@ -273,8 +301,8 @@ def test_it_fits_a_phone(stage: Stage, scheme: str, long: list[HlsSegment]) -> N
 
 
 @pytest.mark.parametrize(("motion", "moves"), [("reduce", "none"), ("no-preference", "breathe")])
-def test_nothing_moves_for_whoever_wants_that(stage: Stage, motion: str, moves: str) -> None:
-    with chromium(reduced_motion=motion) as page:
+def test_nothing_moves_for_whoever_wants_that(stage: Stage, browsers: Browsers, motion: str, moves: str) -> None:
+    with browsers("chromium")(reduced_motion=motion) as page:
         stage.show(page)
         until(page, f"{SHOWN} === 'waiting'", "nobody publishes")
         assert page.evaluate("getComputedStyle(document.querySelector('.dot')).animationName") == moves

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mosaicast.runtime.ports import PortTakenError, free_port, require_free
+from mosaicast.runtime.ports import PortTakenError, free_ports, require_free
 from services.cli import edge
 
 ROOT = Path(__file__).parents[3]
@@ -19,15 +19,16 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def config(tmp_path: Path) -> edge.EdgeConfig:
+    ports = free_ports(5)
     return edge.EdgeConfig(
         folder=tmp_path / "edge",
         hls_folder=tmp_path / "hls",
         host="127.0.0.1",
-        rtmp_port=free_port(),
-        services_port=free_port(),
-        inner_port=free_port(),
-        http_port=free_port(),
-        control_port=free_port(),
+        rtmp_port=ports[0],
+        services_port=ports[1],
+        inner_port=ports[2],
+        http_port=ports[3],
+        control_port=ports[4],
         hooks_url="http://127.0.0.1:8000/hooks/edge",
         token="to/ken?&",
         control_token="c" * 43,
@@ -85,8 +86,9 @@ def test_an_edge_on_another_machine_runs_with_what_its_page_says(tmp_path: Path)
         "EDGE_MODULES": " ".join(f"load_module {module};" for module in modules),  # where they are here
         "EDGE_FOLDER": str(tmp_path),
         "EDGE_CONTROL_HOST": "127.0.0.1",
-        **{name: str(free_port()) for name in values if name.endswith("_PORT")},
     }
+    ports = [name for name in values if name.endswith("_PORT")]
+    values |= dict(zip(ports, map(str, free_ports(len(ports))), strict=True))
     text = re.sub(r"\$\{(EDGE_[A-Z_]+)\}", lambda found: values[found.group(1)], edge.template())
     (tmp_path / "nginx.conf").write_text(text)
     command = [nginx, "-t", "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]

@@ -116,7 +116,7 @@ def test_a_port_that_is_taken(tmp_path: Path, api: str) -> None:
         ("KAFKA__ASSIGNMENT_COUNT", "many", "MOSAICAST_KAFKA__ASSIGNMENT_COUNT: "),
         ("RECOGNITION__FIRST", "centerface", "as embedder there are dlib-resnet"),
         ("RECOGNITION__FIRST", "edgeface", "there is no model 'edgeface'"),
-        ("RECOGNITION__SECOND", "dlib-resnet", "one opinion"),
+        ("RECOGNITION__SECOND", "mobilefacenet-512", "one opinion"),
         ("RECOGNITION__FIRST", "sface", "mosaicast models pull sface"),
         ("DETECTOR__MODEL", "ultralytics", "MOSAICAST_DETECTOR__WEIGHTS"),
     ],

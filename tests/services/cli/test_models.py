@@ -155,7 +155,7 @@ def test_bench_says_what_runs_where(monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(app, ["models", "bench", "--json"])
     assert done.exit_code == 0, done.output
     rows = {row["network"]: row for row in json.loads(done.stdout)}
-    assert list(rows) == ["centerface", "dlib-resnet", "facenet-casia"]
+    assert list(rows) == ["centerface", "mobilefacenet-512", "mobilefacenet-192"]
     for row in rows.values():
         assert (row["runtime"], row["device"], row["trouble"]) == ("openvino", "cpu", "")
         assert row["precision"] in {"f32", "bf16", "f16"}
@@ -167,7 +167,7 @@ def test_bench_says_why_a_network_cannot_be_had(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["models", "bench"], env=environment)
     assert done.exit_code == 1
     assert "put your ONNX file there" in done.stdout
-    assert "facenet-casia" in done.stdout, "the others are measured all the same"
+    assert "mobilefacenet-192" in done.stdout, "the others are measured all the same"
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_bench_tells_what_a_gpu_says_otherwise_than_a_cpu(monkeypatch: pytest.Mo
     monkeypatch.setattr(models_bench, "BATCHES", (1, 2))
     monkeypatch.setattr(factory, "choose_device", lambda device, _: device)
     monkeypatch.setattr("mosaicast.adapters.models.runtime.on_torch", lambda _: on_torch("cpu"))
-    settings = Settings(recognition=RecognitionSettings(device="cuda"))
+    settings = Settings(recognition=RecognitionSettings(device="cuda", first="dlib-resnet", second="facenet-casia"))
     good, other = list(models_bench.measured(settings))[1:]
     assert (good.trouble, other.trouble) == ("", "")
     assert good.agreement.startswith("cosine 1.0000") or good.agreement.startswith("cosine 0.9999")

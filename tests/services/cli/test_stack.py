@@ -1,11 +1,14 @@
 """What `mosaicast up` hands to each process it starts."""
 
+import itertools
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
 
+from mosaicast.runtime import ports
 from mosaicast.runtime.ports import free_port
 from mosaicast.runtime.processes import ProcessSpec
 from services.cli.stack import Stack, StackError, StackOptions
@@ -81,3 +84,42 @@ def test_a_part_that_ends_again_and_again_is_told_at_once_with_its_last_words(tm
                 stack._wait_ready("thing")
         finally:
             stack._supervisors.pop("thing").stop(0)
+
+
+class Sockets:
+    """The system's ports: whoever asks for any gets the lowest that nobody holds, be it one that was named before."""
+
+    def __init__(self) -> None:
+        self._held: set[int] = set()
+
+    def socket(self) -> "Held":
+        return Held(self._held)
+
+
+class Held:
+    def __init__(self, held: set[int]) -> None:
+        self._held, self._port = held, 0
+
+    def setsockopt(self, *_: int) -> None: ...
+
+    def bind(self, address: tuple[str, int]) -> None:
+        self._port = address[1] or next(port for port in itertools.count(30_000) if port not in self._held)
+        self._held.add(self._port)
+
+    def getsockname(self) -> tuple[str, int]:
+        return "127.0.0.1", self._port
+
+    def close(self) -> None:
+        self._held.discard(self._port)
+
+
+@pytest.mark.parametrize("rtmp_port", [0, 30_002])
+def test_no_two_parts_get_the_same_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rtmp_port: int) -> None:
+    monkeypatch.setattr(ports, "socket", SimpleNamespace(socket=Sockets().socket, SOL_SOCKET=1, SO_REUSEADDR=2))
+    options = StackOptions(tmp_path, rtmp_port=rtmp_port, http_port=0, api_port=0)
+    stack = Stack(options)
+    urls = [spec.ready_url for spec in stack._specs("127.0.0.1:1")]
+    chosen = list(stack._ports.values())
+    assert len(set(chosen)) == len(chosen) == 6 + len(OF) - 1
+    assert {urlsplit(url).port for url in urls} < set(chosen)
+    assert rtmp_port in {0, stack._ports["rtmp"]}

@@ -67,7 +67,7 @@ def test_a_stream_is_cut_into_segments_and_panic_throws_away_the_one_in_the_maki
     assert [one.revision for one in (first, second, third)] == [7, 7, 8]
     assert [one.discontinuity for one in (second, third)] == [False, True]
     begins_s, ended_s = times(third.data)["video"][0], times(second.data)["video"][-1]
-    assert begins_s > ended_s + 0.05, "what was cut after the second, a frame or more, is lost"
+    assert begins_s > ended_s + 0.05, "at least a picture that was cut after the second is lost"
     assert third.began_ms > first.began_ms > 1_700_000_000_000
     assert time.monotonic() > third.began_s > second.began_s > first.began_s
     assert declared(second.data) == declared(third.data) == {"video", "audio"}

@@ -60,7 +60,7 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
 
 
 def test_two_networks_by_default_or_one_with_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings.load().recognition.networks == ("dlib-resnet", "facenet-casia")
+    assert settings.load().recognition.networks == ("mobilefacenet-512", "mobilefacenet-192")
     assert settings.load().recognition.floors == (None, None)
     monkeypatch.setenv("MOSAICAST_RECOGNITION__FIRST", "arcface")
     monkeypatch.setenv("MOSAICAST_RECOGNITION__FIRST_FLOOR", "0.45")
@@ -72,8 +72,8 @@ def test_two_networks_by_default_or_one_with_a_floor(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("SECOND", "dlib-resnet", "one opinion"),
-        ("SECOND", "dlib_resnet", "one opinion"),
+        ("SECOND", "mobilefacenet-512", "one opinion"),
+        ("SECOND", "mobilefacenet_512", "one opinion"),
         ("FIRST_FLOOR", "0", "FIRST_FLOOR: Input should be greater"),
         ("SECOND_FLOOR", "1.5", "SECOND_FLOOR: "),
     ],
@@ -88,7 +88,7 @@ def test_networks_that_would_show_strangers_are_refused(
 
 def test_a_networks_name_may_be_spelt_as_its_label_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOSAICAST_RECOGNITION__FIRST", "taguchi_resnet")
-    assert settings.load().recognition.networks == ("taguchi-resnet", "facenet-casia")
+    assert settings.load().recognition.networks == ("taguchi-resnet", "mobilefacenet-192")
 
 
 @pytest.mark.parametrize("value", ["{", "17"])
