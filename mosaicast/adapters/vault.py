@@ -133,6 +133,16 @@ class Vault:
         with _disk_errors(), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._path(person, "any").parent)
 
+    def erase_item(self, person: str, item: str) -> None:
+        """Erase one item of a person; one that is not there is no error.
+
+        Raises:
+            VaultRefusesError: see `refuses`.
+        """
+        self._must_not_refuse()
+        with _disk_errors():
+            self._path(person, item).unlink(missing_ok=True)
+
     def people(self) -> frozenset[str]:
         """Return of whom something is kept."""
         with _disk_errors():

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal, Protocol, Self
 
 LogEvent = Literal[
+    "adding_finished",
     "analysis_failed",
     "bad_message",
     "broker_refused",
@@ -63,6 +64,7 @@ LogEvent = Literal[
     "template_of_an_erased_person_left",
     "templates_lost",
     "templates_not_checked",
+    "templates_renewed",
     "topics_lost",
     "topics_not_restored",
     "upkeep_failed",
@@ -72,6 +74,7 @@ LogEvent = Literal[
 ]
 
 MEANINGS: Mapping[LogEvent, str] = {
+    "adding_finished": "Adding pictures to a person was cut off. All of them are kept now (`kept`), or none.",
     "analysis_failed": "The detector failed on frames by a bug. Those streams are mosaicked for that time.",
     "bad_message": "A message of Kafka breaks the contract. It is left out.",
     "broker_refused": "The broker refuses for good: rights, a password or a certificate are wrong.",
@@ -132,6 +135,7 @@ MEANINGS: Mapping[LogEvent, str] = {
     "template_of_an_erased_person_left": "A template of an erased person could not be erased yet. It is tried again.",
     "templates_lost": "The gallery lost templates. They are made again from kept photos.",
     "templates_not_checked": "A store failed while templates were compared. They are compared again.",
+    "templates_renewed": "People have no templates of the networks of today. They are made from kept photos.",
     "topics_lost": "Topics are missing in Kafka. They are made and filled again.",
     "topics_not_restored": "Missing topics could not be made. It is tried again.",
     "upkeep_failed": "The database or the edge failed while publishers were checked. They are checked again.",

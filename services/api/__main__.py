@@ -15,6 +15,7 @@ from mosaicast.adapters.database.storage import Storage, StorageError
 from mosaicast.adapters.gallery.qdrant import QdrantGallery
 from mosaicast.adapters.gallery.takeover import take_over
 from mosaicast.adapters.kafka import BusConsumer, BusError, BusProducer, StateReader, TopicWatch, ensure_topics
+from mosaicast.adapters.media.clips import ClipDecoder
 from mosaicast.adapters.media.photos import PhotoDecoder
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import Vault, VaultError, read_key
@@ -32,11 +33,13 @@ from services.api.background.leftovers import keep_clean
 from services.api.background.lost_templates import keep_templates
 from services.api.background.lost_topics import keep_topics
 from services.api.background.outbox import OutboxSender
+from services.api.background.renewal import keep_renewed
 from services.api.background.upkeep import keep_up
 from services.api.deps import Addresses, Deps
 from services.api.edge_control import EdgeControl
 from services.api.http.app import create_app
 from services.api.http.watch import HLS_JS, player_folder
+from services.api.people.clips import ClipJudge
 from services.api.people.enrollment import Enroller
 from services.api.people.face_models import ModelChild, listed
 from services.api.people.face_models import load as load_models
@@ -48,6 +51,7 @@ from services.api.status import StatusBoard
 from services.wiring import begin, count_bad, count_drops, gallery_config, health_server, kafka_config
 
 _POLL_S = 0.2
+_PRELOADED = ("mosaicast.adapters.media.photos", "mosaicast.adapters.media.clips")
 _LOG = logs.get_logger(__name__)
 
 
@@ -72,7 +76,7 @@ def run(settings: ApiServiceSettings) -> None:
         BusError: the message log refuses us for good.
         OSError: the port of the metrics is taken.
     """
-    children = ForkServer(["mosaicast.adapters.media.photos"])  # before anything that starts a thread
+    children = ForkServer(_PRELOADED)  # before anything that starts a thread
     metrics = Metrics()
     children.tell_layers(_LOG, metrics)
     for sentence in rights.mend(settings.data_dir):
@@ -86,7 +90,8 @@ def run(settings: ApiServiceSettings) -> None:
     models = _models(settings, children)
     outbox = OutboxSender(storage, producer, wall_ms)
     outbox.hold_repeats()
-    deps = _deps(settings, storage, outbox, edge, Enroller(PhotoDecoder(children), models))
+    enroller = Enroller(PhotoDecoder(children), models)
+    deps = _deps(settings, storage, outbox, edge, (enroller, ClipJudge(ClipDecoder(children), models, enroller)))
     stop = threading.Event()
     follower, *others = _threads(settings, deps, metrics, stop)
     health = health_server(settings, metrics, follower.is_alive)
@@ -144,7 +149,8 @@ async def _background(
     """Run what is done unasked."""
     for thread in threads:
         thread.start()
-    tasks = [asyncio.create_task(keep(deps)) for keep in (keep_up, keep_consents, keep_templates, keep_clean)]
+    keeping = (keep_up, keep_consents, keep_renewed, keep_templates, keep_clean)
+    tasks = [asyncio.create_task(keep(deps)) for keep in keeping]
     tasks.append(asyncio.create_task(keep_topics(deps, topics)))
     try:
         yield
@@ -166,9 +172,13 @@ def _align(settings: ApiServiceSettings, storage: Storage, outbox: OutboxSender,
 
 
 def _deps(
-    settings: ApiServiceSettings, storage: Storage, outbox: OutboxSender, edge: EdgeControl, enroller: Enroller
+    settings: ApiServiceSettings,
+    storage: Storage,
+    outbox: OutboxSender,
+    edge: EdgeControl,
+    judges: tuple[Enroller, ClipJudge],
 ) -> Deps:
-    vault = _vault(settings)
+    vault, (enroller, clips) = _vault(settings), judges
     key = read_key(settings.vault_key, settings.vault_key_path)
     galleries = {network: QdrantGallery(gallery_config(settings, network, key=key)) for network in enroller.networks}
     _take_over(settings)
@@ -179,6 +189,7 @@ def _deps(
         templates=templates,
         vault=vault,
         enroller=enroller,
+        clips=clips,
         reindexer=Reindexer(storage, vault, templates, enroller, lambda owner: announce(deps, owner)),
         edge=edge,
         board=StatusBoard(),

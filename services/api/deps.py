@@ -10,6 +10,7 @@ from mosaicast.adapters.database.storage import Person, Storage, Stream
 from mosaicast.adapters.vault import Vault
 from services.api.background.outbox import OutboxSender
 from services.api.errors import NoSuchPersonError, NoSuchStreamError, NotToldError
+from services.api.people.clips import ClipJudge
 from services.api.people.enrollment import Enroller
 from services.api.people.reindex import Reindexer
 from services.api.people.templates import Templates
@@ -91,6 +92,7 @@ class Deps:
     templates: Templates
     vault: Vault
     enroller: Enroller
+    clips: ClipJudge
     reindexer: Reindexer
     edge: Edge
     board: StatusBoard

@@ -73,6 +73,20 @@ class PhotosDisagreeError(DomainError):
     """The photos show several people, and no majority one of them: the sender's fault."""
 
 
+class NothingToCompareError(DomainError):
+    """A video can't be held against what is kept of a person: nothing of it can be used."""
+
+    def __init__(self) -> None:
+        super().__init__("no kept photo of this person can be used; enroll the person anew")
+
+
+class TooManyLooksError(DomainError):
+    """So many pictures of one person are not kept."""
+
+    def __init__(self, kept: int, most: int) -> None:
+        super().__init__(f"{kept} pictures of this person are kept, and {most} are the most")
+
+
 class TooManyPeopleError(DomainError):
     """An owner has as many people as a stream can be told of."""
 

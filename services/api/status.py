@@ -1,7 +1,7 @@
 """What the parts reported last, put together for people."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mosaicast.adapters.database.storage import Stream
@@ -87,6 +87,23 @@ class StatusBoard:
         self.refusals = Refusals()
         self._lock = threading.Lock()
         self._heard: dict[tuple[str, str], _Heard] = {}
+        self._waiting: Mapping[str, int] = {}
+        self._problems: tuple[str, ...] = ()
+
+    def note_waiting(self, waiting: Mapping[str, int], problems: Sequence[str] = ()) -> None:
+        """Take note of people whose templates are not of the networks of today.
+
+        Args:
+            waiting: how many, by owner.
+            problems: sentences on what the operator must see to.
+        """
+        with self._lock:
+            self._waiting, self._problems = waiting, tuple(problems)
+
+    def problems(self) -> tuple[str, ...]:
+        """Return sentences on what the operator must see to."""
+        with self._lock:
+            return self._problems
 
     def take(self, report: StatusReport, now: float) -> None:
         """Take in a report that arrived at `now` (monotonic seconds)."""
@@ -138,8 +155,8 @@ class StatusBoard:
         parts, refused = self._parts(stream.stream_id), self.refusals.of(stream.stream_id, now)
         fresh = {service: heard.report for service, heard in parts.items() if now - heard.at_s <= SILENT_S}
         told = _told(stream, fresh, young=_is_young(stream, now_ms))
-        if told.situation is publishing.WELL and _tried_beside(refused, now):
-            told = publishing.SECOND_PUBLISHER.told()
+        if told.situation is publishing.WELL:
+            told = self._beside(stream.owner_id, refused, now) or told
         live = told.state == "live"
         counted = parts["compositor"].report.counters if "compositor" in parts else {}
         read = parts["ingest"].report.counters if "ingest" in parts else {}
@@ -159,6 +176,13 @@ class StatusBoard:
             rtmp_url=urls[0],
             hls_url=urls[1],
         )
+
+    def _beside(self, owner_id: str, refused: tuple[Refusal, ...], now: float) -> Told | None:
+        """Return what is to be said of a stream that is well; None: nothing."""
+        if _tried_beside(refused, now):
+            return publishing.SECOND_PUBLISHER.told()
+        waiting = self._waiting.get(owner_id, 0)
+        return masking.MAKING_TEMPLATES.told(people=waiting) if waiting else None
 
     def _parts(self, stream_id: str) -> dict[str, _Heard]:
         with self._lock:

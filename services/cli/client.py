@@ -1,7 +1,7 @@
 """The HTTP client behind the commands: problems become one plain sentence."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 _ENROLL_S = 120.0
 """Twenty photos take the api 7 s, after the 2 s that its models need at first; the rest is for the way there."""
+_CLIP_S = 300.0
+"""The api looks at a video for 90 s at most, and half a minute more at what it found."""
 
 
 class ApiError(Exception):
@@ -81,8 +83,16 @@ class ApiClient:
         """Delete what is at `path`."""
         self._call("DELETE", path)
 
-    def enroll(self, name: str, photos: list[Path], *, owner: str = "default", expires_at: str | None = None) -> Any:
-        """Enroll a person from photo files and return the answer with a verdict for each photo.
+    def enroll(
+        self,
+        name: str,
+        photos: Sequence[Path],
+        video: Path | None = None,
+        *,
+        owner: str = "default",
+        expires_at: str | None = None,
+    ) -> Any:
+        """Enroll a person from photo files, a video, or both, and return the answer with a verdict for each.
 
         Args:
             expires_at: when the consent runs out, RFC 3339; None: never.
@@ -91,15 +101,28 @@ class ApiClient:
             ApiError: also when a file can't be read; nothing is sent then.
         """
         fields = {"name": name, "owner": owner} | ({"expires_at": expires_at} if expires_at else {})
+        paths = [("photos", photo) for photo in photos] + ([("video", video)] if video is not None else [])
+        return self._send("/v1/people", fields, paths)
+
+    def add_video(self, path: str, video: Path) -> Any:
+        """Send a video of the person at `path`, and return the answer with its verdict.
+
+        Raises:
+            ApiError: also when the file can't be read; nothing is sent then.
+        """
+        return self._send(f"{path}/looks", {}, [("video", video)])
+
+    def _send(self, path: str, fields: Mapping[str, str], paths: Sequence[tuple[str, Path]]) -> Any:
+        timeout_s = _CLIP_S if any(name == "video" for name, _ in paths) else _ENROLL_S
         with contextlib.ExitStack() as opened:
             try:
-                files = [("photos", (photo.name, opened.enter_context(photo.open("rb")))) for photo in photos]
+                files = [(name, (file.name, opened.enter_context(file.open("rb")))) for name, file in paths]
                 for _, (_, file) in files:
                     file.read(1)  # a folder opens on some systems, and fails only here
                     file.seek(0)
             except OSError as exc:
                 raise ApiError(f"can't read {exc.filename or 'a photo'}: {exc.strerror}") from exc
-            return self._call("POST", "/v1/people", data=fields, files=files, timeout=_ENROLL_S)
+            return self._call("POST", path, data=fields, files=files, timeout=timeout_s)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         answer = self._ask(method, path, **arguments)

@@ -1,6 +1,7 @@
 """`mosaicast enroll`, `mosaicast people`, `mosaicast reindex`."""
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -35,31 +36,33 @@ Until = Annotated[
         parser=moment,
     ),
 ]
+_VIDEO_HELP = "A video of that person alone, 5 to 30 seconds: towards the camera, then slowly to both sides."
+Video = Annotated[Path | None, typer.Option("--video", help=_VIDEO_HELP)]
 _POLL_S = 0.5
 
 
 def enroll(  # noqa: PLR0913, PLR0917 - a parameter an option
     name: Annotated[str, typer.Argument(help="Who it is.")],
-    photos: Annotated[list[Path], typer.Argument(help="1 to 20 photos of that person.")],
     token: Token,
+    photos: Annotated[list[Path] | None, typer.Argument(help="Up to 20 photos of that person.")] = None,
+    video: Video = None,
     owner: Owner = "default",
     until: Until = None,
     api_url: ApiUrl = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Enroll a person from photos: this face stays visible. Exit status 1 if no photo can be used."""
+    """Enroll a person from photos, a video, or both: this face stays visible. Exit status 1 if nothing can be used."""
+    if not photos and video is None:
+        raise typer.BadParameter("give at least one photo, or --video FILE")
     try:
         with ApiClient(api_url, token) as api:
-            person = api.enroll(name, photos, owner=owner, expires_at=until)
+            person = api.enroll(name, photos or [], video, owner=owner, expires_at=until)
     except ApiError as exc:
-        if as_json and exc.problem:
-            print_json(exc.problem)
-        elif exc.problem.get("photos"):
-            _print_verdicts(exc.problem["photos"])
+        _print_refused(exc, as_json)
         raise
     if as_json:
         return print_json(person)
-    _print_verdicts(person["photos"])
+    _print_verdicts(person)
     out.print(f"enrolled as {person['person_id']}, {_end(person)}", markup=False)
     return None
 
@@ -85,6 +88,27 @@ def people_delete(person_id: PersonId, token: Token, yes: Yes = False, api_url: 
             name = api.get(person_path(person_id))["name"]
             asking(yes)(f"Erase `{name}` ({person_id}), photos and templates, for good?")
         api.delete(person_path(person_id))
+
+
+@people.command("add-video")
+def people_add_video(
+    person_id: PersonId,
+    video: Annotated[Path, typer.Argument(help=_VIDEO_HELP)],
+    token: Token,
+    api_url: ApiUrl = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Add looks from several sides, out of a video, to an enrolled person. Exit status 1 if it can't be used."""
+    try:
+        with ApiClient(api_url, token) as api:
+            person = api.add_video(person_path(person_id), video)
+    except ApiError as exc:
+        _print_refused(exc, as_json)
+        raise
+    if as_json:
+        return print_json(person)
+    _print_verdicts({"photos": [], "videos": person["videos"]})
+    return None
 
 
 @people.command("extend")
@@ -140,9 +164,23 @@ def person_path(person_id: str) -> str:
     return f"/v1/people/{quote(person_id, safe='')}"
 
 
-def _print_verdicts(photos: list[dict[str, Any]]) -> None:
-    rows = [[p["file"], p["verdict"], "; ".join(text for text in (p["detail"], p["note"]) if text)] for p in photos]
+def _print_refused(exc: ApiError, as_json: bool) -> None:
+    if as_json and exc.problem:
+        print_json(exc.problem)
+    elif exc.problem.get("photos") or exc.problem.get("videos"):
+        _print_verdicts(exc.problem)
+
+
+def _print_verdicts(told: Mapping[str, Any]) -> None:
+    rows = [[one["file"], one["verdict"], _sentence(one)] for one in told.get("photos", [])]
+    for video in told.get("videos", []):
+        looks = f"{video['looks']} looks ({', '.join(video['sides'])})" if video["looks"] else ""
+        rows.append([video["file"], video["verdict"], "; ".join(filter(None, (_sentence(video), looks)))])
     print_table("photo", "verdict", "", rows=rows)
+
+
+def _sentence(one: Mapping[str, Any]) -> str:
+    return "; ".join(text for text in (one["detail"], one["note"]) if text)
 
 
 def _end(person: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.gallery.local import LocalStore
 from mosaicast.adapters.gallery.qdrant import Gallery, GalleryConfig, GalleryUnavailable, QdrantGallery
+from mosaicast.adapters.gallery.store import MOST_TEMPLATES
 from mosaicast.core.identity import Match
 from mosaicast.core.types import OwnerId, PersonId
 from tests.fakes.gallery import MemoryGallery, Store
@@ -193,9 +194,9 @@ def test_a_zero_vector_is_like_nobody(gallery: Gallery) -> None:
         np.ones((1, DIMENSION)),
         np.eye(DIMENSION)[0],
         np.eye(DIMENSION + 1)[:1],
-        np.repeat(np.eye(DIMENSION), 3, axis=0)[:21],
+        np.tile(np.eye(DIMENSION), (MOST_TEMPLATES, 1))[: MOST_TEMPLATES + 1],
     ],
-    ids=["none", "zero", "NaN", "too long", "one dimension", "another model's", "21 templates"],
+    ids=["none", "zero", "NaN", "too long", "one dimension", "another model's", "too many"],
 )
 def test_wrong_vectors_are_refused(gallery: Gallery, vectors: NDArray[Any]) -> None:
     with pytest.raises(ValueError, match="vectors of"):

@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from mosaicast.adapters.database.storage import MIGRATIONS, NewStream, Person, Photo, Storage
+from mosaicast.adapters.database.storage import ADDING, GIVEN_UP, KEPT, MIGRATIONS, NewStream, Person, Photo, Storage
 from mosaicast.contracts.messages import Source
 from mosaicast.core.consents import FOREVER_MS, NEVER_MS, StreamConsent, visible_until
 
@@ -154,3 +154,54 @@ def test_who_was_enrolled_before_is_still_there(tmp_path: Path) -> None:
         command.upgrade(config, "head")
     assert storage.people_ids() == {"ann"}
     storage.close()
+
+
+# --- adding pictures ------------------------------------------------------------------------------------------
+
+MORE = (Photo("b.mp4 at 1.0 s", ADDING, "p1"), Photo("b.mp4 at 2.0 s", ADDING, "p2"))
+
+
+def pictures(storage: Storage) -> dict[str | None, str]:
+    found = storage.person("ann")
+    return {} if found is None else {photo.photo_id: photo.verdict for photo in found.photos}
+
+
+def test_pictures_are_added_all_together_and_templates_are_wanted_then(storage: Storage) -> None:
+    person(storage, "ann")
+    storage.note_templates("ann", "a/1")
+    assert storage.begin_adding("ann", MORE)
+    assert [one.person_id for one in storage.adding()] == ["ann"]
+    assert pictures(storage) == {"p1": ADDING, "p2": ADDING}
+    assert storage.people_without("a/1") == [], "not yet"
+    assert storage.end_adding("ann", ["p1", "p2"])
+    assert pictures(storage) == {"p1": KEPT, "p2": KEPT}
+    assert all(photo.kept for photo in storage.person("ann").photos)  # type: ignore[union-attr]
+    assert storage.adding() == []
+    assert storage.people_without("a/1") == ["ann"]
+    assert storage.waiting_by_owner("a/1") == {"town": 1}
+    assert not storage.end_adding("ann", ["p1", "p2"]), "they are kept already"
+
+
+def test_pictures_that_are_given_up_can_not_be_kept_any_more(storage: Storage) -> None:
+    person(storage, "ann")
+    storage.begin_adding("ann", MORE)
+    storage.give_up_adding("ann", ["p1"])
+    assert not storage.end_adding("ann", ["p1", "p2"])
+    assert pictures(storage) == {"p1": GIVEN_UP, "p2": ADDING}, "all or none"
+    storage.forget_given_up("ann")
+    assert pictures(storage) == {"p2": ADDING}
+    storage.end_adding("ann", ["p2"])
+    storage.give_up_adding("ann", ["p2"])
+    assert pictures(storage) == {"p2": KEPT}, "what is kept stays"
+
+
+def test_nothing_is_added_to_who_is_not_kept(storage: Storage) -> None:
+    assert not storage.begin_adding("nobody", MORE)
+    storage.create_person(Person("ann", "town", "Ann", NOW, state="enrolling"))
+    assert not storage.begin_adding("ann", MORE)
+    storage.keep_person("ann", "a/1")
+    assert storage.begin_adding("ann", MORE)
+    storage.begin_erasing("ann")
+    assert not storage.end_adding("ann", ["p1", "p2"])
+    storage.delete_person("ann")
+    assert storage.adding() == []

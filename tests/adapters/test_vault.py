@@ -92,6 +92,19 @@ def test_no_name_leads_out_of_the_folder(vault: Vault, name: str) -> None:
         vault.erase(name)
 
 
+def test_one_item_is_erased_and_the_others_stay(vault: Vault) -> None:
+    vault.put("ann", "p1", b"x")
+    vault.put("ann", "p2", b"y")
+    for item in ("p1", "p1", "never"):
+        vault.erase_item("ann", item)
+    vault.erase_item("nobody", "p1")
+    assert (vault.has("ann", "p1"), vault.get("ann", "p2")) == (False, b"y")
+    vault.refuse("another database")
+    with pytest.raises(VaultRefusesError):
+        vault.erase_item("ann", "p2")
+    assert vault.has("ann", "p2")
+
+
 def test_another_key_is_refused_at_the_start(vault: Vault, tmp_path: Path) -> None:
     assert Vault(tmp_path / "vault", KEY).people() == frozenset()
     with pytest.raises(VaultKeyError, match="another key"):

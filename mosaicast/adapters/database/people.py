@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,9 @@ from mosaicast.core.consents import NEVER_MS, StreamConsent, visible_until
 
 PersonState = Literal["enrolling", "kept", "erasing"]
 """Only who is `kept` may be seen. Rows come before pictures and templates and go after them."""
+KEPT, ADDING, GIVEN_UP = "ok", "adding", "given_up"
+"""Verdicts of pictures: all of it is in the vault; it is being added to a person who is kept; that was given up, and
+what the vault has of it is erased before the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,11 @@ class Photo:
     verdict: str
     photo_id: str | None = None
     """Of a good one: under which it is kept."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether all of it is in the vault, and templates are made of it."""
+        return self.photo_id is not None and self.verdict == KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +72,7 @@ class PeopleTables(OutboxTables):
                 )
             )
             session.flush()
-            for photo in person.photos:
-                session.add(
-                    PhotoRow(
-                        person_id=person.person_id,
-                        file=photo.file[:255],
-                        verdict=photo.verdict,
-                        photo_id=photo.photo_id,
-                    )
-                )
+            _add_photos(session, person.person_id, person.photos)
             if person.state == "kept":
                 _must_tell(session, person.owner_id)
 
@@ -94,6 +94,47 @@ class PeopleTables(OutboxTables):
             session.execute(delete(ConsentRow).where(ConsentRow.person_id == person_id))
             _must_tell_about(session, person_id)
         return True
+
+    def begin_adding(self, person_id: str, photos: Iterable[Photo]) -> bool:
+        """Note pictures that are about to be kept, with the verdict `ADDING`; False: nobody of that id is kept."""
+        with self._session() as session:
+            person = session.get(PersonRow, person_id, with_for_update=True)
+            if person is None or person.state != "kept":
+                return False
+            _add_photos(session, person_id, photos)
+        return True
+
+    def end_adding(self, person_id: str, photo_ids: Collection[str]) -> bool:
+        """Note that these pictures are in the vault, all of them, and that the person's templates are to be made again.
+
+        False: they were given up meanwhile, or the person is being erased. Nothing is noted then.
+        """
+        with self._session() as session:
+            person = session.get(PersonRow, person_id, with_for_update=True)
+            adding = _adding(person_id, photo_ids)
+            count = session.scalar(select(func.count()).select_from(PhotoRow).where(*adding))
+            if person is None or person.state != "kept" or count != len(photo_ids):
+                return False
+            session.execute(update(PhotoRow).where(*adding).values(verdict=KEPT))
+            person.templates = ""
+        return True
+
+    def give_up_adding(self, person_id: str, photo_ids: Collection[str]) -> None:
+        """Note that pictures which are not kept yet never will be; erase them in the vault, then forget them."""
+        with self._session() as session:
+            session.execute(update(PhotoRow).where(*_adding(person_id, photo_ids)).values(verdict=GIVEN_UP))
+
+    def forget_given_up(self, person_id: str) -> None:
+        """Forget the pictures of a person that were given up and are erased."""
+        with self._session() as session:
+            session.execute(delete(PhotoRow).where(PhotoRow.person_id == person_id, PhotoRow.verdict == GIVEN_UP))
+
+    def adding(self) -> list[Person]:
+        """Return everybody to whom pictures are being added, or of whom some are given up."""
+        with self._session() as session:
+            some = select(PhotoRow.person_id).where(PhotoRow.verdict.in_((ADDING, GIVEN_UP)))
+            query = select(PersonRow).where(PersonRow.id.in_(some))
+            return _people(session, session.scalars(query))
 
     def unfinished(self) -> list[Person]:
         """Return everybody who is being enrolled or erased."""
@@ -135,6 +176,15 @@ class PeopleTables(OutboxTables):
         with self._session() as session:
             query = select(PersonRow.id).where(PersonRow.templates != templates, PersonRow.state == "kept")
             return list(session.scalars(query.order_by(PersonRow.created_ms, PersonRow.id)))
+
+    def waiting_by_owner(self, templates: str) -> dict[str, int]:
+        """Return how many people of each owner are kept and have templates of other networks than these."""
+        with self._session() as session:
+            waiting = select(PersonRow.owner_id, func.count()).where(
+                PersonRow.templates != templates, PersonRow.state == "kept"
+            )
+            rows_ = session.execute(waiting.group_by(PersonRow.owner_id)).all()
+        return {owner: int(count) for owner, count in rows_}
 
     def people_ids(self) -> frozenset[str]:
         """Return the ids of everybody."""
@@ -233,6 +283,17 @@ class PeopleTables(OutboxTables):
     def _change_person(self, person_id: str, **values: object) -> bool:
         with self._session() as session:
             return bool(rows(session.execute(update(PersonRow).where(PersonRow.id == person_id).values(**values))))
+
+
+def _add_photos(session: Session, person_id: str, photos: Iterable[Photo]) -> None:
+    for photo in photos:
+        session.add(
+            PhotoRow(person_id=person_id, file=photo.file[:255], verdict=photo.verdict, photo_id=photo.photo_id)
+        )
+
+
+def _adding(person_id: str, photo_ids: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    return PhotoRow.person_id == person_id, PhotoRow.photo_id.in_(photo_ids), PhotoRow.verdict == ADDING
 
 
 def _people(session: Session, found: Iterable[PersonRow]) -> list[Person]:

@@ -12,12 +12,15 @@ from sqlalchemy.orm import Session
 from mosaicast.adapters.database.base import MIGRATIONS, Mark, StorageError, page, rows
 from mosaicast.adapters.database.models import ConsentRow, InstallationRow, SecretRow, StreamRow
 from mosaicast.adapters.database.outbox import Place, Waiting, put
-from mosaicast.adapters.database.people import PeopleTables, Person, PersonState, Photo
+from mosaicast.adapters.database.people import ADDING, GIVEN_UP, KEPT, PeopleTables, Person, PersonState, Photo
 from mosaicast.contracts.messages import MOST_ZONES, Policy, Publication, Source, StreamSpec
 from mosaicast.contracts.topics import STREAMS
 from mosaicast.core.consents import NEVER_MS
 
 __all__ = [
+    "ADDING",
+    "GIVEN_UP",
+    "KEPT",
     "MIGRATIONS",
     "Mark",
     "NewStream",

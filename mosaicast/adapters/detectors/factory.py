@@ -61,6 +61,11 @@ def enroll_score() -> float:
     return load().get(ENROLLING).thresholds["enrol"]
 
 
+def mask_score() -> float:
+    """Return the lowest score of a face that is masked, of the detector that enrolls: it sees whoever is in a video."""
+    return load().get(ENROLLING).thresholds["mask"]
+
+
 def require_detector(model: ModelName, weights: Path | None = None) -> NetworkProfile:
     """Return the profile of the detector that the settings name, its files held against their checksums.
 

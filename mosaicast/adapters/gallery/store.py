@@ -10,8 +10,8 @@ from typing import TypeVar
 from mosaicast.adapters.embedders.cohort import Scorer
 from mosaicast.core.types import PersonId
 
-MOST_TEMPLATES = 20
-"""Of one person."""
+MOST_TEMPLATES = 40
+"""Of one person: twenty photos, and the looks of two videos."""
 MOST_MATCHES = 2 * MOST_TEMPLATES
 """Of one face. A server is asked for so many templates: the two best persons are always among them."""
 COLLECTIONS = "faces-"

@@ -106,6 +106,16 @@ class Picture:
         except JpegError as exc:
             raise PictureError("no JPEG") from exc
 
+    def bgr(self, longest: int) -> NDArray[np.uint8]:
+        """Return the picture as BGR [H, W, 3], no side longer than `longest`.
+
+        Raises:
+            PictureError: the picture can't be converted.
+        """
+        scale = min(1.0, longest / max(self.size_wh))
+        width, height = (max(1, round(side * scale)) for side in self.size_wh)
+        return self._converted((width, height), "bgr24", "AREA" if scale < 1 else "FAST_BILINEAR")
+
     def _converted(self, size_wh: tuple[int, int], pixel_format: str, interpolation: str) -> NDArray[np.uint8]:
         try:
             small = self._frame.reformat(

@@ -133,6 +133,28 @@ class Matching(Struct, frozen=True, forbid_unknown_fields=True):
     """Above the likeness to the nearest of the cohort."""
 
 
+class Agreement(Struct, frozen=True, forbid_unknown_fields=True):
+    """When pictures that somebody enrolls with show one person. Measured on photos of different people."""
+
+    strangers: Cosine
+    """Mean cosine of photos of different people."""
+    deviation: Annotated[float, Meta(gt=0.0, le=1.0)]
+    """Its standard deviation: the unit of the others."""
+    least: float = 0.5
+    """How far above strangers the cosine must be, on average over all pairs."""
+    above_crowd: float = -0.5
+    """How far the cosine must be above that of either face to the nearest mean of the crowd."""
+
+
+class Covering(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a face counts as covered: what painting over a part changes, as a share of what another part changes."""
+
+    mouth: Annotated[float, Meta(ge=0.0)] = 0.0
+    """Of painting the mouth, as a share of painting the eyes: below it the mouth was covered before. 0: not asked."""
+    eyes: Annotated[float, Meta(ge=0.0)] = 0.0
+    """The other way round."""
+
+
 class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One entry of the list."""
 
@@ -154,6 +176,10 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     were measured to be the same in both: templates and looks may come from different machines."""
     matching: Matching = Matching()
     quality: Quality = Quality()
+    agreement: Agreement | None = None
+    """None: nobody measured it, and it has no say in whether photos agree."""
+    covering: Covering | None = None
+    """None: nobody measured it, and it is not asked."""
     thresholds: dict[Literal["mask", "enrol"], Cosine] = {}
     """Of a detector: the lowest score of a face to mask (a stream's policy may say another one), and to enroll."""
     rates: dict[Literal["far_1", "far_4", "authors"], Cosine] = {}

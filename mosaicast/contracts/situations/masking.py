@@ -13,6 +13,12 @@ NO_DETECTION = Situation(
     "Faces can't be looked for in the pictures of this stream, so all of it is mosaicked.",
     "See `detector.log`; if it lasts, please report it.",
 )
+MAKING_TEMPLATES = Situation(
+    "live",
+    "Templates of {people} enrolled people are being made for the face networks of today; who has none yet is masked.",
+    "The networks changed. It takes a second a person and goes by itself, also after a restart; `mosaicast reindex` "
+    "shows how far it is. Of whom no kept photo can be used, `mosaicast status` names the id.",
+)
 EDGE_REFUSES = Situation(
     "starting",
     "The media server does not take the masked stream; trying again.",

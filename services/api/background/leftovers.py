@@ -3,14 +3,14 @@
 import asyncio
 
 from mosaicast.adapters.binding import enrolled
-from mosaicast.adapters.database.storage import Person, StorageError
+from mosaicast.adapters.database.storage import ADDING, Person, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.vault import VaultError
 from mosaicast.core.holdings import Differences, compare
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps
-from services.api.people import records as people
-from services.api.people.items import WHOLE
+from services.api.people import records
+from services.api.people.items import WHOLE, thumbnail_item
 
 CHECK_S = 5.0
 ENROLLING_MS = 60_000
@@ -40,6 +40,8 @@ class Leftovers:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._compared = False
+        self._adding_since_s: dict[str, float] = {}
+        """When pictures that are being added to a person were seen first, monotonic."""
         self._in_doubt: set[str] = set()
 
     def check(self) -> None:
@@ -57,6 +59,7 @@ class Leftovers:
                     failed = exc
         if failed is not None:
             raise failed
+        self._check_adding()
         if not self._compared:
             self._say(self.differences())
             self._compared = True
@@ -69,6 +72,21 @@ class Leftovers:
         """
         in_vault, in_gallery = self._deps.vault.people(), self._deps.templates.everybody()
         return compare(in_vault, in_gallery, enrolled(self._deps.storage))
+
+    def _check_adding(self) -> None:
+        """Finish what was cut off while pictures were added: to its end if all of them are kept, else to nothing."""
+        deps, now_s = self._deps, self._deps.monotonic_s()
+        people = deps.storage.adding()
+        self._adding_since_s = {one.person_id: self._adding_since_s.get(one.person_id, now_s) for one in people}
+        for person in people:
+            ids = [photo.photo_id for photo in person.photos if photo.verdict == ADDING and photo.photo_id is not None]
+            if now_s - self._adding_since_s[person.person_id] < ENROLLING_MS / 1000:
+                continue
+            # The thumbnail is written last. A database that was copied in between may not know what came after.
+            whole = bool(ids) and all(deps.vault.has(person.person_id, thumbnail_item(one)) for one in ids)
+            if not (whole and deps.storage.end_adding(person.person_id, ids)):
+                records.give_up(deps, person.person_id, ids)
+            _LOG.info("adding_finished", person=person.person_id, kept=whole)
 
     def _is_at_work(self, person: Person) -> bool:
         return person.state == "enrolling" and 0 <= self._deps.wall_ms() - person.created_ms < ENROLLING_MS
@@ -85,7 +103,7 @@ class Leftovers:
         deps = self._deps
         if person.state == "enrolling":
             deps.storage.begin_erasing(person.person_id)
-        people.erase_kept(deps, person)
+        records.erase_kept(deps, person)
         # As long as the end of the consent was not told, whoever asks again must find something to ask for.
         if deps.outbox.tell_owner(person.owner_id, 0):
             deps.storage.delete_person(person.person_id)

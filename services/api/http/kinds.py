@@ -121,7 +121,7 @@ TOO_LARGE = Kind(
     "too-large",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "The request is too large",
-    "A body may have 1 MB, an enrollment 420 MB.",
+    "A body may have 1 MB, an enrollment 520 MB, a video alone 101 MB.",
     "Send less.",
 )
 PHOTOS_TOO_LARGE = Kind(
@@ -169,9 +169,9 @@ MOMENT_PASSED = Kind(
 PHOTO_COUNT = Kind(
     "photo-count",
     HTTPStatus.UNPROCESSABLE_ENTITY,
-    "1 to 20 photos are wanted",
-    "The form has no photo, or more than 20. Nobody was enrolled.",
-    "Send 1 to 20 files named `photos`; `detail` says which to leave out.",
+    "1 to 20 photos, or a video, are wanted",
+    "The form has neither photo nor video, more than 20 photos, or two videos. Nothing was kept.",
+    "Send 1 to 20 files named `photos`, or one named `video`, or both; `detail` says which photos to leave out.",
 )
 PHOTOS_REFUSED = Kind(
     "photos-refused",
@@ -186,6 +186,28 @@ PHOTOS_DISAGREE = Kind(
     "The photos show several people",
     "No group of photos that agree is the largest. Nobody was enrolled, and nothing is kept.",
     "Send photos of one person only; `detail` says which show whom.",
+)
+VIDEO_REFUSED = Kind(
+    "video-refused",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The video can't be used",
+    "The verdict on the video is in `videos`, those on photos that came with it in `photos`. Nothing was kept.",
+    "The verdict's `detail` says what a better video is like: one person, alone, for five to thirty seconds, who looks "
+    "at the camera and then slowly to both sides.",
+)
+NOTHING_TO_COMPARE = Kind(
+    "nothing-to-compare",
+    HTTPStatus.CONFLICT,
+    "No kept photo of the person can be used",
+    "A video is taken for a person only if it agrees with what is kept of that person, and nothing of it can be read.",
+    "Enroll the person anew.",
+)
+TOO_MANY_LOOKS = Kind(
+    "too-many-looks",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "So many pictures of one person are not kept",
+    "Photos and looks of videos are 40 at most. Nothing was kept.",
+    "Delete the person and enroll anew, with the best of them.",
 )
 TOO_MANY_PEOPLE = Kind(
     "too-many-people",

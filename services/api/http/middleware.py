@@ -1,5 +1,6 @@
 """Around every request: how much may be sent, and what is counted."""
 
+import re
 from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
@@ -9,10 +10,13 @@ from mosaicast.runtime.metrics import Metrics
 
 LARGEST_BODY_BYTES = 1024 * 1024
 """A policy with 64 zones has 10 kB; bodies are read into memory before the token is looked at."""
-LARGEST_UPLOAD_BYTES = 420 * 1024 * 1024
-"""Twenty photos of 20 MB."""
+LARGEST_UPLOAD_BYTES = 520 * 1024 * 1024
+"""Twenty photos of 20 MB, and a video of 100 MB."""
+LARGEST_CLIP_UPLOAD_BYTES = 101 * 1024 * 1024
 _UPLOADS = "/v1/people"
 """Exactly this: what lies below takes small bodies, which the framework reads before it looks at the token."""
+_CLIPS = re.compile(r"/v1/people/[^/]+/looks")
+"""And this, which is read part by part too."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -31,7 +35,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        largest = LARGEST_UPLOAD_BYTES if scope["path"] == _UPLOADS else LARGEST_BODY_BYTES
+        largest = _largest(scope["path"])
         declared, taken = _declared(dict(scope["headers"])), 0
 
         async def receive_some() -> Message:
@@ -70,6 +74,12 @@ class RequestCount:
             route = getattr(scope.get("route"), "path", "other")
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.http_requests.labels(route, method, status).inc()
+
+
+def _largest(path: str) -> int:
+    if path == _UPLOADS:
+        return LARGEST_UPLOAD_BYTES
+    return LARGEST_CLIP_UPLOAD_BYTES if _CLIPS.fullmatch(path) else LARGEST_BODY_BYTES
 
 
 def _declared(headers: Mapping[bytes, bytes]) -> int:

@@ -3,20 +3,25 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mosaicast.adapters.database.storage import Person, Photo
+from mosaicast.adapters.database.storage import ADDING, GIVEN_UP, Person, Photo
 from mosaicast.core.consents import visible_until
 from services.api.http.schemas import to_moment
-from services.api.http.schemas_people import ConsentOut, PersonOut, PhotoOut
+from services.api.http.schemas_people import ConsentOut, PersonOut, PhotoOut, VideoOut
+from services.api.people.clips import JudgedClip
 from services.api.people.enrollment import DETAILS, Judged
 
 
-def person_out(person: Person, now_ms: int, judged: Sequence[Judged] | None = None) -> PersonOut:
+def person_out(
+    person: Person, now_ms: int, judged: Sequence[Judged] | None = None, clip: JudgedClip | None = None
+) -> PersonOut:
     """Return a person as an answer.
 
     Args:
         judged: of an enrollment just made: its sentences and notes.
+        clip: the video that came with it.
     """
-    sayings = [(one.detail, one.note) for one in judged] if judged else [("", "")] * len(person.photos)
+    shown = [photo for photo in person.photos if photo.verdict not in (ADDING, GIVEN_UP)]
+    sayings = [(one.detail, one.note) for one in judged] if judged else [("", "")] * len(shown)
     return PersonOut(
         person_id=person.person_id,
         owner=person.owner_id,
@@ -24,7 +29,8 @@ def person_out(person: Person, now_ms: int, judged: Sequence[Judged] | None = No
         expires_at=None if person.expires_ms is None else to_moment(person.expires_ms),
         expired=visible_until(person.expires_ms, None) <= now_ms,
         erasing=person.state != "kept",
-        photos=[_photo(person, photo, *said) for photo, said in zip(person.photos, sayings, strict=True)],
+        photos=[_photo(person, photo, *said) for photo, said in zip(shown, sayings, strict=True)],
+        videos=[] if clip is None else [clip_out(clip)],
         consents=[consent_out(person, stream_id, now_ms) for stream_id in person.consents or {}],
     )
 
@@ -38,6 +44,14 @@ def consent_out(person: Person, stream_id: str, now_ms: int) -> ConsentOut:
         expires_at=None if said.expires_ms is None else to_moment(said.expires_ms),
         visible=visible_until(person.expires_ms, said) > now_ms,
     )
+
+
+def clip_out(clip: JudgedClip) -> VideoOut:
+    """Return the verdict on a video as an answer."""
+    return VideoOut(
+        file=clip.file, verdict=clip.verdict, detail=clip.detail, note=clip.note, looks=len(clip.looks),
+        sides=list(clip.sides),
+    )  # fmt: skip
 
 
 def judged_out(judged: Sequence[Judged]) -> list[dict[str, Any]]:

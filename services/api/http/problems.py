@@ -19,7 +19,8 @@ from mosaicast.runtime.logs import get_logger
 from services.api import errors
 from services.api.http import kinds
 from services.api.http.kinds import Kind
-from services.api.http.people_out import judged_out
+from services.api.http.people_out import clip_out, judged_out
+from services.api.people.clips import ClipRefusedError
 from services.api.people.enrollment import PhotosRefusedError, PhotosTooLargeError
 
 CONTENT_TYPE = "application/problem+json"
@@ -54,6 +55,9 @@ KIND_OF: Mapping[type[errors.DomainError], Kind] = {
     errors.PhotoCountError: kinds.PHOTO_COUNT,
     errors.PhotosDisagreeError: kinds.PHOTOS_DISAGREE,
     PhotosRefusedError: kinds.PHOTOS_REFUSED,
+    ClipRefusedError: kinds.VIDEO_REFUSED,
+    errors.NothingToCompareError: kinds.NOTHING_TO_COMPARE,
+    errors.TooManyLooksError: kinds.TOO_MANY_LOOKS,
     PhotosTooLargeError: kinds.PHOTOS_TOO_LARGE,
     errors.TooManyPeopleError: kinds.TOO_MANY_PEOPLE,
     errors.BusyError: kinds.BUSY,
@@ -130,8 +134,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(errors.DomainError)
     async def domain(_: Request, exc: errors.DomainError) -> JSONResponse:
-        more = {"photos": judged_out(exc.judged)} if isinstance(exc, PhotosRefusedError) else {}
-        return _answer(kind_of(exc), str(exc), more)
+        return _answer(kind_of(exc), str(exc), _verdicts(exc))
 
     @app.exception_handler(HTTPException)
     async def framework(_: Request, exc: HTTPException) -> JSONResponse:
@@ -153,6 +156,14 @@ def install(app: FastAPI) -> None:
         return _answer(kinds.DATABASE_AWAY, "the database does not answer; try again")
 
     app.add_middleware(_Bugs)
+
+
+def _verdicts(exc: errors.DomainError) -> dict[str, Any]:
+    if isinstance(exc, PhotosRefusedError):
+        return {"photos": judged_out(exc.judged)}
+    if isinstance(exc, ClipRefusedError):
+        return {"videos": [clip_out(exc.judged).model_dump()], "photos": judged_out(exc.photos)}
+    return {}
 
 
 class _Bugs:

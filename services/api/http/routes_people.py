@@ -3,36 +3,24 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from mosaicast.adapters.database.storage import Mark, Person
-from mosaicast.adapters.media.photo_file import PhotoError
-from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, check_size
 from mosaicast.adapters.models.errors import ModelError
 from mosaicast.adapters.vault import VaultError
 from services.api.deps import Deps, must_be_told
-from services.api.errors import (
-    ModelsBrokenError,
-    MomentPassedError,
-    NoSuchPhotoError,
-    PhotoCountError,
-)
-from services.api.http import kinds, paging
+from services.api.errors import ModelsBrokenError, NoSuchPhotoError, PhotoCountError
+from services.api.http import enrolling, kinds, paging
 from services.api.http.depends import D, require_admin
 from services.api.http.people_out import person_out
 from services.api.http.problems import COMMON, responses
 from services.api.http.schemas import Owner, to_ms
-from services.api.http.schemas_people import EnrollForm, PersonList, PersonOut, PersonPatch, ReindexIn, ReindexOut
-from services.api.http.uploads import Part, read_parts
+from services.api.http.schemas_people import PersonList, PersonOut, PersonPatch, ReindexIn, ReindexOut
 from services.api.people import records as people
-from services.api.people.enrollment import Judged, PhotosRefusedError, PhotosTooLargeError
+from services.api.people.clips import ClipRefusedError, JudgedClip
 from services.api.people.items import thumbnail_item
-from services.api.people.naming import too_many
 from services.api.secrets import new_id
 
-MOST_PHOTOS = 20
 router = APIRouter(
     prefix="/v1/people", tags=["people"], dependencies=[Depends(require_admin)], responses=responses(*COMMON)
 )
@@ -43,61 +31,29 @@ _STORES = (kinds.STORE_AWAY, kinds.VAULT_FOREIGN)
 _ENROLLS = responses(
     *COMMON, *_STORES, kinds.NOT_READABLE, kinds.TOO_SLOW, kinds.TOO_LARGE, kinds.PHOTOS_TOO_LARGE, kinds.FORM_WANTED,
     kinds.MOMENT_PASSED, kinds.PHOTO_COUNT, kinds.PHOTOS_REFUSED, kinds.PHOTOS_DISAGREE, kinds.TOO_MANY_PEOPLE,
+    kinds.MODELS_BROKEN, kinds.BUSY, kinds.VIDEO_REFUSED,
+)  # fmt: skip
+_ADDS = responses(
+    *COMMON, *_STORES, kinds.NO_SUCH_PERSON, kinds.BEING_ERASED, kinds.NOTHING_TO_COMPARE, kinds.NOT_READABLE,
+    kinds.TOO_SLOW, kinds.TOO_LARGE, kinds.FORM_WANTED, kinds.PHOTO_COUNT, kinds.VIDEO_REFUSED, kinds.TOO_MANY_LOOKS,
     kinds.MODELS_BROKEN, kinds.BUSY,
 )  # fmt: skip
-_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["name", "photos"],
-                    "properties": {
-                        "name": {"type": "string", "minLength": 1, "maxLength": 200},
-                        "owner": {"type": "string", "default": "default"},
-                        "expires_at": {"type": "string", "format": "date-time"},
-                        "photos": {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "minItems": 1,
-                            "maxItems": MOST_PHOTOS,
-                        },
-                    },
-                    "examples": [
-                        {"name": "Ann", "expires_at": "2030-12-31T09:00:00Z", "photos": ["(bytes of ann1.jpg)"]}
-                    ],
-                }
-            }
-        },
-    }
-}
-"""Written out, because the form is read part by part and not by the framework: see `uploads`."""
 
 
-@router.post("", status_code=201, responses=_ENROLLS, openapi_extra=_FORM, operation_id="enrol_person")
+@router.post("", status_code=201, responses=_ENROLLS, openapi_extra=enrolling.FORM, operation_id="enrol_person")
 async def enroll_person(request: Request, deps: D) -> PersonOut:
-    """Enroll a person from 1 to 20 photos; each gets a verdict. Used is the largest group that shows one person.
+    """Enroll a person from 1 to 20 photos, a video, or both. Used is the largest group of photos that shows one person.
 
-    A photo is a JPEG, PNG, WebP, HEIC, AVIF, TIFF or BMP, judged at its full size.
+    A photo is a JPEG, PNG, WebP, HEIC, AVIF, TIFF or BMP, judged at its full size. A video is an MP4, MOV, MKV, WebM or
+    AVI of at most 100 MB, of which the first 30 seconds are looked at: one that shows the person of the photos, or
+    nobody but that person, gives up to ten looks from several sides. Each gets a verdict; the video itself is not kept.
     `expires_at` says when the consent runs out. Two enrollments are read at once: 503 after a wait for one of them, 408
     for a sender that is too slow.
     """
-    fields: dict[str, str] = {}
-    judged: list[Judged] = []
-    more: list[str] = []
     async with deps.uploads.slot():
-        async for part in read_parts(request, LARGEST_PHOTO_BYTES, deps.uploads.limits):
-            if part.file is None:
-                fields[part.name] = part.text
-            elif len(judged) == MOST_PHOTOS:
-                more.append(part.file or "photo")
-            else:
-                judged.append(await run_in_threadpool(_judged, deps, part))
-        if more:
-            raise PhotoCountError(_too_many(judged, more))
-        form = _form(fields, deps)
-        judged = await run_in_threadpool(_settled, deps, judged)
+        sent = await enrolling.read_form(request, deps)
+        form = enrolling.read_fields(sent.fields, deps)
+        judged, clip = await run_in_threadpool(enrolling.settled, deps, sent)
     person = Person(
         person_id=new_id(),
         owner_id=form.owner,
@@ -106,7 +62,27 @@ async def enroll_person(request: Request, deps: D) -> PersonOut:
         expires_ms=to_ms(form.expires_at) if form.expires_at else None,
     )
     kept = await run_in_threadpool(people.enroll, deps, person, judged)
-    return person_out(kept, deps.wall_ms(), judged)
+    return person_out(kept, deps.wall_ms(), judged, clip)
+
+
+@router.post(
+    "/{person_id}/looks",
+    status_code=201,
+    responses=_ADDS,
+    openapi_extra=enrolling.CLIP_FORM,
+    operation_id="add_looks",
+)
+async def add_looks(person_id: str, request: Request, deps: D) -> PersonOut:
+    """Add up to ten looks, from several sides, of a video that shows this person, as its kept photos do.
+
+    The video is as one to enroll with. Others may be in it: used is the face that agrees with what is kept.
+    """
+    person = await run_in_threadpool(people.changeable, deps, person_id)
+    async with deps.uploads.slot():
+        sent = await enrolling.read_form(request, deps)
+        clip = await run_in_threadpool(_clip_of, deps, person, sent)
+        changed = await run_in_threadpool(people.add, deps, person, clip.looks)
+    return person_out(changed, deps.wall_ms(), clip=clip)
 
 
 @router.get("", operation_id="list_people")
@@ -197,42 +173,14 @@ def get_reindex(deps: D) -> ReindexOut:
     return ReindexOut.model_validate(deps.reindexer.progress(), from_attributes=True)
 
 
-def _judged(deps: Deps, part: Part) -> Judged:
-    file = part.file or "photo"
+def _clip_of(deps: Deps, person: Person, sent: enrolling.Sent) -> JudgedClip:
     try:
-        check_size(part.size)
-        return deps.enroller.judge(file, part.content)
-    except PhotoError as exc:
-        return Judged(file, exc.fault, exc.detail)
+        known = people.known_faces(deps, person)
+        clip = enrolling.settled_clip(deps, sent, known)
     except ModelError as exc:
         raise ModelsBrokenError from exc
-
-
-def _too_many(judged: list[Judged], more: list[str]) -> str:
-    faults = [(one.file, one.verdict) for one in judged if one.verdict != "ok"]
-    return too_many(MOST_PHOTOS, faults, [*(one.file for one in judged), *more])
-
-
-def _settled(deps: Deps, judged: list[Judged]) -> list[Judged]:
-    try:
-        settled = deps.enroller.settle(judged)
-    except ModelError as exc:
-        raise ModelsBrokenError from exc
-    if not settled:
-        raise PhotoCountError(f"send 1 to {MOST_PHOTOS} photos, as files named `photos`")
-    if all(one.good is None for one in settled):
-        raise (PhotosTooLargeError if all(one.verdict == "too_large" for one in settled) else PhotosRefusedError)(
-            settled
-        )
-    return settled
-
-
-def _form(fields: dict[str, str], deps: Deps) -> EnrollForm:
-    try:
-        form = EnrollForm.model_validate(fields)
-    except ValidationError as exc:
-        errors = exc.errors(include_url=False, include_context=False, include_input=False)
-        raise RequestValidationError([{**error, "loc": ("body", *error["loc"])} for error in errors]) from exc
-    if form.expires_at is not None and to_ms(form.expires_at) <= deps.wall_ms():
-        raise MomentPassedError
-    return form
+    if clip is None or sent.photos:
+        raise PhotoCountError(f"send one video, as a file named `{enrolling.VIDEO}`, and nothing else")
+    if not clip.looks:
+        raise ClipRefusedError(clip)
+    return clip

@@ -27,7 +27,7 @@ def status(deps: D, limit: paging.Limit = None, cursor: paging.Cursor = None) ->
     return StatusOut(
         streams=[StreamStatus.model_validate(stream, from_attributes=True) for stream in seen],
         edge=EdgeStatus.model_validate({"refused": deps.board.refusals.of(None, now)}, from_attributes=True),
-        problems=[] if deps.vault.refuses is None else [deps.vault.refuses],
+        problems=[*([] if deps.vault.refuses is None else [deps.vault.refuses]), *deps.board.problems()],
         at_ms=now_ms,
         next_cursor=next_cursor,
     )

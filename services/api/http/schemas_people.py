@@ -6,7 +6,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from services.api.http.schemas import Moment, Name, Owner, Page, Strict, shown
+from services.api.people.clips import ClipVerdict
 from services.api.people.enrollment import Verdict
+from services.api.people.filming import Side
 
 _END = "2030-12-31T09:00:00Z"
 _STREAM_ID = "sQ3zWx1kPm8Tn5aLd"
@@ -19,6 +21,14 @@ _PHOTO: dict[str, Any] = {
     "photo_id": "sV9bYh2cRk7Wq4eJt",
     "thumbnail": "/v1/people/sH6gUf0mXj3Dz8oBi/photos/sV9bYh2cRk7Wq4eJt/thumbnail",
 }
+_VIDEO: dict[str, Any] = {
+    "file": "ann.mp4",
+    "verdict": "ok",
+    "detail": "it is used",
+    "note": "",
+    "looks": 10,
+    "sides": ["front", "left", "right"],
+}
 _CONSENT = {"stream_id": _STREAM_ID, "allowed": True, "expires_at": _END, "visible": True}
 _PERSON: dict[str, Any] = {
     "person_id": "sH6gUf0mXj3Dz8oBi",
@@ -28,6 +38,7 @@ _PERSON: dict[str, Any] = {
     "expired": False,
     "erasing": False,
     "photos": [_PHOTO],
+    "videos": [_VIDEO],
     "consents": [_CONSENT],
 }
 
@@ -45,8 +56,21 @@ class PhotoOut(BaseModel):
     thumbnail: str | None = Field(default=None, description="Where the aligned face is: a path, administrators only.")
 
 
+class VideoOut(BaseModel):
+    """The verdict on a video, told once: what is kept of it are looks, each a photo of its own in `photos`."""
+
+    model_config = shown(_VIDEO)
+
+    file: str
+    verdict: ClipVerdict
+    detail: str = Field(default="", description="The verdict in a plain sentence.")
+    note: str = Field(default="", description="What would make a better one.")
+    looks: int = Field(default=0, description="How many looks of it are used.")
+    sides: list[Side] = Field(default=[], description="Which way the face looks in them, as seen in the picture.")
+
+
 class EnrollForm(Strict):
-    """The fields of an enrollment beside the photos."""
+    """The fields of an enrollment beside photos and video."""
 
     name: Name
     owner: Owner = "default"
@@ -98,6 +122,7 @@ class PersonOut(BaseModel):
     expired: bool
     erasing: bool = Field(default=False, description="What is left of this person is erased as soon as it can be.")
     photos: list[PhotoOut]
+    videos: list[VideoOut] = Field(default=[], description="Of the video that has just been sent.")
     consents: list[ConsentOut]
 
 

@@ -5,7 +5,7 @@ unencrypted in the temporary folder.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,8 +43,11 @@ class Part:
         return self.content.decode("utf-8", "replace")
 
 
-async def read_parts(request: Request, largest_file: int, limits: UploadLimits) -> AsyncIterator[Part]:
+async def read_parts(request: Request, largest_file: Callable[[str], int], limits: UploadLimits) -> AsyncIterator[Part]:
     """Yield the parts of a multipart form, each when all of it has arrived.
+
+    Args:
+        largest_file: says how many bytes are held of a file, by the name of its part.
 
     Raises:
         ProblemError: 415 no such form, 422 broken or too many parts, 413 a field is too long, 400 the sender went away,
@@ -95,7 +98,7 @@ async def _in_time(chunks: AsyncIterator[bytes], limits: UploadLimits) -> AsyncI
 class _Collector:
     """Puts parts together from the parser's events."""
 
-    def __init__(self, largest_file: int) -> None:
+    def __init__(self, largest_file: Callable[[str], int]) -> None:
         self._largest_file = largest_file
         self._done: list[Part] = []
         self._parts = 0
@@ -145,7 +148,7 @@ class _Collector:
             raise ProblemError(NOT_VALID, f"the form has more than {_MOST_PARTS} parts")
         if b"filename" in options:
             self._file = options[b"filename"].decode("utf-8", "replace")
-            self._largest = self._largest_file
+            self._largest = self._largest_file(self._name)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start

@@ -10,12 +10,13 @@ import numpy as np
 from mosaicast.adapters.detectors.factory import enroll_score
 from mosaicast.adapters.media import jpeg
 from mosaicast.adapters.media.photo_file import PhotoError
+from mosaicast.adapters.models.registry import Agreement
 from mosaicast.core.pose import pitch_ratio, yaw_ratio
 from mosaicast.core.types import Box
 from mosaicast.imaging.crops import align_by_landmarks, crop_square, sharpness
 from mosaicast.imaging.types import Landmarks, Picture
 from services.api.errors import DomainError, PhotosDisagreeError
-from services.api.people.agreement import agreeing, largest, likeness
+from services.api.people.agreement import Likeness, agreeing, largest, likeness
 from services.api.people.covering import Covered, covered
 from services.api.people.face_models import FaceModels, Network, Vectors
 from services.api.people.finding import Decoder, find, has_rivals
@@ -31,9 +32,10 @@ and of 142 of the same person 13, 8 and 4 do (24 as it was). A small face shows 
 """
 SMALL_FACE_PX = 60
 """Below it the verdict warns."""
-LEAST_SHARPNESS = 25.0
-"""Variance of the Laplacian at 112 px, as if the face had a brightness of 128. The least of those photos has 141. A
-blur of 2 % of the face's width (0.975 of cosine) leaves 40 to 130 and passes, one of 4 % (0.938) 7 to 26."""
+LEAST_SHARPNESS = 80.0
+"""Variance of the Laplacian at 112 px, as if the face had a brightness of 128. The least of those photos has 141, and
+shrunk to a face of 40 px 187. Networks find blurred faces alike, whoever they are: a template of one would let blurred
+strangers pass. A blur of 2 % of the face's width leaves 40 to 130, one of 4 % 7 to 26."""
 LEAST_BRIGHTNESS = 20.0
 """Mean of the grey face, of 255. The darkest of those photos, of a man with dark skin, has 60. Photos darkened to 22
 with the noise of that keep 0.981 of cosine, 10 keeps 0.964: the limit is low, so that no skin is too dark."""
@@ -98,6 +100,15 @@ class GoodFace:
     """JPEG, to be kept: see `KEPT_GROWTH`."""
     thumbnail: bytes
     """JPEG of the aligned face, `THUMBNAIL_SIDE` square."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFace:
+    """What is compared of a face that is kept already."""
+
+    vectors: Vectors
+    crowd: tuple[float, ...]
+    """See `FaceModels.nearest_of_crowd`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +184,7 @@ class Enroller:
         """
         good = [index for index, one in enumerate(judged) if one.good is not None]
         faces = [one.good for one in judged if one.good is not None]
-        alike = likeness([face.vectors for face in faces], [face.crowd for face in faces], self.networks)
+        alike = self.likeness(faces)
         if alike is None:
             return list(judged)
         groups = agreeing(alike)
@@ -182,6 +193,26 @@ class Enroller:
             raise PhotosDisagreeError(disagreeing([[judged[good[place]].file for place in group] for group in groups]))
         others = set(good) - {good[place] for place in kept}
         return [_as_somebody_else(one) if index in others else one for index, one in enumerate(judged)]
+
+    def likeness(self, faces: Sequence[GoodFace | KnownFace]) -> Likeness | None:
+        """Return how alike faces are; None: none, or the networks were never measured for it.
+
+        Raises:
+            ModelError: the models do not say what they are.
+        """
+        return likeness(
+            [face.vectors for face in faces], [face.crowd for face in faces], [asked(one) for one in self.networks]
+        )
+
+    def known(self, photo: bytes) -> KnownFace | None:
+        """Return what is compared of a kept photo; None: the detector of today finds no face in it.
+
+        Raises:
+            ModelError: a model failed.
+            JpegError: it is not what was kept.
+        """
+        vectors = self.templates_again(photo)
+        return None if vectors is None else KnownFace(vectors, self._models.nearest_of_crowd(vectors))
 
     def templates_again(self, photo: bytes) -> Vectors | None:
         """Return the vectors of a kept photo; None: the detector of today finds no face in it.
@@ -197,11 +228,18 @@ class Enroller:
         assert kept is not None, "judged ok, so box and picture meet"
         photo = jpeg.encode(kept.picture, KEPT_QUALITY)
         # From the kept photo, with the face found anew in it: so a reindex gives the same templates.
-        vectors = self.templates_again(photo)
-        if vectors is None:
+        known = self.known(photo)
+        if known is None:
             return None
-        crowd = self._models.nearest_of_crowd(vectors)
-        return GoodFace(vectors, crowd, photo, _thumbnail(picture, face.landmarks))
+        shown = thumbnail(picture, face.landmarks)
+        assert shown is not None, "landmarks of a face that is not turned away span a face"
+        return GoodFace(known.vectors, known.crowd, photo, shown)
+
+
+def asked(network: Network) -> Agreement | None:
+    """Return what a network asks of pictures of one person; None: nobody measured it."""
+    entry = network.entry
+    return None if entry is None else entry.agreement
 
 
 def judge(picture: Picture, found: "Sequence[RawFace]", scale: float = 1.0) -> Verdict:
@@ -243,10 +281,10 @@ def brightness(picture: Picture, box: Box) -> float:
     return float(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY).mean()) if face.size else 0.0
 
 
-def _thumbnail(picture: Picture, landmarks: Landmarks) -> bytes:
+def thumbnail(picture: Picture, landmarks: Landmarks) -> bytes | None:
+    """Return a face, aligned, as JPEG of `THUMBNAIL_SIDE`; None: its landmarks span no face."""
     aligned = align_by_landmarks(picture, landmarks, _THUMBNAIL, THUMBNAIL_SIDE)
-    assert aligned is not None, "landmarks of a face that is not turned away span a face"
-    return jpeg.encode(aligned, _THUMBNAIL_QUALITY)
+    return None if aligned is None else jpeg.encode(aligned, _THUMBNAIL_QUALITY)
 
 
 def _as_somebody_else(one: Judged) -> Judged:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaicast.adapters.models.errors import InferenceError, ModelError
+from mosaicast.adapters.models import load as load_registry
+from mosaicast.adapters.models.errors import InferenceError, ModelError, ModelUnavailableError
+from mosaicast.adapters.models.registry import Model
 from mosaicast.imaging.types import Landmarks, Picture
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.sandbox import Access
 
 if TYPE_CHECKING:  # importing them loads the runtime of the models: the child's business
     from mosaicast.adapters.detectors import Detector, RawFace
-    from mosaicast.adapters.embedders import Embedder
+    from mosaicast.adapters.embedders import Embedded, Embedder
 
 IDLE_S = 60.0
 """The child ends when it had nothing to do for so long; the next photo waits 1 to 2 s for a new one."""
@@ -37,6 +39,14 @@ class Network:
     version: str
     dimension: int
 
+    @property
+    def entry(self) -> Model | None:
+        """What the list of models says of it; None: it is not on it."""
+        try:
+            return load_registry().get(self.name, "embedder")
+        except ModelUnavailableError:
+            return None
+
 
 class FaceModels(Protocol):
     """A detector, and the networks that templates are made with. Every method may raise ModelError."""
@@ -48,8 +58,11 @@ class FaceModels(Protocol):
     def find(self, picture: Picture, threshold: float) -> "list[RawFace]":
         """Return the faces in a BGR picture, best first."""
 
+    def find_filmed(self, picture: Picture, threshold: float) -> "list[RawFace]":
+        """Return the faces in a BGR picture of a video, best first, looked at as those of a stream are."""
+
     def embed_largest(self, picture: Picture, threshold: float) -> Vectors | None:
-        """Find the largest face in a BGR picture and return its vectors; None: there is no face in it."""
+        """Find the largest face in a BGR picture and return its vectors; None: no face that a network can tell."""
 
     def embed(self, picture: Picture, landmarks: Landmarks) -> Vectors:
         """Return the vectors of the face that has these landmarks in a BGR picture."""
@@ -75,19 +88,35 @@ class LocalModels:
         side = max(picture.shape[:2])
         square = np.zeros((side, side, 3), np.uint8)
         square[: picture.shape[0], : picture.shape[1]] = picture
-        found = self._detector.detect([square], threshold)[0]
-        return [face for face in found if face.score >= threshold]
+        return self.find_filmed(square, threshold)
+
+    def find_filmed(self, picture: Picture, threshold: float) -> "list[RawFace]":
+        """Return the faces in a BGR picture of a video, best first, looked at as those of a stream are."""
+        return [face for face in self._detector.detect([picture], threshold)[0] if face.score >= threshold]
 
     def embed_largest(self, picture: Picture, threshold: float) -> Vectors | None:
-        """Find the largest face in a BGR picture and return its vectors; None: there is no face in it."""
+        """Find the largest face in a BGR picture and return its vectors; None: no face that a network can tell.
+
+        Faces of which a network sees too little are alike to it, whoever they are: they become no template.
+        """
         found = self.find(picture, threshold)
-        return self.embed(picture, max(found, key=lambda one: one.box.area).landmarks) if found else None
+        if not found:
+            return None
+        seen = self._seen(picture, max(found, key=lambda one: one.box.area).landmarks)
+        told = all(
+            float(one.lengths[0]) > 0 and float(one.lengths[0]) >= (own.quality.votes_from or 0.0)
+            for own, one in zip(self._embedders, seen, strict=True)
+        )
+        return tuple(one.vectors[0] for one in seen) if told else None
 
     def embed(self, picture: Picture, landmarks: Landmarks) -> Vectors:
         """Return the vectors of the face that has these landmarks in a BGR picture."""
+        return tuple(one.vectors[0] for one in self._seen(picture, landmarks))
+
+    def _seen(self, picture: Picture, landmarks: Landmarks) -> "list[Embedded]":
         from mosaicast.adapters.embedders import Face
 
-        return tuple(own.embed([Face(picture, landmarks)]).vectors[0] for own in self._embedders)
+        return [own.embed([Face(picture, landmarks)]) for own in self._embedders]
 
     def nearest_of_crowd(self, vectors: Vectors) -> tuple[float, ...]:
         """Return the cosine of a face to the nearest mean of each network's crowd; -1 where a network has none."""
@@ -184,8 +213,13 @@ class ModelChild:
         found: list[RawFace] = self._ask("find", picture, threshold)
         return found
 
+    def find_filmed(self, picture: Picture, threshold: float) -> "list[RawFace]":
+        """Return the faces in a BGR picture of a video, best first, looked at as those of a stream are."""
+        found: list[RawFace] = self._ask("find_filmed", picture, threshold)
+        return found
+
     def embed_largest(self, picture: Picture, threshold: float) -> Vectors | None:
-        """Find the largest face in a BGR picture and return its vectors; None: there is no face in it."""
+        """Find the largest face in a BGR picture and return its vectors; None: no face that a network can tell."""
         vectors: Vectors | None = self._ask("embed_largest", picture, threshold)
         return vectors
 

@@ -3,14 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mosaicast.adapters.database.storage import Person, Photo, StorageError
+from mosaicast.adapters.database.storage import ADDING, GIVEN_UP, Person, Photo, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
-from mosaicast.adapters.vault import VaultError, VaultRefusesError
+from mosaicast.adapters.gallery.store import MOST_TEMPLATES
+from mosaicast.adapters.media.jpeg import JpegError
+from mosaicast.adapters.models.errors import ModelError
+from mosaicast.adapters.vault import VaultDamagedError, VaultError, VaultRefusesError
 from mosaicast.contracts.messages import MOST_PEOPLE
 from mosaicast.runtime.logs import get_logger
 from services.api.deps import Deps, must_be_told
-from services.api.errors import BeingErasedError, StoreAwayError, TooManyPeopleError, VaultForeignError
-from services.api.people.enrollment import Judged
+from services.api.errors import (
+    BeingErasedError,
+    ModelsBrokenError,
+    NothingToCompareError,
+    StoreAwayError,
+    TooManyLooksError,
+    TooManyPeopleError,
+    VaultForeignError,
+)
+from services.api.people.clips import MOST_LOOKS
+from services.api.people.enrollment import Judged, KnownFace
 from services.api.people.items import WHOLE, photo_item, thumbnail_item
 from services.api.secrets import new_id
 
@@ -46,6 +58,94 @@ def enroll(deps: Deps, person: Person, judged: Sequence[Judged]) -> Person:
         raise
     deps.outbox.tell_owner(person.owner_id, 0)
     return replace(person, state="kept")
+
+
+def add(deps: Deps, person: Person, judged: Sequence[Judged]) -> Person:
+    """Keep more pictures of a person who is enrolled, all or none, and make templates of all that are kept.
+
+    Their rows come first, and say that they are not kept yet; what is cut off before they are is erased (`leftovers`).
+    From then on they stay, and their templates come as soon as models and gallery answer: see `renewal`.
+
+    Args:
+        judged: good ones, at least one.
+
+    Raises:
+        BeingErasedError: the person is being erased; nothing is kept.
+        StoreAwayError: nothing is kept, or the templates come later; the text says which.
+    """
+    if deps.vault.refuses is not None:
+        raise unavailable(VaultRefusesError(deps.vault.refuses))
+    photos = tuple(Photo(one.file, ADDING, new_id()) for one in judged)
+    ids = [photo.photo_id or "" for photo in photos]
+    if not deps.storage.begin_adding(person.person_id, photos):
+        raise BeingErasedError
+    try:
+        _fill_vault(deps, person.person_id, photos, judged)
+        if not deps.storage.end_adding(person.person_id, ids):
+            raise BeingErasedError
+    except Exception as exc:
+        give_up(deps, person.person_id, ids)
+        if isinstance(exc, VaultError):
+            raise unavailable(exc) from exc
+        raise
+    try:
+        deps.reindexer.again(person.person_id)
+    except (GalleryUnavailable, VaultError) as exc:
+        raise unavailable(exc, "the looks are kept, and are of use when their templates are made") from exc
+    except ModelError as exc:
+        raise ModelsBrokenError from exc
+    return deps.person(person.person_id)
+
+
+def known_faces(deps: Deps, person: Person) -> list[KnownFace]:
+    """Return what the kept pictures of a person are to the networks of today.
+
+    Raises:
+        NothingToCompareError: none of them can be used.
+        TooManyLooksError: no more pictures of this person are kept.
+        StoreAwayError: they can't be reached.
+        ModelError: a model failed.
+    """
+    ids = [photo.photo_id for photo in person.photos if photo.photo_id is not None and photo.kept]
+    if len(ids) + MOST_LOOKS > MOST_TEMPLATES:
+        raise TooManyLooksError(len(ids), MOST_TEMPLATES)
+    known = []
+    for photo_id in ids:
+        try:
+            known.append(deps.enroller.known(deps.vault.get(person.person_id, photo_item(photo_id))))
+        except (VaultDamagedError, JpegError) as exc:
+            _LOG.warning("photo_unusable", person=person.person_id, error=str(exc))
+        except VaultError as exc:
+            raise unavailable(exc) from exc
+    usable = [one for one in known if one is not None]
+    if not usable:
+        raise NothingToCompareError
+    return usable
+
+
+def give_up(deps: Deps, person_id: str, photo_ids: Sequence[str]) -> None:
+    """Erase pictures that were to be added; what can't be erased now is known by its row until it is."""
+    try:
+        deps.storage.give_up_adding(person_id, photo_ids)
+        person = deps.storage.person(person_id)
+        if person is None:
+            deps.vault.erase(person_id)  # all of it is what was added after the person was erased
+        else:
+            erase_given_up(deps, person)
+    except (VaultError, StorageError) as exc:
+        _LOG.error("enrollment_left_over", person=person_id, error=str(exc))
+
+
+def erase_given_up(deps: Deps, person: Person) -> None:
+    """Erase the pictures of a person that were given up.
+
+    Raises:
+        StorageError, VaultError: some may be left; erase again.
+    """
+    for photo_id in [photo.photo_id for photo in person.photos if photo.verdict == GIVEN_UP]:
+        deps.vault.erase_item(person.person_id, photo_item(photo_id or ""))
+        deps.vault.erase_item(person.person_id, thumbnail_item(photo_id or ""))
+    deps.storage.forget_given_up(person.person_id)
 
 
 def changeable(deps: Deps, person_id: str) -> Person:
@@ -108,12 +208,16 @@ def unavailable(exc: GalleryUnavailable | VaultError, so_far: str = "") -> Store
 
 
 def _fill(deps: Deps, person: Person, judged: Sequence[Judged]) -> None:
-    for photo, one in zip(person.photos, judged, strict=True):
-        if photo.photo_id is not None and one.good is not None:
-            deps.vault.put(person.person_id, photo_item(photo.photo_id), one.good.photo)
-            deps.vault.put(person.person_id, thumbnail_item(photo.photo_id), one.good.thumbnail)
+    _fill_vault(deps, person.person_id, person.photos, judged)
     faces = [one.good.vectors for one in judged if one.good is not None]
     deps.templates.keep(person.owner_id, person.person_id, faces)
+
+
+def _fill_vault(deps: Deps, person_id: str, photos: Sequence[Photo], judged: Sequence[Judged]) -> None:
+    for photo, one in zip(photos, judged, strict=True):
+        if photo.photo_id is not None and one.good is not None:
+            deps.vault.put(person_id, photo_item(photo.photo_id), one.good.photo)
+            deps.vault.put(person_id, thumbnail_item(photo.photo_id), one.good.thumbnail)
 
 
 def _undo(deps: Deps, person: Person) -> None:

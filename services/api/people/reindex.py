@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mosaicast.adapters.database.storage import Storage, StorageError
+from mosaicast.adapters.database.storage import Person, Storage, StorageError
 from mosaicast.adapters.gallery.qdrant import GalleryUnavailable
 from mosaicast.adapters.media.jpeg import JpegError
 from mosaicast.adapters.models.errors import ModelError
@@ -57,6 +57,9 @@ class Reindexer:
         self._storage, self._vault, self._templates = storage, vault, templates
         self._enroller, self._announce = enroller, announce
         self._lock = threading.Lock()
+        self._making = threading.Lock()
+        """One person at a time: of two who make the same one's templates, the slower must not win with fewer."""
+        self._useless: frozenset[str] = frozenset()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._now = Reindexing()
@@ -70,15 +73,42 @@ class Reindexer:
         Raises:
             StorageError: the database is away.
         """
-        return self.restore(sorted(self._storage.people_ids()) if everybody else self._waiting())
+        if everybody:
+            return self.restore(sorted(self._storage.people_ids()))
+        return self._begin(self._waiting(), anew=False)
+
+    def renew(self) -> bool:
+        """Begin with who waits and has photos of which something may come; False: nobody does, or it runs already.
+
+        Raises:
+            StorageError: the database is away.
+        """
+        hopeful = [person_id for person_id in self._waiting() if person_id not in self._useless]
+        return bool(hopeful) and self._begin(hopeful, anew=False)
 
     def restore(self, ids: list[str]) -> bool:
-        """Begin with these people only; False: it runs already."""
+        """Begin with these people only, whatever was noted of their templates; False: it runs already."""
+        return self._begin(ids, anew=True)
+
+    def again(self, person_id: str) -> bool:
+        """Make one person's templates again, now; False: no kept photo can be used.
+
+        Raises:
+            GalleryUnavailable, VaultError, StorageError, ModelError: it is not done, and the person waits for it.
+        """
+        return self._again(person_id, anew=True)
+
+    @property
+    def useless(self) -> frozenset[str]:
+        """Ids of people of whom no kept photo could be used when it was tried last."""
+        return self._useless
+
+    def _begin(self, ids: list[str], *, anew: bool) -> bool:
         with self._lock:
             if self._now.state == "running":
                 return False
             self._now = Reindexing("running", total=len(ids))
-            self._thread = threading.Thread(target=self._run, args=(ids,), name="reindex", daemon=True)
+            self._thread = threading.Thread(target=self._run, args=(ids, anew), name="reindex", daemon=True)
             self._thread.start()
         return True
 
@@ -101,12 +131,12 @@ class Reindexer:
     def _waiting(self) -> list[str]:
         return self._storage.people_without(self._templates.made_with)
 
-    def _run(self, ids: list[str]) -> None:
+    def _run(self, ids: list[str], anew: bool) -> None:
         try:
             for person_id in ids:
                 if self._stop.is_set():
                     return self._end("stopped", "the api was stopped; start it again to go on")
-                made = self._again(person_id)
+                made = self._again(person_id, anew=anew)
                 with self._lock:
                     skipped = self._now.skipped if made else (*self._now.skipped, person_id)
                     self._now = replace(self._now, done=self._now.done + 1, skipped=skipped)
@@ -122,22 +152,43 @@ class Reindexer:
         with self._lock:
             self._now = replace(self._now, state=state, reason=reason)
 
-    def _again(self, person_id: str) -> bool:
-        """Make a person's templates again; False: no kept photo can be used."""
-        person = self._storage.person(person_id)
-        if person is None or person.state != "kept":
-            return True  # erased meanwhile, or being erased
-        kept = [photo.photo_id for photo in person.photos if photo.photo_id is not None]
-        faces = [face for face in (self._face(person_id, photo_id) for photo_id in kept) if face is not None]
-        if not faces:
-            return False
-        self._templates.keep(person.owner_id, person_id, faces)
-        self._storage.note_templates(person_id, self._templates.made_with)
-        now = self._storage.person(person_id)
-        if now is None or now.state != "kept":
-            self._take_back(person.owner_id, person_id)
-        self._announce(person.owner_id)
-        return True
+    def _again(self, person_id: str, *, anew: bool) -> bool:
+        """Make a person's templates again; False: no kept photo can be used.
+
+        Args:
+            anew: also if another api has made them meanwhile.
+        """
+        with self._making:
+            made = True
+            person = self._storage.person(person_id)
+            if person is not None and person.state == "kept" and (anew or self._waits(person)):
+                made = self._make(person)
+                if made:
+                    self._announce(person.owner_id)
+            # Others are erased meanwhile, or being erased, or done.
+            self._useless = self._useless - {person_id} if made else self._useless | {person_id}
+        return made
+
+    def _waits(self, person: Person) -> bool:
+        return person.templates != self._templates.made_with
+
+    def _make(self, person: Person) -> bool:
+        """Make templates of all kept pictures, until those are all that there are."""
+        owner_id, person_id = person.owner_id, person.person_id
+        while True:
+            kept = _kept(person)
+            faces = [face for face in (self._face(person_id, photo_id) for photo_id in kept) if face is not None]
+            if not faces:
+                return False
+            self._templates.keep(owner_id, person_id, faces)
+            self._storage.note_templates(person_id, self._templates.made_with)
+            now = self._storage.person(person_id)
+            if now is None or now.state != "kept":
+                self._take_back(owner_id, person_id)
+                return True
+            if _kept(now) == kept:
+                return True
+            person = now  # pictures were added meanwhile, perhaps by another api
 
     def _take_back(self, owner_id: str, person_id: str) -> None:
         """Erase templates of somebody who was erased meanwhile: that may be past the templates. Until it is done."""
@@ -155,3 +206,7 @@ class Reindexer:
         except (VaultDamagedError, JpegError) as exc:
             _LOG.warning("photo_unusable", person=person_id, error=str(exc))
             return None
+
+
+def _kept(person: Person) -> list[str]:
+    return [photo.photo_id for photo in person.photos if photo.photo_id is not None and photo.kept]

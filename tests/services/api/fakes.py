@@ -109,6 +109,7 @@ class Desk:
             templates=cast("Any", Unused()),
             vault=Vault(self.folder / "vault", KEY),
             enroller=cast("Any", Unused()),
+            clips=cast("Any", Unused()),
             reindexer=cast("Any", Unused()),
             edge=self.edge,
             board=self.board,

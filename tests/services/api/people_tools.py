@@ -1,7 +1,7 @@
 """An api that enrolls: real face models and vault, a gallery in memory, photographs that ship inside packages."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
@@ -15,13 +15,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mosaicast.adapters.detectors import RawFace
+from mosaicast.adapters.media.clip_file import ClipSample
+from mosaicast.adapters.media.clip_file import read as read_clip
 from mosaicast.adapters.media.photo_file import Decoded, read
 from mosaicast.core.types import Box
 from mosaicast.imaging.types import Landmarks, Picture
+from mosaicast.runtime.clocks import monotonic_s
 from mosaicast.runtime.settings import RecognitionSettings
 from services.api.deps import Deps
+from services.api.people.clips import ClipJudge
 from services.api.people.enrollment import Enroller
 from services.api.people.face_models import LocalModels, Network, Vectors, load
+from services.api.people.filming import Filmed
 from services.api.people.records import announce
 from services.api.people.reindex import Reindexer
 from services.api.people.templates import Gallery, Templates
@@ -90,6 +95,13 @@ class LocalDecoder:
         return read(data, part)
 
 
+class LocalFilmed:
+    """Reads videos in the test's process; the child has tests of its own."""
+
+    def samples(self, data: bytes) -> Iterator[ClipSample]:
+        return read_clip(data)
+
+
 @dataclass
 class PeopleDesk(Desk):
     """An api that can enroll."""
@@ -98,23 +110,26 @@ class PeopleDesk(Desk):
         default_factory=lambda: {n.name: MemoryGallery(n.dimension) for n in models().networks}
     )
     wrap: Callable[[Network], Network] = lambda network: network
+    make_models: Callable[[], LocalModels] = models
+    filmed: Filmed = field(default_factory=LocalFilmed)
 
     def make_deps(self) -> Deps:
-        deps = super().make_deps()
-        held: dict[Network, Gallery] = {self.wrap(n): self.galleries[n.name] for n in models().networks}
-        templates, enroller = Templates(held), Enroller(LocalDecoder(), models())
+        deps, local = super().make_deps(), self.make_models()
+        held: dict[Network, Gallery] = {self.wrap(n): self.galleries[n.name] for n in local.networks}
+        templates, enroller = Templates(held), Enroller(LocalDecoder(), local)
+        clips = ClipJudge(self.filmed, local, enroller, monotonic_s)
         reindexer = Reindexer(self.storage, deps.vault, templates, enroller, lambda owner: announce(self.deps, owner))
-        return replace(deps, templates=templates, enroller=enroller, reindexer=reindexer)
+        return replace(deps, templates=templates, enroller=enroller, reindexer=reindexer, clips=clips)
 
-    def enroll(self, *photos: bytes | tuple[str, bytes], **fields: str) -> httpx.Response:
-        """Ask to enroll Ann from photos."""
+    def enroll(self, *photos: bytes | tuple[str, bytes], video: bytes | None = None, **fields: str) -> httpx.Response:
+        """Ask to enroll Ann from photos, and a video."""
         named = [photo if isinstance(photo, tuple) else (f"{i}.jpg", photo) for i, photo in enumerate(photos)]
-        files = [("photos", photo) for photo in named]
+        files = [("photos", photo) for photo in named] + ([("video", ("a.mp4", video))] if video is not None else [])
         return self.admin.post("/v1/people", data={"name": "Ann", **fields}, files=files)
 
     def enrolled(self, *photos: bytes, **fields: str) -> dict[str, Any]:
         """Enroll Ann and return the answer."""
-        answer = self.enroll(*(photos or (jpeg(portrait("astronaut")),)), **fields)
+        answer = self.enroll(*(photos or (jpeg(portrait("astronaut")),)), video=None, **fields)
         assert answer.status_code == 201, answer.text
         body: dict[str, Any] = answer.json()
         return body

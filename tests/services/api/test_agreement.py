@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mosaicast.adapters.models.registry import Agreement
 from services.api.people.agreement import Likeness, agreeing, largest, likeness
+from services.api.people.enrollment import asked
 from services.api.people.face_models import Network
 from services.api.people.naming import disagreeing, listed, too_many
 
@@ -29,8 +31,9 @@ def test_groups_that_agree(alike: Any, groups: list[list[int]]) -> None:
 
 
 def by_likeness(alike: Any, above_crowd: float = 0.0) -> Likeness:
+    """In deviations above strangers, and above the crowd, of which 0.5 and -0.5 are asked."""
     square = np.asarray(alike, np.float64)
-    return Likeness(square, np.full_like(square, above_crowd))
+    return Likeness(square - 0.5, np.full_like(square, above_crowd + 0.5))
 
 
 def test_who_are_no_more_alike_than_the_crowd_are_two_people() -> None:
@@ -66,18 +69,39 @@ def test_the_largest_group_counts_and_no_tie(groups: list[list[int]], kept: list
     assert largest(groups) == kept
 
 
-DLIB = Network("dlib_resnet", "1", 4)
+DLIB = asked(Network("dlib_resnet", "1", 4))
+
+
+def test_the_packaged_networks_were_measured_and_others_have_no_say() -> None:
+    assert Agreement(0.907, 0.037) == DLIB
+    assert asked(Network("facenet_casia", "1", 4)) == Agreement(0.414, 0.162)
+    assert asked(Network("arcface", "1", 4)) is None
+    assert asked(Network("never heard of", "1", 4)) is None
 
 
 def test_likeness_knows_only_measured_networks() -> None:
     same = (np.full(4, 0.5, np.float32),)
-    assert likeness([same, same], [(0.9,), (0.9,)], [Network("another", "1", 4)]) is None
+    assert likeness([same, same], [(0.9,), (0.9,)], [None]) is None
     assert likeness([], [], [DLIB]) is None
     found = likeness([same, same], [(0.9,), (0.95,)], [DLIB])
     assert found is not None
-    assert found.alike[0, 1] == pytest.approx((1 - 0.907) / 0.037, rel=1e-4)
-    assert found.above_crowd[0, 1] == pytest.approx((1 - 0.95) / 0.037, rel=1e-4)
-    assert found.above_crowd[0, 0] == pytest.approx((1 - 0.9) / 0.037, rel=1e-4)
+    assert found.alike[0, 1] == pytest.approx((1 - 0.907) / 0.037 - 0.5, rel=1e-4)
+    assert found.above_crowd[0, 1] == pytest.approx((1 - 0.95) / 0.037 + 0.5, rel=1e-4)
+    assert found.above_crowd[0, 0] == pytest.approx((1 - 0.9) / 0.037 + 0.5, rel=1e-4)
+
+
+def test_each_network_asks_what_its_profile_says() -> None:
+    one, other = (np.array([[1.0, 0], [0.6, 0.8]], np.float32) for _ in range(2))
+    faces = [(one[0], other[0]), (one[1], other[1])]
+    crowd = [(-1.0, -1.0)] * 2
+    lenient, strict = Agreement(0.5, 0.1, least=0.5), Agreement(0.5, 0.1, least=2.0)
+    for asking, excess in (([lenient, lenient], 0.5), ([strict, strict], -1.0), ([lenient, strict], -0.25)):
+        found = likeness(faces, crowd, asking)
+        assert found is not None
+        assert found.excess([0], [1]) == pytest.approx(excess, abs=1e-5)
+    near_crowd = likeness(faces, [(0.6, -1.0)] * 2, [Agreement(0.0, 0.1, above_crowd=0.5), None])
+    assert near_crowd is not None
+    assert near_crowd.excess([0], [1]) == pytest.approx(-0.5, abs=1e-5)
 
 
 def test_names_are_listed_as_people_do() -> None:

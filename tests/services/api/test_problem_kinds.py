@@ -22,6 +22,8 @@ BEFORE = {
     "PhotosTooLargeError": (413, None), "TooManyPeopleError": (422, None), "BusyError": (503, 10),
     "NotToldError": (503, 2), "StoreAwayError": (503, None), "VaultForeignError": (503, None),
     "ModelsBrokenError": (503, None),
+    # Younger than that.
+    "ClipRefusedError": (422, None), "NothingToCompareError": (409, None), "TooManyLooksError": (422, None),
 }  # fmt: skip
 """The status and `Retry-After` that each had when the domain itself knew of HTTP."""
 

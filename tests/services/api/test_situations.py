@@ -38,6 +38,7 @@ PARTS = {
     "why": "full",
     "behind": "2.2",
     "set": "1.0",
+    "people": 3,
 }
 """What stands in the braces of sentences."""
 
@@ -58,7 +59,11 @@ def parts_of(situation: Situation) -> dict[str, Any]:
     return {name: part for name, part in PARTS.items() if f"{{{name}}}" in situation.sentence}
 
 
-OF_THE_API = {*(value for value in vars(publishing).values() if isinstance(value, Situation)), masking.NO_DETECTION}
+OF_THE_API = {
+    *(value for value in vars(publishing).values() if isinstance(value, Situation)),
+    masking.NO_DETECTION,
+    masking.MAKING_TEMPLATES,
+}
 """What no part says in its report: the api sees it by itself."""
 SAID = [one for one in SITUATIONS if one not in OF_THE_API]
 

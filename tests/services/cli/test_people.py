@@ -43,6 +43,57 @@ def test_enrolling_sends_the_photos_and_prints_the_verdicts(api: Api, photo: str
     assert "enrolled as s1, until 2030-12-31T09:00:00Z" in done.output
 
 
+VIDEO = {
+    "file": "[c].mp4",
+    "verdict": "ok",
+    "detail": "it is used",
+    "note": "",
+    "looks": 7,
+    "sides": ["front", "left"],
+}
+
+
+def test_a_video_is_sent_alone_or_with_photos(api: Api, photo: str, tmp_path: Path) -> None:
+    video = tmp_path / "c.mp4"
+    video.write_bytes(b"the film")
+    api.answers = [(201, {**PERSON, "videos": [VIDEO]})] * 2
+    for photos in ([], [photo]):
+        done = run(api, "enroll", "Ann", *photos, "--video", str(video))
+        assert done.exit_code == 0, done.output
+        body = api.asked[-1][2]
+        assert body.count(b"the film") == 1
+        assert body.count(b"the photo") == len(photos)
+        assert b'name="video"; filename="c.mp4"' in body
+        assert "[c].mp4" in done.output
+        assert "it is used; 7 looks (front, left)" in done.output
+
+
+def test_enrolling_wants_a_photo_or_a_video(api: Api) -> None:
+    assert run(api, "enroll", "Ann").exit_code == 2
+    assert api.asked == []
+
+
+def test_a_video_is_added_to_a_person(api: Api, tmp_path: Path) -> None:
+    video = tmp_path / "c.mp4"
+    video.write_bytes(b"the film")
+    refused = {**VIDEO, "verdict": "somebody_else", "detail": "nobody in it is that person", "looks": 0, "sides": []}
+    problem = {
+        "detail": "the video can't be used; c.mp4: nobody in it is that person",
+        "videos": [refused],
+        "photos": [],
+    }
+    api.answers = [(201, {**PERSON, "videos": [VIDEO]}), (422, problem), (422, problem)]
+    done = run(api, "people", "add-video", "s1", str(video))
+    assert done.exit_code == 0, done.output
+    assert api.asked[0][:2] == ("POST", "/v1/people/s1/looks")
+    assert "a.jpg" not in done.output, "the verdicts on photos were told when they were sent"
+    assert "7 looks" in done.output
+    done = run(api, "people", "add-video", "s1", str(video))
+    assert isinstance(done.exception, ApiError)
+    assert "somebody_else" in done.output
+    assert json.loads(run(api, "people", "add-video", "s1", str(video), "--json").output) == problem
+
+
 def test_enrolling_as_json(api: Api, photo: str) -> None:
     api.answers = [(201, PERSON)]
     assert json.loads(run(api, "enroll", "Ann", photo, "--json").output) == PERSON
