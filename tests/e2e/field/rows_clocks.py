@@ -129,19 +129,7 @@ def slow(rate: int) -> Row:
     return Row(f"{rate} pictures a second", made, pictures=10 * rate, shows=in_order)
 
 
-def every_third(timed: list[Timed]) -> list[Timed]:
-    """Send a picture in three seconds, of one in a second, and all of the sound."""
-    return [each for each in timed if each.tag.kind != PICTURE or each.tag.is_header or round(each.send_s) % 3 == 0]
-
-
-def evenly(live: Live) -> None:
-    """Each picture goes on until the next, and HLS is one piece once it is known that they are so far apart."""
-    in_order(live)
-    assert sum(item.discontinuity for item in live.hls_watch.items[4:]) == 0, live.summary()
-
-
 LONG = media(seconds=60)
-ALL_KEYFRAMES = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "1", "-pix_fmt", "yuv420p")
 
 ROWS: tuple[Row, ...] = (
     Row("script 03: the way becomes 1.2 s longer for good", PLAIN, edit=lambda timed: delayed(timed, BEGIN_S, 1.2),
@@ -173,6 +161,4 @@ ROWS: tuple[Row, ...] = (
     Row("a clock that goes back by 2 s", PLAIN, edit=clock(lambda ms: ms - 2_000 * (ms >= 8_000)), shows=ordered,
         pictures=16 * RATE),
     slow(1), slow(2), slow(3),
-    Row("a picture in three seconds", media(seconds=60, rate=1, picture=ALL_KEYFRAMES), edit=every_third, pictures=40,
-        segments=10, shows=evenly),
 )  # fmt: skip
