@@ -114,7 +114,7 @@ def test_a_good_photo_becomes_vectors_a_thumbnail_and_what_is_kept(enroller: Enr
     assert (judged.verdict, judged.note) == ("ok", "")
     good = judged.good
     assert good is not None
-    assert [v.shape for v in good.vectors] == [(128,), (512,)]
+    assert [v.shape for v in good.vectors] == [(512,), (192,)]
     assert all(abs(float(np.linalg.norm(v)) - 1) < 1e-4 for v in good.vectors)
     assert jpegs.size_wh(good.thumbnail) == (112, 112)
     assert max(jpegs.size_wh(good.photo)) <= enrollment.KEPT_SIDE
