@@ -92,6 +92,10 @@ class StreamRecognition:
         answered = Answered(answer.request.track_id, answer.request.ask, answer.matches, answer.second, answer.view)
         self._identity.handle(answered, self._media_s)
 
+    def use(self, policy: IdentityPolicy) -> None:
+        """From now on un-masking needs this much."""
+        self._identity.policy = policy
+
     def people_changed(self, versions: Mapping[PersonId, str]) -> None:
         """Take in who the owner's people are."""
         self._identity.handle(PeopleChanged(versions), self._media_s)

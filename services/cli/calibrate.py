@@ -63,22 +63,27 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a parameter an option
         raise typer.BadParameter("--fmr lies between 0 and 1")
     if pairs and detection:
         raise typer.BadParameter("--pairs is about people, --detection about boxes: choose one")
-    # Half a second of imports that no other command needs.
-    from mosaicast.adapters.models.errors import ModelError
-    from services.cli.calibration.people import CalibrationError
-
     _require_libraries()
-    request = Request(folder, pairs, detection, fmr, smallest_face, out)
-    try:
-        advice = run(request, [] if detection else make_embedders(model), _make_detector(), _make_reader())
-        written = write(advice, request)
-    except (CalibrationError, ModelError, OSError) as exc:
-        err.print(f"mosaicast: {exc}", markup=False)
-        raise typer.Exit(1) from exc
+    advice, written = _calibrated(Request(folder, pairs, detection, fmr, smallest_face, out), model)
     if as_json:
         print_json({**advice.figures, "report": str(written)})
     else:
         show(advice, written)
+
+
+def _calibrated(request: Request, model: str) -> "tuple[Advice, Path]":
+    """Return what is to be told and where it is written; end the command with a sentence where that fails."""
+    # Half a second of imports that no other command needs.
+    from mosaicast.adapters.models.errors import ModelError
+    from services.cli.calibration.people import CalibrationError
+
+    try:
+        embedders = [] if request.detection else make_embedders(model)
+        advice = run(request, embedders, _make_detector(), _make_reader())
+        return advice, write(advice, request)
+    except (CalibrationError, ModelError, OSError) as exc:
+        err.print(f"mosaicast: {exc}", markup=False)
+        raise typer.Exit(1) from exc
 
 
 def _require_libraries() -> None:

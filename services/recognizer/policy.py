@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from mosaicast.adapters.models import load
 from mosaicast.adapters.models.errors import ModelUnavailableError
+from mosaicast.contracts.streams import ANSWER_S
 from mosaicast.core.identity import IdentityPolicy, ViewPolicy
 from mosaicast.pipeline.match import EmbeddingRequest, FaceMatcher, Gallery
 from mosaicast.pipeline.recent import RecentVectors, Vector
 
-__all__ = ["EmbeddingRequest", "FaceMatcher", "Gallery", "RecentVectors", "Vector", "policy_for"]
+__all__ = ["EmbeddingRequest", "FaceMatcher", "Gallery", "RecentVectors", "Vector", "policy_for", "within_delay"]
 
 _NARROW = ("dlib-resnet", "taguchi-resnet")
 _SLACK = 0.03
@@ -18,6 +19,17 @@ the rule. Who is seen worse is followed by his own looks."""
 
 _SPAN_S = 0.25
 """From the first vote to the last where every look is one: four looks at ten a second, whatever floats make of 0.3."""
+LEAST_GRACE_S = 0.2
+"""Two looks at ten a second: one that is late says nothing yet."""
+
+
+def within_delay(policy: IdentityPolicy, delay_s: float) -> IdentityPolicy:
+    """Return the policy for a stream of this delay: what ends a clear track that looks say nothing about is told before
+    frames of somebody who took the person's place have left, the longest way of a verdict included."""
+    if policy.views is None:
+        return policy
+    grace_s = min(policy.views.grace_s, max(LEAST_GRACE_S, delay_s - ANSWER_S))
+    return replace(policy, views=replace(policy.views, grace_s=grace_s))
 
 
 def policy_for(networks: Sequence[str]) -> IdentityPolicy:

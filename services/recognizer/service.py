@@ -14,7 +14,7 @@ from mosaicast.pipeline.decide import StreamRecognition, first_track_id
 from mosaicast.runtime.clocks import monotonic_s, wall_ms
 from mosaicast.runtime.lifecycle import StopEvent
 from mosaicast.runtime.metrics import Metrics
-from services.recognizer.policy import EmbeddingRequest
+from services.recognizer.policy import EmbeddingRequest, within_delay
 from services.recognizer.worker import Answer, EmbeddingWorker, People
 
 POLL_S = 0.02
@@ -72,7 +72,7 @@ class RecognizerService:
         policy: IdentityPolicy | None = None,
     ) -> None:
         self._producer = producer
-        self._policy = policy
+        self._policy = policy or IdentityPolicy()
         self._metrics = metrics
         self._instance = instance
         self._events: queue.SimpleQueue[Answer | People] = queue.SimpleQueue()
@@ -156,6 +156,8 @@ class RecognizerService:
         if known is not None and known.owner_id != spec.owner_id:
             self._forget(stream_id)
         self._specs[stream_id] = spec
+        if stream_id in self._streams:
+            self._streams[stream_id].use(within_delay(self._policy, spec.policy.delay_s))
         if known is None or known.visible_until != spec.visible_until:
             self._tell_people(stream_id)
 
@@ -200,7 +202,9 @@ class RecognizerService:
         )
 
     def _begin(self, stream_id: str, epoch: int) -> StreamRecognition:
-        stream = self._streams[stream_id] = StreamRecognition(epoch, first_track_id(wall_ms()), self._policy)
+        spec = self._specs.get(stream_id)
+        policy = self._policy if spec is None else within_delay(self._policy, spec.policy.delay_s)
+        stream = self._streams[stream_id] = StreamRecognition(epoch, first_track_id(wall_ms()), policy)
         self._tell_people(stream_id)
         return stream
 

@@ -7,7 +7,6 @@ leave is deleted when all are over.
 """
 
 import inspect
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -19,9 +18,10 @@ import pytest
 
 from synthetic.session import Session
 
-ROOM = 4 if "PYTEST_XDIST_WORKER" in os.environ and (os.cpu_count() or 1) < 4 else 6
-"""Small streams at once (256 x 144, 12 pictures a second): so many leave two cores something. One of 640 x 360 takes
-the room of two. Beside a second product there is less (scripts/test)."""
+ROOM = 4
+"""Small streams at once (256 x 144, 12 pictures a second): so many leave two cores something."""
+ALONE = ROOM
+"""The room of a test that counts frames, of 640 x 360: beside others its product is late on two cores."""
 
 
 @dataclass(slots=True)

@@ -45,7 +45,7 @@ FPS = 15
 LIVE_CODECS = f"{DEFAULT_CODECS},hevc,av1"
 """Enhanced RTMP too, as an operator may let it in."""
 PROBE_S = 5.0
-BESIDE_S = 1500.0
+BESIDE_S = 3000.0
 """What runs beside others is over within so long on any machine, its turn included."""
 HEALED_S = 60.0
 """Every part answers again, and nothing of a deleted stream runs, within so long on any machine."""
@@ -66,18 +66,9 @@ def place(item: pytest.Item) -> tuple[bool, bool, bool]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Say what must run in one process, for a machine that runs two products at once (scripts/test)."""
-    item.add_marker(pytest.mark.xdist_group(group(item)))
+    """Give those beside each other the time to have their turn."""
     if item.get_closest_marker("beside") is not None:
         item.add_marker(pytest.mark.timeout(BESIDE_S))
-
-
-def group(item: pytest.Item) -> str:
-    """Return the tests that share a product; those beside each other take as long as all others, and start another."""
-    kafka, own, alone = place(item)
-    if own or kafka:
-        return item.path.stem if own else "kafka"
-    return "embedded" if alone else "beside"
 
 
 @pytest.hookimpl(tryfirst=True)

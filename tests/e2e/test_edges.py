@@ -15,7 +15,7 @@ from synthetic.browsers import chromium
 from synthetic.oracle import Oracle, SourceClip
 from synthetic.publisher import Publisher
 from synthetic.session import LiveStream, LiveWatch, Session, text_at, wait_until
-from tests.e2e.beside import beside
+from tests.e2e.beside import ALONE, beside
 from tests.e2e.conftest import FPS, MakeClip, light
 from tests.player import NEEDS_PLAYER
 
@@ -36,7 +36,7 @@ def of_the_second(watch: LiveWatch) -> int:
     return sum(seen.kind == "clean" and (seen.number or 0) >= SECOND_NUMBER for seen in watch.sightings())
 
 
-@beside(2)
+@beside(ALONE)
 def test_a_publisher_that_was_killed_comes_back_in_another_size(
     quick_session: Session, owner: str, make_clip: MakeClip
 ) -> None:
@@ -74,7 +74,7 @@ def test_nobody_publishes_masked_pictures_but_the_compositor(quick_session: Sess
         assert publisher.wait(REFUSED_S) not in {None, 0}
 
 
-@beside(2)
+@beside(ALONE)
 def test_nobody_plays_raw_pictures(quick_session: Session, owner: str, pair_clip: Path, pair_oracle: Oracle) -> None:
     stream = quick_session.create("raw", owner=owner)
     with quick_session.publish(pair_clip, stream):
@@ -87,7 +87,7 @@ def test_nobody_plays_raw_pictures(quick_session: Session, owner: str, pair_clip
             assert guess.report().frames == 0
 
 
-@beside(2)
+@beside(ALONE)
 def test_a_second_publisher_is_refused_and_does_the_first_no_harm(
     quick_session: Session, owner: str, pair_clip: Path, pair_oracle: Oracle
 ) -> None:
@@ -106,7 +106,7 @@ def test_a_second_publisher_is_refused_and_does_the_first_no_harm(
 
 @pytest.mark.data
 @pytest.mark.skipif("MOSAICAST_DATA" not in os.environ, reason="MOSAICAST_DATA does not name the shared data folder")
-@beside(2)
+@beside(ALONE)
 def test_every_malformed_source_ends_in_a_clear_state_and_hurts_nobody(
     quick_session: Session,
 ) -> None:
@@ -138,7 +138,7 @@ def settled(session: Session, stream: LiveStream) -> tuple[str, str]:
 
 
 @NEEDS_PLAYER
-@beside(2, browser=True)
+@beside(ALONE, browser=True)
 def test_hls_plays_in_a_browser(quick_session: Session, owner: str, pair_clip: Path, tmp_path: Path) -> None:
     stream = quick_session.create("browser", owner=owner)
     with chromium((900, 600)) as page:

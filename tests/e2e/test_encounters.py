@@ -9,7 +9,7 @@ import pytest
 from synthetic.encounters import ENCOUNTERS
 from synthetic.oracle import Oracle, SourceClip
 from synthetic.session import LiveWatch, Session, wait_until
-from tests.e2e.beside import beside
+from tests.e2e.beside import ALONE, beside
 from tests.e2e.conftest import FPS, MakeClip, light
 from tests.e2e.watching import runs_clear
 
@@ -31,7 +31,7 @@ def scene(name: str) -> object:
     return pytest.param(name, marks=pytest.mark.skipif(not is_wanted(name), reason=reason))
 
 
-@beside(2)
+@beside(ALONE)
 @pytest.mark.parametrize("name", [scene(name) for name in ENCOUNTERS])
 def test_nobody_is_taken_for_the_enrolled_person(
     quick_session: Session, owner: str, make_clip: MakeClip, name: str

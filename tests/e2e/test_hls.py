@@ -9,7 +9,7 @@ import pytest
 
 from synthetic.cast import Person
 from synthetic.session import Session, wait_until
-from tests.e2e.beside import beside
+from tests.e2e.beside import ALONE, beside
 from tests.e2e.hls_watch import HlsWatch
 from tests.files import files_under
 
@@ -65,7 +65,7 @@ def test_a_broadcast_by_the_rules_and_nothing_stays_behind(quick_session: Sessio
     assert max(state.target_s for state in watch.states) == 2
 
 
-@beside(2)
+@beside(ALONE)
 def test_the_end_is_told(quick_session: Session, owner: str, pair_clip: Path) -> None:
     stream = quick_session.create("ends", owner=owner)
     with HlsWatch(stream) as watch:
@@ -77,7 +77,7 @@ def test_the_end_is_told(quick_session: Session, owner: str, pair_clip: Path) ->
     quick_session.api.delete(f"/v1/streams/{stream.stream_id}")
 
 
-@beside(2)
+@beside(ALONE)
 def test_any_page_may_play_and_nobody_may_do_anything_else(quick_session: Session, owner: str, pair_clip: Path) -> None:
     stream = quick_session.create("doors", owner=owner)
     site = stream.hls_url.rpartition("/hls/")[0]

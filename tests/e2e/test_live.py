@@ -11,7 +11,7 @@ from synthetic import presets
 from synthetic.cast import Person
 from synthetic.oracle import Oracle, SourceClip
 from synthetic.session import Books, LiveStream, LiveWatch, Session, wait_until
-from tests.e2e.beside import beside
+from tests.e2e.beside import ALONE, beside
 from tests.e2e.conftest import FPS, MakeClip
 
 
@@ -19,7 +19,7 @@ def warm(watch: LiveWatch, *, frames: int = 2 * FPS, since_s: float = 0.0) -> No
     wait_until(lambda: watch.count("clean", since_s) >= frames, 60, "masked frames")
 
 
-@beside(2)
+@beside(ALONE)
 def test_strangers_masked_the_enrolled_visible_sound_in_step(
     session: Session, people: Mapping[str, Person], pair_clip: Path, pair_oracle: Oracle
 ) -> None:
@@ -40,7 +40,7 @@ def test_strangers_masked_the_enrolled_visible_sound_in_step(
     balance(session, stream)
 
 
-@beside(3)
+@beside(ALONE)
 def test_three_streams_do_not_leak_into_each_other(
     session: Session, people: Mapping[str, Person], make_clip: MakeClip
 ) -> None:

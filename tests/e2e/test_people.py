@@ -18,7 +18,7 @@ import pytest
 from synthetic.cast import Person
 from synthetic.oracle import Oracle, SourceClip
 from synthetic.session import LiveStream, LiveWatch, Session, Sighting, wait_until
-from tests.e2e.beside import beside
+from tests.e2e.beside import ALONE, beside
 from tests.e2e.conftest import FPS
 from tests.e2e.watching import runs_clear
 
@@ -83,7 +83,7 @@ def on_air(
     session.api.delete(f"/v1/streams/{stream.stream_id}")
 
 
-@beside(4)
+@beside(ALONE)
 def test_what_is_said_about_a_person_counts_on_the_frames_that_wait_and_on_no_other_stream(
     quick_session: Session, people: Mapping[str, Person], two_clip: Path
 ) -> None:

@@ -8,7 +8,7 @@ from synthetic import presets
 from synthetic.cast import Person
 from synthetic.oracle import SourceClip
 from synthetic.session import LiveWatch, Session, wait_until
-from tests.e2e.beside import beside
+from tests.e2e.beside import ALONE, beside
 from tests.e2e.conftest import FPS, MakeClip, light
 from tests.e2e.retimed import SteppingPublisher
 from tests.e2e.test_live import balance
@@ -20,7 +20,7 @@ SLACK_S = 60.0
 """Far beyond what is needed, on any machine."""
 
 
-@beside(2)
+@beside(ALONE)
 def test_a_source_whose_clock_goes_back_shows_nobody_and_plays_on(
     session: Session, people: Mapping[str, Person], make_clip: MakeClip
 ) -> None:

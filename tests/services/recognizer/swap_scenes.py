@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from mosaicast.core.types import Box
 from tests.services.recognizer.swap_people import People
@@ -54,12 +55,12 @@ class Swap:
             return Shown(ANA, dim=max(0.0, 1 + since_swap_s))
         return Shown(ANA, self.before if since_swap_s > -1 else "frontal")
 
-    def play(self, seed: int) -> list[Frame]:
-        """Play it once, with people of their own."""
+    def play(self, seed: int, **stream: Any) -> list[Frame]:
+        """Play it once, with people of their own; `stream`: of the stage."""
         rng = Random(seed)
         people = cast(seed, rng)
         cuts = (SWAP_S + 0.1,) if self.cut else ()
-        return SwapStage(people, self.scene(rng), cuts, self.crops_every).play(SECONDS)
+        return SwapStage(people, self.scene(rng), cuts, self.crops_every, **stream).play(SECONDS)
 
 
 def cast(seed: int, rng: Random, lookalikes: float = 0.25) -> People:

@@ -10,9 +10,9 @@ from mosaicast.core.timeline import Timeline
 from mosaicast.core.types import Box, Disposition, Verdict
 from mosaicast.pipeline.decide import Decider, StreamRecognition
 from mosaicast.pipeline.match import FaceMatcher
-from services.recognizer.policy import policy_for
+from services.recognizer.policy import policy_for, within_delay
 from tests.services.recognizer.swap_people import OWNER, MadeEmbedder, MadeGallery, Numbers, People, crop_of
-from tests.unit.core.identity_stage import ANA, KNOWN_AHEAD_S, Face, Frame, at
+from tests.unit.core.identity_stage import ANA, Face, Frame, at
 
 PLACE = at(640.0, 300.0, 120.0)
 NETWORKS = ("mobilefacenet-512", "mobilefacenet-192")
@@ -44,12 +44,18 @@ class SwapStage:
         scene: what the camera sees.
         cuts_s: when a scene cut is seen.
         crops_every: samples from crop to crop.
+        delay_s: of the stream.
+        answer_s: from a picture to its verdict at the compositor.
+        fits: whether the recognizer minds the delay.
     """
 
     people: People
     scene: Scene
     cuts_s: Sequence[float] = ()
     crops_every: int = 1
+    delay_s: float = 1.0
+    answer_s: float = 0.15
+    fits: bool = True
     verdicts: list[Verdict] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -59,7 +65,8 @@ class SwapStage:
             gallery = MadeGallery(network)
             gallery.upsert_templates(OWNER, ANA, self.people.photo(ANA, network)[None])
             matchers.append(FaceMatcher(MadeEmbedder(self.people, network), gallery))
-        recognition = StreamRecognition(1, 0, policy_for(NETWORKS))
+        policy = policy_for(NETWORKS)
+        recognition = StreamRecognition(1, 0, within_delay(policy, self.delay_s) if self.fits else policy)
         recognition.people_changed({ANA: "1"})
         self._decider = Decider(recognition, matchers, Numbers(), OWNER, 0.03)
         self._times = TimeBase(1, 1000)
@@ -90,9 +97,10 @@ class SwapStage:
 
     def _frames(self, count: int) -> Iterator[Frame]:
         line, coming = Timeline(), deque(self.verdicts)
+        known_ahead_s = Fraction(self.delay_s - self.answer_s).limit_denominator(1000)
         for number in range(count):
             time = Fraction(number, 30)
-            while coming and coming[0].time <= time + KNOWN_AHEAD_S:
+            while coming and coming[0].time <= time + known_ahead_s:
                 line.add(coming.popleft())
             line.forget_before(time)
             plan = line.plan(time)

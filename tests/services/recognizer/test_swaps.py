@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from mosaicast.contracts.streams import ANSWER_S, SETTABLE_DELAY_S
 from mosaicast.core.identity import ViewPolicy
 from tests.services.recognizer.swap_people import People
 from tests.services.recognizer.swap_safeguards import (
@@ -22,6 +23,7 @@ from tests.services.recognizer.swap_scenes import EVE, SECONDS, SWAP_S, Swap, ca
 from tests.services.recognizer.swap_stage import Shown, SwapStage, leaks
 from tests.unit.core.identity_stage import ANA, at, path, seen_share
 
+SAMPLE_S = 0.1
 SEEDS = int(os.environ.get("MOSAICAST_SWAP_SEEDS", "6"))
 SWAPS = [
     Swap(before, after, jumps, cut)
@@ -51,6 +53,19 @@ def test_who_is_put_into_a_clear_face_is_never_seen(swap: Swap) -> None:
 def test_nor_after_blended_frames(after: str, blend_s: float) -> None:
     for seed in range(SEEDS):
         assert leaks(Swap(after=after, blend_s=blend_s).play(seed)) == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("delay_s", [SETTABLE_DELAY_S.least, 1.0])
+@pytest.mark.parametrize("after", ["turned", "dark", "blurred"])
+def test_nor_with_the_least_delay_and_the_latest_verdicts(after: str, delay_s: float) -> None:
+    late = {"delay_s": delay_s, "answer_s": ANSWER_S - SAMPLE_S}
+    for before, seed in itertools.product(("frontal", "dark"), range(SEEDS)):
+        assert leaks(Swap(before, after).play(seed, **late)) == [], f"after {before}, seed {seed}"
+
+
+def test_a_recognizer_that_does_not_mind_the_delay_would_show_somebody() -> None:
+    late = {"delay_s": SETTABLE_DELAY_S.least, "answer_s": ANSWER_S - SAMPLE_S, "fits": False}
+    assert any(leaks(Swap("frontal", after).play(0, **late)) for after in ("turned", "dark", "blurred"))
 
 
 @pytest.mark.parametrize("crops_every", [2, 3])
