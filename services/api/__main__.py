@@ -51,7 +51,7 @@ from services.api.status import StatusBoard
 from services.wiring import begin, count_bad, count_drops, gallery_config, health_server, kafka_config
 
 _POLL_S = 0.2
-_PRELOADED = ("mosaicast.adapters.media.photos", "mosaicast.adapters.media.clips")
+_PRELOADED = ("mosaicast.adapters.media.photos", "mosaicast.adapters.media.clip_child")
 _LOG = logs.get_logger(__name__)
 
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from mosaicast.adapters.media import clips
-from mosaicast.adapters.media.clip_file import LOOKED_AT_S, SHOWN_SIDE, ClipError, ClipSample, read
+from mosaicast.adapters.media.clip import LOOKED_AT_S, SHOWN_SIDE, ClipError, ClipSample
+from mosaicast.adapters.media.clip_file import read
 from mosaicast.adapters.media.clips import LARGEST_CLIP_BYTES, ClipDecoder, _checked
 from mosaicast.runtime.children import ForkServer
 from tests.adapters.av_clips import make_clip, picture
@@ -23,7 +24,7 @@ MALFORMED = sorted(Path(DATA).glob("malformed/*/*")) if DATA else []
 
 @pytest.fixture(scope="module")
 def decoder() -> ClipDecoder:
-    return ClipDecoder(ForkServer(["mosaicast.adapters.media.clips"]))
+    return ClipDecoder(ForkServer(["mosaicast.adapters.media.clip_child"]))
 
 
 def made(tmp_path: Path, name: str = "a.mp4", **how: Any) -> bytes:
@@ -180,7 +181,7 @@ def test_a_child_that_dies_in_the_middle_is_a_broken_file(
 
 
 def header(kind: int, height: int = 2, width: int = 2, flags: int = 0, time_us: int = 0) -> bytes:
-    return np.array([(kind, height, width, flags, time_us)], clips._HEADER).tobytes()
+    return np.array([(kind, height, width, flags, time_us)], clips.HEADER).tobytes()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mosaicast.adapters.gallery.qdrant import GalleryConfig, GalleryUnavailable, QdrantGallery
+from mosaicast.adapters.gallery.store import MOST_MATCHES
 from mosaicast.core.types import OwnerId
 
 ME = OwnerId("owner-1")
@@ -124,7 +125,7 @@ def test_all_faces_are_asked_for_at_once_and_only_among_the_owners_people(
     [batch] = [body for _, path, body in server.asked if "query/batch" in path]
     [search] = batch["searches"]
     assert search["filter"]["must"] == [{"key": "owner", "match": {"value": ME}}]
-    assert search["limit"] == 40
+    assert search["limit"] == MOST_MATCHES
 
 
 def test_erased_in_every_collection_of_ours(gallery: QdrantGallery, server: StandIn) -> None:

@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from mosaicast.adapters.media.allowed import whitelists
+from mosaicast.adapters.media.clip import BROKEN, LONGEST_CPU_S, LOOKED_AT_S, SHOWN_SIDE, ClipError, ClipSample
 from mosaicast.adapters.media.pictures import Picture
 from mosaicast.adapters.media.turning import Rotation, rotation_of
 from mosaicast.core.allowed import Allowed
@@ -24,17 +25,11 @@ from mosaicast.core.transitions import Transitions
 from mosaicast.core.types import MediaTime
 from mosaicast.pipeline.errors import PictureError
 
-LOOKED_AT_S = 30
-"""Media time from the first picture on that is looked at. Ten looks from all sides take a person ten seconds."""
 LONGEST_SIDE = 4096
 """Of the file's pictures, pixels: phones film 3840 wide."""
-SHOWN_SIDE = 1920
-"""The pictures that are handed on are at most so long: faces are looked for at 736, and the streams are no larger."""
 MOST_FRAMES = LOOKED_AT_S * 240
 """Phones film slow motion with 240 frames a second; frames without end at one time are an attack."""
 MOST_FAILURES_IN_A_ROW = 300
-LONGEST_CPU_S = 45.0
-"""After so much of CPU what was read so far is enough. Half a minute of 3840x2160 in H.264 takes 25 s."""
 MOST_WAITING = 16
 """Samples that wait for what follows, which may show them to be mixtures: 0.75 s at ten a second; a film that cuts at
 each frame must not fill the memory."""
@@ -43,39 +38,14 @@ CODECS = ("h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mjpeg")
 FORMATS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts", "flv")
 """No pictures, playlists or scripts."""
 _ALLOWED = Allowed(frozenset(CODECS), FORMATS, "")
-READ = "MP4, MOV, MKV, WebM or AVI"
-BROKEN = f"it is damaged, not all of it is there, or it is no video that is read; send an {READ}"
 A_PICTURE = "it is a picture; send it as a photo"
 NO_PICTURES = "it has no pictures"
 NOT_DECODED = "its pictures can't be decoded; encode it as H.264"
 TURNED = "its tag turns it by an angle that is no quarter of a turn; encode it upright"
 TOO_MUCH_MEMORY = "its pictures take too much memory to read; send a smaller one"
 
-ClipFault = Literal["unreadable", "too_large"]
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: the cover of an album is no video
-
-
-class ClipError(Exception):
-    """The file is no video that we can use: the sender's fault; the text says why."""
-
-    def __init__(self, fault: ClipFault, detail: str) -> None:
-        super().__init__(detail)
-        self.fault, self.detail = fault, detail
-
-
-@dataclass(frozen=True, slots=True)
-class ClipSample:
-    """One picture of a video."""
-
-    time: MediaTime
-    """Since the first one."""
-    picture: NDArray[np.uint8]
-    """BGR [H, W, 3], upright, at most `SHOWN_SIDE` long."""
-    cut: bool = False
-    """Another scene begins here."""
-    mixed: bool = False
-    """It may be a mixture of two shots: whose face it shows nobody knows."""
 
 
 def read(data: bytes) -> Iterator[ClipSample]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mosaicast.adapters.detectors.factory import enroll_score
 from mosaicast.adapters.media import jpeg
-from mosaicast.adapters.media.clip_file import ClipError
+from mosaicast.adapters.media.clip import ClipError
 from mosaicast.core.looks import distances, farthest
 from mosaicast.runtime.clocks import monotonic_s
 from services.api.errors import DomainError

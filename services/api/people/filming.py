@@ -10,7 +10,7 @@ import numpy as np
 
 from mosaicast.adapters.detectors.factory import enroll_score, mask_score
 from mosaicast.adapters.media import jpeg
-from mosaicast.adapters.media.clip_file import ClipSample
+from mosaicast.adapters.media.clip import ClipSample
 from mosaicast.core.looks import Stretches, Thinned
 from mosaicast.core.mask_policy import MAX_GAP_S
 from mosaicast.core.pose import pitch_ratio, yaw_ratio

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mosaicast.adapters.detectors import RawFace
-from mosaicast.adapters.media.clip_file import ClipSample
+from mosaicast.adapters.media.clip import ClipSample
 from mosaicast.adapters.media.clip_file import read as read_clip
 from mosaicast.adapters.media.photo_file import Decoded, read
 from mosaicast.core.types import Box

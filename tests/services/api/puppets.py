@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mosaicast.adapters.detectors import RawFace
 from mosaicast.adapters.embedders import Face
-from mosaicast.adapters.media.clip_file import ClipError, ClipSample
+from mosaicast.adapters.media.clip import ClipError, ClipSample
 from mosaicast.core.types import Box
 from mosaicast.imaging.types import Landmarks
 from services.api.people.face_models import LocalModels

@@ -319,6 +319,9 @@ def test_reference_photos_are_good_almost_always(enroller: Enroller) -> None:
     verdicts = []
     for person in sorted(Path(folder, "faces/kr_enrol_50").glob("person*"))[:12]:
         judged = [enroller.judge(path.name, path.read_bytes()) for path in sorted(person.glob("ref_*"))]
-        verdicts += [one.verdict for one in enroller.settle(judged)]
+        try:
+            verdicts += [one.verdict for one in enroller.settle(judged)]
+        except PhotosDisagreeError:  # none of a set is used then
+            verdicts += ["somebody_else"] * len(judged)
     # 31 of 36: the crowd that ships knows these very people, and two of a kind are parted rather than joined.
     assert verdicts.count("ok") >= 0.8 * len(verdicts)

@@ -86,7 +86,7 @@ def test_what_is_kept_of_a_phones_photo_is_as_like_the_person_as_a_near_one() ->
     far = enroller.judge("far.jpg", jpeg(phone_photo(126))).good
     assert near is not None
     assert far is not None
-    assert [float(one @ other) > 0.97 for one, other in zip(near.vectors, far.vectors, strict=True)] == [True, True]
+    assert [float(one @ other) > 0.95 for one, other in zip(near.vectors, far.vectors, strict=True)] == [True, True]
 
 
 @pytest.mark.parametrize(("orientation", "turn"), [(6, cv2.ROTATE_90_COUNTERCLOCKWISE), (3, cv2.ROTATE_180)])

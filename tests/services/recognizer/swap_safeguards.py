@@ -15,6 +15,7 @@ from mosaicast.core.mask_policy import MaskPolicy
 from mosaicast.pipeline import match, recent
 from mosaicast.pipeline.recent import Seen
 from services.recognizer import policy
+from tests.services.recognizer import swap_stage
 from tests.services.recognizer.swap_scenes import Swap
 
 Remove = Callable[[pytest.MonkeyPatch], None]
@@ -54,6 +55,7 @@ def both_networks(patch: pytest.MonkeyPatch) -> None:
 def grace(patch: pytest.MonkeyPatch) -> None:
     """Looks that say nothing are no doubt."""
     patch.setattr(policy, "ViewPolicy", lambda: ViewPolicy(grace_s=60.0))
+    patch.setattr(swap_stage, "within_delay", lambda found, _: found)
 
 
 def surely_the_same(patch: pytest.MonkeyPatch) -> None:
