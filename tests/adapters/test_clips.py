@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from mosaicast.adapters.media import clips
-from mosaicast.adapters.media.clip import LOOKED_AT_S, SHOWN_SIDE, ClipError, ClipSample
+from mosaicast.adapters.media.clip import HEADER, LARGEST_CLIP_BYTES, LOOKED_AT_S, SHOWN_SIDE, ClipError, ClipSample
 from mosaicast.adapters.media.clip_file import read
-from mosaicast.adapters.media.clips import LARGEST_CLIP_BYTES, ClipDecoder, _checked
+from mosaicast.adapters.media.clips import ClipDecoder, _checked
 from mosaicast.runtime.children import ForkServer
 from tests.adapters.av_clips import make_clip, picture
 
@@ -181,7 +181,7 @@ def test_a_child_that_dies_in_the_middle_is_a_broken_file(
 
 
 def header(kind: int, height: int = 2, width: int = 2, flags: int = 0, time_us: int = 0) -> bytes:
-    return np.array([(kind, height, width, flags, time_us)], clips.HEADER).tobytes()
+    return np.array([(kind, height, width, flags, time_us)], HEADER).tobytes()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ LONGEST_CPU_S = 45.0
 READ = "MP4, MOV, MKV, WebM or AVI"
 BROKEN = f"it is damaged, not all of it is there, or it is no video that is read; send an {READ}"
 
+LARGEST_CLIP_BYTES = 100 * 1024 * 1024
+"""Half a minute of a phone's 1080p has 65 MB. It lies in the memory of this process and of the child."""
+
 ClipFault = Literal["unreadable", "too_large"]
 
 
@@ -40,3 +43,11 @@ class ClipSample:
     """Another scene begins here."""
     mixed: bool = False
     """It may be a mixture of two shots: whose face it shows nobody knows."""
+
+
+HEADER = np.dtype([*((name, "<u4") for name in ("kind", "height", "width", "flags")), ("time_us", "<i8")])
+"""Each message of a child begins with this: plain numbers, for unpickling would run what a taken-over child sends."""
+SAMPLE, END = 0, 1
+FAULTS: tuple[ClipFault, ...] = ("unreadable", "too_large")
+"""A kind from 2 on names a fault by its place in here, and a sentence follows. After a sample come its pixels."""
+CUT, MIXED = 1, 2

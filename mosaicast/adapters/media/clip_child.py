@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mosaicast.adapters.media.clip import ClipError
+from mosaicast.adapters.media.clip import CUT, END, FAULTS, HEADER, LARGEST_CLIP_BYTES, MIXED, SAMPLE, ClipError
 from mosaicast.adapters.media.clip_file import read
-from mosaicast.adapters.media.clips import CUT, END, FAULTS, HEADER, LARGEST_CLIP_BYTES, MIXED, SAMPLE
 from mosaicast.adapters.media.opening import limit_libraries
 
 GROWTH_BYTES = 1280 * 1024 * 1024

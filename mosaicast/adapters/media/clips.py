@@ -11,18 +11,22 @@ import numpy as np
 
 from mosaicast.adapters.media.clip import (
     BROKEN,
+    CUT,
+    END,
+    FAULTS,
+    HEADER,
+    LARGEST_CLIP_BYTES,
     LONGEST_CPU_S,
     LOOKED_AT_S,
+    MIXED,
+    SAMPLE,
     SHOWN_SIDE,
     ClipError,
-    ClipFault,
     ClipSample,
 )
 from mosaicast.runtime.children import ChildProcess, ForkServer, Limits
 from mosaicast.runtime.sandbox import Access
 
-LARGEST_CLIP_BYTES = 100 * 1024 * 1024
-"""Half a minute of a phone's 1080p has 65 MB. It lies in the memory of this process and of the child."""
 LIMITS = Limits(open_files=32, cpu_seconds=round(2 * LONGEST_CPU_S))
 _SAMPLE_S = 30.0
 """To the next sample: a child that is silent for so long hangs."""
@@ -95,12 +99,6 @@ class _killing_late:  # noqa: N801 - used like a function
         self._timer.cancel()
 
 
-HEADER = np.dtype([*((name, "<u4") for name in ("kind", "height", "width", "flags")), ("time_us", "<i8")])
-"""Each message of a child begins with this: plain numbers, for unpickling would run what a taken-over child sends."""
-SAMPLE, END = 0, 1
-FAULTS: tuple[ClipFault, ...] = ("unreadable", "too_large")
-"""A kind from 2 on names a fault by its place in here, and a sentence follows. After a sample come its pixels."""
-CUT, MIXED = 1, 2
 _LONGEST_ANSWER = HEADER.itemsize + SHOWN_SIDE * SHOWN_SIDE * 3
 
 

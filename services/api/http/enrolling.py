@@ -8,8 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from mosaicast.adapters.media.clip import ClipError
-from mosaicast.adapters.media.clips import LARGEST_CLIP_BYTES
+from mosaicast.adapters.media.clip import LARGEST_CLIP_BYTES, ClipError
 from mosaicast.adapters.media.clips import check_size as check_clip_size
 from mosaicast.adapters.media.photo_file import PhotoError
 from mosaicast.adapters.media.photos import LARGEST_PHOTO_BYTES, check_size

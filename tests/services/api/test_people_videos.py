@@ -8,7 +8,7 @@ import pytest
 
 from mosaicast.adapters.database.storage import ADDING, Photo, Storage, StorageError
 from mosaicast.adapters.media import jpeg
-from mosaicast.adapters.media.clips import LARGEST_CLIP_BYTES
+from mosaicast.adapters.media.clip import LARGEST_CLIP_BYTES
 from mosaicast.adapters.models.errors import InferenceError
 from mosaicast.adapters.vault import VaultError
 from services.api.background.leftovers import ENROLLING_MS, Leftovers
