@@ -1,6 +1,5 @@
 """FaceNet: OpenCV's run of the same file as the reference, and faces of the same people."""
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from mosaicast.adapters.models import NetworkProfile, Registry, load, profile_of
 from mosaicast.adapters.models.errors import InferenceError, ModelBrokenError, ModelUnavailableError
 from mosaicast.adapters.models.runtime import Runtime, on_cpu, on_torch
 from synthetic.pictures import known_picture
+from tests.adapters.johns import tells_them_apart
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
 EYES_NOSE_MOUTH = (202.1, 100.4, 249.5, 102.9, 224.5, 123.1, 202.4, 141.7, 243.4, 144.5)
@@ -94,19 +94,7 @@ def test_another_picture_of_a_person_is_more_alike_than_another_person(embedder:
 
 @pytest.mark.data
 def test_five_johns_are_told_apart(embedder: FacenetCasia) -> None:
-    folder = Path(os.environ.get("MOSAICAST_DATA", "")) / "faces" / "dlib_johns"
-    if "MOSAICAST_DATA" not in os.environ or not folder.is_dir():
-        pytest.skip("MOSAICAST_DATA names no folder with faces/dlib_johns")
-    vectors, names = [], []
-    for person in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
-        faces = faces_in([known_picture(photo) for photo in sorted(person.iterdir())[:4]])
-        vectors.append(embedder.embed(faces).vectors)
-        names += [person.name] * len(faces)
-    all_ = np.concatenate(vectors)
-    alike = np.array(names)[:, None] == np.array(names)
-    scores, others = all_ @ all_.T, ~np.eye(len(names), dtype=bool)
-    assert len(names) > 15
-    assert scores[alike & others].min() > scores[~alike].max()
+    tells_them_apart(embedder, faces_in)
 
 
 def test_the_version_names_the_file_and_the_format(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """The two MobileFaceNets: what they are shown, whose numbers they give, and whether they tell people apart."""
 
-import os
 from pathlib import Path
 
 import cv2
@@ -17,6 +16,7 @@ from mosaicast.adapters.models import NetworkProfile, load, profile_of
 from mosaicast.adapters.models.errors import ModelBrokenError
 from mosaicast.imaging.types import Picture
 from synthetic.pictures import known_picture
+from tests.adapters.johns import tells_them_apart
 
 ASTRONAUT = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
 EYES_NOSE_MOUTH = (202.1, 100.4, 249.5, 102.9, 224.5, 123.1, 202.4, 141.7, 243.4, 144.5)
@@ -104,19 +104,7 @@ def test_f32_and_what_this_cpu_has_give_the_same_faces(embedder: ArcFace) -> Non
 
 @pytest.mark.data
 def test_five_johns_are_told_apart(embedder: ArcFace) -> None:
-    folder = Path(os.environ.get("MOSAICAST_DATA", "")) / "faces" / "dlib_johns"
-    if "MOSAICAST_DATA" not in os.environ or not folder.is_dir():
-        pytest.skip("MOSAICAST_DATA names no folder with faces/dlib_johns")
-    vectors, names = [], []
-    for person in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
-        faces = faces_in(*(known_picture(photo) for photo in sorted(person.iterdir())[:4]))
-        vectors.append(embedder.embed(faces).vectors)
-        names += [person.name] * len(faces)
-    all_ = np.concatenate(vectors)
-    alike = np.array(names)[:, None] == np.array(names)
-    scores, others = all_ @ all_.T, ~np.eye(len(names), dtype=bool)
-    assert len(names) > 15
-    assert scores[alike & others].min() > scores[~alike].max()
+    tells_them_apart(embedder, lambda pictures: faces_in(*pictures))
 
 
 @pytest.mark.parametrize(("name", "other"), [NAMES, NAMES[::-1]])
